@@ -1,0 +1,139 @@
+//! The plugin's side of the ABI: an author's [`Provider`] behind the trait objects that the host calls.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use abi_stable::library::{__call_root_module_loader, CheckTypeLayout, LibHeader, RootModuleResult};
+use abi_stable::prefix_type::PrefixTypeTrait;
+use abi_stable::sabi_trait::TD_Opaque;
+use abi_stable::std_types::{ROption, RResult, RStr, RString, RVec};
+use async_ffi::{BorrowingFfiFuture, FutureExt};
+
+use super::guard::{Guarded, GuardedFuture, contain, install_panic_hook};
+use super::{
+    ClientAbi, ClientAbi_TO, ClientObject, HostObject, PluginModule, PluginModuleFields, ProviderAbi,
+    ProviderAbi_TO, ProviderObject,
+};
+use crate::host::Host;
+use crate::logging;
+use crate::provider::Provider;
+use crate::types::{Access, Failure, Integration, Repository};
+use crate::urls::{RepositoryUrl, UrlContext, UrlError};
+
+/// The header static of a library, for [`export_provider!`](crate::export_provider).
+pub const fn header(root_module: extern "C" fn() -> RootModuleResult) -> LibHeader {
+    // SAFETY: `root_module::<P>` is the only function handed over, and it makes a `PluginModule`.
+    unsafe { LibHeader::from_constructor::<PluginModule>(root_module, CheckTypeLayout::Yes) }
+}
+
+/// The root of a library with the provider `P`.
+pub extern "C" fn root_module<P: Provider>() -> RootModuleResult {
+    __call_root_module_loader(|| PluginModuleFields { create: create::<P> }.leak_into_prefix())
+}
+
+extern "C" fn create<P: Provider>(host: HostObject) -> RResult<ProviderObject, Failure> {
+    logging::forward_to(Host::new(host));
+    install_panic_hook();
+    contain("Provider::default", || Arc::new(Guarded::new(P::default())))
+        .map(|provider| ProviderAbi_TO::from_value(Exported(provider), TD_Opaque))
+        .into()
+}
+
+struct Exported<P: Provider>(Arc<Guarded<P>>);
+
+struct ExportedClient<P: Provider> {
+    client: Guarded<P::Client>,
+    provider: Arc<Guarded<P>>,
+}
+
+/// Guards an author's future and turns it into one that crosses.
+fn export<'a, T, R>(
+    what: &'static str,
+    future: impl Future<Output = Result<T, Failure>> + Send + 'a,
+    convert: impl FnOnce(T) -> R + Send + 'a,
+) -> BorrowingFfiFuture<'a, RResult<R, Failure>>
+where
+    T: Send + 'a,
+{
+    let guarded = GuardedFuture::new(what, future);
+    async move { RResult::from(guarded.await.map(convert)) }.into_ffi()
+}
+
+impl<P: Provider> ProviderAbi for Exported<P> {
+    fn parse_repository_url(
+        &self,
+        url: RStr<'_>,
+        context: &UrlContext,
+    ) -> RResult<RResult<RepositoryUrl, UrlError>, Failure> {
+        contain("parse_repository_url", || {
+            self.0.parse_repository_url(url.as_str(), context)
+        })
+        .map(RResult::from)
+        .into()
+    }
+
+    fn get_base_url<'a>(
+        &'a self,
+        host: HostObject,
+        integration: &'a Integration,
+    ) -> BorrowingFfiFuture<'a, RResult<RString, Failure>> {
+        let host = Host::new(host);
+        let future = async move { self.0.get_base_url(&host, integration).await };
+        export("get_base_url", future, RString::from)
+    }
+
+    fn get_client<'a>(
+        &'a self,
+        host: HostObject,
+        integration: Integration,
+    ) -> BorrowingFfiFuture<'a, RResult<ClientObject, Failure>> {
+        let host = Host::new(host);
+        let future = async move { self.0.get_client(host, integration).await };
+        export("get_client", future, |client| {
+            let client = ExportedClient {
+                client: Guarded::new(client),
+                provider: Arc::clone(&self.0),
+            };
+            ClientAbi_TO::from_value(client, TD_Opaque)
+        })
+    }
+
+    fn query_extension(&self, name: RStr<'_>) -> ROption<u32> {
+        contain("query_extension", || self.0.query_extension(name.as_str()))
+            .ok()
+            .flatten()
+            .into()
+    }
+
+    fn call_extension<'a>(
+        &'a self,
+        name: RString,
+        payload: RVec<u8>,
+    ) -> BorrowingFfiFuture<'a, RResult<RVec<u8>, Failure>> {
+        let future = async move { self.0.call_extension(None, &name, payload.into()).await };
+        export("call_extension", future, RVec::from)
+    }
+}
+
+impl<P: Provider> ClientAbi for ExportedClient<P> {
+    fn has_repo_access<'a>(
+        &'a self,
+        repository: &'a Repository,
+    ) -> BorrowingFfiFuture<'a, RResult<Access, Failure>> {
+        let future = async move { self.provider.has_repo_access(&self.client, repository).await };
+        export("has_repo_access", future, |access| access)
+    }
+
+    fn call_extension<'a>(
+        &'a self,
+        name: RString,
+        payload: RVec<u8>,
+    ) -> BorrowingFfiFuture<'a, RResult<RVec<u8>, Failure>> {
+        let future = async move {
+            self.provider
+                .call_extension(Some(&self.client), &name, payload.into())
+                .await
+        };
+        export("call_extension", future, RVec::from)
+    }
+}

@@ -1,0 +1,97 @@
+//! The author's side: one trait.
+
+use std::future::Future;
+
+use crate::host::Host;
+use crate::types::{Access, Failure, Integration, Reason, Repository};
+use crate::urls::{RepositoryUrl, UrlContext, UrlError};
+
+/// A provider: how one kind of forge is asked.
+///
+/// Implement it with plain `async fn` and hand the type to [`export_provider!`](crate::export_provider).
+///
+/// - **I/O:** none of your own. Ask the [`Host`]; a library's own timers and sockets do not work here.
+/// - **Panics** become a [`Reason::PLUGIN_FAILED`] with the panic's message; they never leave the plugin.
+/// - **Cancellation:** the host may drop any future at any await point, when a check's time is up.
+/// - **Concurrency:** every method may run many times at once.
+///
+/// **Evolution:** since ABI 1. Methods may be added with a default body; the ones here keep their form.
+pub trait Provider: Default + Send + Sync + 'static {
+    /// A handle on one integration, ready for concurrent calls.
+    type Client: Send + Sync + 'static;
+
+    /// Takes a repository URL apart, without asking anybody.
+    ///
+    /// # Errors
+    ///
+    /// Judge the host before the path: [`UNSUPPORTED_HOST`](crate::UrlErrorKind::UNSUPPORTED_HOST) leaves the
+    /// URL to other plugins, every other kind claims it.
+    fn parse_repository_url(&self, url: &str, context: &UrlContext) -> Result<RepositoryUrl, UrlError>;
+
+    /// Looks the integration's base URL up on the forge by its external id.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::BASE_URL_UNRESOLVED`] when the forge has no usable answer, else what went wrong.
+    fn get_base_url(
+        &self,
+        host: &Host,
+        integration: &Integration,
+    ) -> impl Future<Output = Result<String, Failure>> + Send;
+
+    /// Makes a client for an integration. Called once for an integration and sweep, one call at a time.
+    ///
+    /// # Errors
+    ///
+    /// The failure becomes the verdict of every repository of the integration.
+    fn get_client(
+        &self,
+        host: Host,
+        integration: Integration,
+    ) -> impl Future<Output = Result<Self::Client, Failure>> + Send;
+
+    /// Says whether the integration has access to a repository.
+    ///
+    /// # Errors
+    ///
+    /// Everything but access, with its reason: an outage is [`Reason::UNREACHABLE`] or
+    /// [`Reason::PROVIDER_ERROR`], never a denial.
+    fn has_repo_access(
+        &self,
+        client: &Self::Client,
+        repository: &Repository,
+    ) -> impl Future<Output = Result<Access, Failure>> + Send;
+
+    /// The version of the extension `name` that the provider offers, `None` when it does not.
+    fn query_extension(&self, name: &str) -> Option<u32> {
+        let _ = name;
+        None
+    }
+
+    /// Calls an extension, in the extension's own encoding; with a client where the extension needs one.
+    ///
+    /// # Errors
+    ///
+    /// The extension's own; [`Failure::unsupported`] for a name that is not offered.
+    fn call_extension(
+        &self,
+        client: Option<&Self::Client>,
+        name: &str,
+        payload: Vec<u8>,
+    ) -> impl Future<Output = Result<Vec<u8>, Failure>> + Send {
+        let _ = (client, payload);
+        let failure = Failure::unsupported(name);
+        async move { Err(failure) }
+    }
+}
+
+impl Failure {
+    /// The other side does not offer the extension `name`.
+    pub fn unsupported(name: &str) -> Self {
+        Self::new(
+            Reason::PLUGIN_FAILED,
+            format!("the extension `{name}` is not offered"),
+        )
+        .with_attribute("unsupported", name)
+    }
+}
