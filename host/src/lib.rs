@@ -1,1 +1,3 @@
-//! Skeleton.
+//! Forgewatch: knows, for every configured repository, whether your integration can still reach it, and why not.
+
+pub mod plugins;

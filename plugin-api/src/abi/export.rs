@@ -55,8 +55,7 @@ fn export<'a, T, R>(
 where
     T: Send + 'a,
 {
-    let guarded = GuardedFuture::new(what, future);
-    async move { RResult::from(guarded.await.map(convert)) }.into_ffi()
+    GuardedFuture::new(what, future, convert).into_ffi()
 }
 
 impl<P: Provider> ProviderAbi for Exported<P> {

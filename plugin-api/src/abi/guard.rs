@@ -10,6 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use abi_stable::std_types::RResult;
+
 use crate::types::{Failure, Reason};
 
 thread_local! {
@@ -89,36 +91,49 @@ impl<T> Drop for Guarded<T> {
     }
 }
 
-/// A future of the author's whose polls and drop cannot unwind into the host.
-pub(super) struct GuardedFuture<F> {
+/// A future of the author's whose polls and drop cannot unwind into the host, and whose output is turned into
+/// what crosses.
+pub(super) struct GuardedFuture<F, C> {
     what: &'static str,
     future: Option<F>,
+    convert: Option<C>,
 }
 
-impl<F> GuardedFuture<F> {
-    pub(super) fn new(what: &'static str, future: F) -> Self {
+impl<F, C> GuardedFuture<F, C> {
+    pub(super) fn new(what: &'static str, future: F, convert: C) -> Self {
         Self {
             what,
             future: Some(future),
+            convert: Some(convert),
         }
     }
 
-    fn release(self: Pin<&mut Self>) -> Result<(), Failure> {
-        let what = self.what;
-        // SAFETY: structural pinning; `set` drops the future in its place and moves nothing out of it.
-        let mut slot = unsafe { self.map_unchecked_mut(|this| &mut this.future) };
-        contain(what, || slot.set(None))
+    fn future(self: Pin<&mut Self>) -> Pin<&mut Option<F>> {
+        // SAFETY: structural pinning of `future`: it is only ever reached through here, and `Option::set` drops
+        // it in its place.
+        unsafe { self.map_unchecked_mut(|this| &mut this.future) }
+    }
+
+    fn release(mut self: Pin<&mut Self>) -> Result<(), Failure> {
+        contain(self.what, || self.as_mut().future().set(None))
+    }
+
+    fn converter(self: Pin<&mut Self>) -> Option<C> {
+        // SAFETY: `convert` is not pinned structurally, so it may be moved out.
+        unsafe { self.get_unchecked_mut() }.convert.take()
     }
 }
 
-impl<T, F: Future<Output = Result<T, Failure>>> Future for GuardedFuture<F> {
-    type Output = Result<T, Failure>;
+impl<T, R, F, C> Future for GuardedFuture<F, C>
+where
+    F: Future<Output = Result<T, Failure>>,
+    C: FnOnce(T) -> R,
+{
+    type Output = RResult<R, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let what = self.what;
-        // SAFETY: structural pinning, as above; the future is reached through the pin alone.
-        let slot = unsafe { self.as_mut().map_unchecked_mut(|this| &mut this.future) };
-        let polled = match slot.as_pin_mut() {
+        let polled = match self.as_mut().future().as_pin_mut() {
             Some(future) => contain(what, || future.poll(context)),
             None => Err(Failure::new(
                 Reason::PLUGIN_FAILED,
@@ -131,12 +146,18 @@ impl<T, F: Future<Output = Result<T, Failure>>> Future for GuardedFuture<F> {
             Err(failure) => Err(failure),
         };
         // What the future still owns is dropped here, while a panic in it can be reported.
-        let released = self.release();
-        Poll::Ready(answer.and_then(|value| released.map(|()| value)))
+        let released = self.as_mut().release();
+        Poll::Ready(match (answer, released, self.converter()) {
+            (Ok(value), Ok(()), Some(convert)) => RResult::ROk(convert(value)),
+            (Err(failure), _, _) | (_, Err(failure), _) => RResult::RErr(failure),
+            (Ok(_), Ok(()), None) => {
+                RResult::RErr(Failure::new(Reason::PLUGIN_FAILED, format!("{what} ended twice")))
+            }
+        })
     }
 }
 
-impl<F> Drop for GuardedFuture<F> {
+impl<F, C> Drop for GuardedFuture<F, C> {
     fn drop(&mut self) {
         // SAFETY: the value is at its end and is not moved any more. A failure has nobody to go to: the panic
         // hook has logged it.

@@ -1,0 +1,220 @@
+//! Judging a library file without running any of it.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use forgewatch_plugin_api::abi::ABI_VERSION;
+use forgewatch_plugin_api::manifest::{self, ELF_SECTION, MACHO_SECTION, Manifest, ManifestError};
+use object::{Object, ObjectSection, ObjectSegment};
+use sha2::{Digest, Sha256};
+
+/// A library file that holds a plugin which this host can load.
+#[derive(Clone, Debug)]
+pub struct PluginFile {
+    /// Where it was found.
+    pub path: PathBuf,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// SHA-256 of its bytes, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// Why a file is not used as a plugin.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The file cannot be read.
+    #[error("cannot read `{}`: check that it exists and that this user may read it", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Not a library at all, or a damaged one.
+    #[error("`{}` is no intact library file ({problem}): install it again", file_name(.path))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A library for another kind of machine.
+    #[error("`{}` is built for {found}, this host runs on {wanted}: install the build for {wanted}", file_name(.path))]
+    Architecture {
+        /// The file.
+        path: PathBuf,
+        /// What it is built for.
+        found: String,
+        /// What this host runs on.
+        wanted: String,
+    },
+    /// A library without a manifest.
+    #[error("`{}` is no Forgewatch plugin: it has no manifest", file_name(.path))]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A manifest that cannot be one.
+    #[error("`{}`: {source}: ask the plugin's author", file_name(.path))]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
+    /// Another version of the ABI.
+    #[error(
+        "`{}` needs plugin ABI {found}, this host speaks {ABI_VERSION}: {}",
+        file_name(.path),
+        if *.found > ABI_VERSION { "upgrade the host" } else { "install a newer build of the plugin" }
+    )]
+    Abi {
+        /// The file.
+        path: PathBuf,
+        /// The version it was built for.
+        found: u32,
+    },
+    /// Two files with one key.
+    #[error("`{}` and `{}` are both plugins for `{key}`: remove one of them", .path.display(), .other.display())]
+    Duplicate {
+        /// The file.
+        path: PathBuf,
+        /// The other file.
+        other: PathBuf,
+        /// The key that they share.
+        key: String,
+    },
+}
+
+/// What kind of refusal it is, in one word for listings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalState {
+    /// It should be a plugin and cannot be used as it is.
+    Broken,
+    /// It is something else.
+    Foreign,
+    /// It is a plugin for another host.
+    Incompatible,
+    /// Another file has the same key.
+    Duplicate,
+}
+
+impl fmt::Display for RefusalState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Broken => "broken",
+            Self::Foreign => "foreign",
+            Self::Incompatible => "incompatible",
+            Self::Duplicate => "duplicate",
+        })
+    }
+}
+
+impl Refusal {
+    /// The kind of refusal.
+    pub fn state(&self) -> RefusalState {
+        match self {
+            Self::Unreadable { .. } | Self::Damaged { .. } | Self::Manifest { .. } => RefusalState::Broken,
+            Self::Foreign { .. } => RefusalState::Foreign,
+            Self::Architecture { .. } | Self::Abi { .. } => RefusalState::Incompatible,
+            Self::Duplicate { .. } => RefusalState::Duplicate,
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Reads a library file and judges it.
+///
+/// # Errors
+///
+/// See [`Refusal`].
+pub fn read_plugin_file(path: &Path) -> Result<PluginFile, Refusal> {
+    let bytes = std::fs::read(path).map_err(|source| Refusal::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    judge(path, &bytes)
+}
+
+pub(super) fn judge(path: &Path, bytes: &[u8]) -> Result<PluginFile, Refusal> {
+    let manifest = manifest_of(path, bytes)?;
+    let sha256 = Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(PluginFile {
+        path: path.to_owned(),
+        manifest,
+        sha256,
+    })
+}
+
+fn manifest_of(path: &Path, bytes: &[u8]) -> Result<Manifest, Refusal> {
+    let damaged = |problem: String| Refusal::Damaged {
+        path: path.to_owned(),
+        problem,
+    };
+    let file = object::File::parse(bytes).map_err(|error| damaged(error.to_string().to_lowercase()))?;
+    if !matches!(file.kind(), object::ObjectKind::Dynamic) {
+        return Err(damaged("it is not a shared library".to_owned()));
+    }
+    // Opening a library whose segments reach past its end would end the process with SIGBUS.
+    let length = bytes.len() as u64;
+    let fits = |(start, size): (u64, u64)| start.checked_add(size).is_some_and(|end| end <= length);
+    if !file.segments().all(|segment| fits(segment.file_range())) {
+        return Err(damaged("it is cut off".to_owned()));
+    }
+    check_architecture(path, &file)?;
+    let section = [ELF_SECTION, MACHO_SECTION]
+        .into_iter()
+        .find_map(|name| file.section_by_name(name));
+    let foreign = || Refusal::Foreign {
+        path: path.to_owned(),
+    };
+    let data = section
+        .ok_or_else(foreign)?
+        .data()
+        .map_err(|error| damaged(error.to_string()))?;
+    let manifest = manifest::parse(data).map_err(|source| match source {
+        ManifestError::Foreign => foreign(),
+        source => Refusal::Manifest {
+            path: path.to_owned(),
+            source,
+        },
+    })?;
+    if manifest.abi != ABI_VERSION {
+        return Err(Refusal::Abi {
+            path: path.to_owned(),
+            found: manifest.abi,
+        });
+    }
+    Ok(manifest)
+}
+
+fn check_architecture(path: &Path, file: &object::File<'_>) -> Result<(), Refusal> {
+    // The `object` crate and the compiler call the machines that Forgewatch runs on by the same names.
+    let found = format!("{:?}", file.architecture()).to_lowercase();
+    let wanted = std::env::consts::ARCH;
+    let format = if cfg!(target_vendor = "apple") {
+        object::BinaryFormat::MachO
+    } else {
+        object::BinaryFormat::Elf
+    };
+    if found == wanted && file.format() == format && file.is_little_endian() == cfg!(target_endian = "little")
+    {
+        return Ok(());
+    }
+    let described = |machine: &str, format: object::BinaryFormat| format!("{machine} {format:?}");
+    Err(Refusal::Architecture {
+        path: path.to_owned(),
+        found: described(&found, file.format()),
+        wanted: described(wanted, format),
+    })
+}

@@ -1,0 +1,142 @@
+//! Opening a library: this is the host's room for `unsafe` code of plugins in this process.
+//!
+//! What is opened is a copy that nobody can change any more, made of the very bytes that were hashed and judged:
+//! constructors run at open, and a file that is overwritten while it is mapped would crash the process. The copy
+//! stays open for the life of the process, since `dlopen` takes a reused descriptor's path for the first library.
+#![expect(
+    unsafe_code,
+    reason = "opening a library runs code that the compiler knows nothing of"
+)]
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use forgewatch_plugin_api::abi::abi_stable::library::{AbiHeaderRef, LibHeader, LibraryError};
+use forgewatch_plugin_api::abi::{HEADER_SYMBOL, PluginModule};
+use libloading::Library;
+
+use super::file::{PluginFile, Refusal, judge};
+
+/// Why a library could not be opened as a plugin.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file is refused before it is opened.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// No copy could be made.
+    #[error("cannot copy `{}` into memory: {source}", .path.display())]
+    Copy {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The system's loader refuses it.
+    #[error("cannot open plugin `{}`: {problem}", .path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The loader's answer.
+        problem: String,
+    },
+    /// It is a library of another abi_stable, or its types have another layout.
+    #[error("plugin `{}` {problem}: ask its author for a build with a released forgewatch-plugin-api", .path.display())]
+    Layout {
+        /// The file.
+        path: PathBuf,
+        /// What differs, in a few words; the whole comparison is in the debug log.
+        problem: &'static str,
+    },
+}
+
+/// A library that is open for the rest of the process.
+pub struct LoadedLibrary {
+    /// The file and manifest of the bytes that were opened.
+    pub file: PluginFile,
+    pub(super) module: PluginModule,
+}
+
+/// Reads, judges, copies and opens the library at `path`, and compares its types with this host's.
+///
+/// # Errors
+///
+/// See [`LoadError`]; each prints as one line.
+pub fn load(path: &Path) -> Result<LoadedLibrary, LoadError> {
+    let bytes = std::fs::read(path).map_err(|source| Refusal::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let file = judge(path, &bytes)?;
+    let copy = immutable_copy(&file, &bytes).map_err(|source| LoadError::Copy {
+        path: path.to_owned(),
+        source,
+    })?;
+    // SAFETY: the library's constructors run now. That is what loading a plugin into this process means; the
+    // operator chose it. The copy is sealed, so it stays what was judged.
+    let library = unsafe { Library::new(&copy) }.map_err(|error| LoadError::Open {
+        path: path.to_owned(),
+        problem: error
+            .to_string()
+            .replace(&*copy.to_string_lossy(), &path.to_string_lossy()),
+    })?;
+    let module = root_module(path, &library)?;
+    // Nothing is ever unloaded: the module's functions and every object made by them point into the library.
+    std::mem::forget(library);
+    Ok(LoadedLibrary { file, module })
+}
+
+fn root_module(path: &Path, library: &Library) -> Result<PluginModule, LoadError> {
+    let layout = |problem| LoadError::Layout {
+        path: path.to_owned(),
+        problem,
+    };
+    // SAFETY: a library whose manifest says ABI 1 exports its abi_stable header under this name. The header's
+    // magic text and version are compared before anything behind it is read.
+    let header = unsafe { library.get::<AbiHeaderRef>(HEADER_SYMBOL) }
+        .map_err(|_| layout("exports no plugin header"))?;
+    let explain = |error: LibraryError| {
+        tracing::debug!(plugin = %path.display(), "layout comparison: {error}");
+        layout(match error {
+            LibraryError::InvalidAbiHeader(_) => "is built with another abi_stable",
+            LibraryError::AbiInstability(_) => "has types of another layout",
+            LibraryError::RootModule { .. } => "failed while it was set up",
+            _ => "has another version of the plugin interface",
+        })
+    };
+    header
+        .upgrade()
+        .and_then(LibHeader::init_root_module::<PluginModule>)
+        .map_err(explain)
+}
+
+#[cfg(target_os = "linux")]
+fn immutable_copy(file: &PluginFile, bytes: &[u8]) -> io::Result<PathBuf> {
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
+    let name = format!("forgewatch-{}", file.manifest.key);
+    let mut copy = std::fs::File::from(memfd_create(
+        name,
+        MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
+    )?);
+    copy.write_all(bytes)?;
+    fcntl_add_seals(
+        &copy,
+        SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL,
+    )?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", copy.as_raw_fd()));
+    std::mem::forget(copy);
+    Ok(path)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn immutable_copy(file: &PluginFile, bytes: &[u8]) -> io::Result<PathBuf> {
+    let dir = tempfile::Builder::new().prefix("forgewatch-").tempdir()?.keep();
+    let path = dir.join(file.path.file_name().unwrap_or_default());
+    std::fs::write(&path, bytes)?;
+    let mut permissions = std::fs::metadata(&path)?.permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(&path, permissions)?;
+    Ok(path)
+}

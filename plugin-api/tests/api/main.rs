@@ -1,0 +1,4 @@
+//! The ABI from outside: a provider behind the exported trait objects, as a host calls it.
+
+mod containment;
+mod manifest;
