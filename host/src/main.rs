@@ -1,2 +1,7 @@
-//! Skeleton.
-fn main() {}
+//! The `forgewatch` binary: everything happens in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    forgewatch::cli::run()
+}

@@ -10,8 +10,10 @@ mod discover;
 mod file;
 mod load;
 mod provider;
+mod registry;
 
 pub use discover::{Discovery, Refused};
 pub use file::{PluginFile, Refusal, RefusalState, read_plugin_file};
 pub use load::{LoadError, LoadedLibrary, load};
 pub use provider::{Client, Provider};
+pub use registry::{ProviderError, Registry};

@@ -1,4 +1,5 @@
 //! A subscriber is set once in a process, so this test has a process of its own.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, Mutex};
 

@@ -1,7 +1,6 @@
 //! Looking through `plugins.dirs`, one level deep, in name order.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -48,30 +47,30 @@ impl Discovery {
         Ok(())
     }
 
-    /// The files that claim `key` and are refused for it.
-    pub fn duplicates_of<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Refused> {
-        self.refused.iter().filter(
-            move |refused| matches!(&refused.refusal, Refusal::Duplicate { key: other, .. } if other == key),
-        )
+    /// Two of the files that claim `key`, when several do.
+    pub fn duplicate_of(&self, key: &str) -> Option<(&Path, &Path)> {
+        self.refused.iter().find_map(|refused| match &refused.refusal {
+            Refusal::Duplicate { path, other, key: claimed } if claimed == key => {
+                Some((path.as_path(), other.as_path()))
+            }
+            _ => None,
+        })
     }
 
     fn add(&mut self, file: PluginFile) {
         let key = file.manifest.key.clone();
-        let earlier = self
-            .duplicates_of(&key)
-            .next()
-            .map(|refused| refused.path.clone());
-        let other = match self.plugins.entry(key.clone()) {
-            Entry::Occupied(found) => found.remove().path,
-            Entry::Vacant(free) => match earlier {
-                None => {
-                    free.insert(file);
-                    return;
-                }
-                Some(path) => return self.refuse(file.path, path, key),
-            },
+        let first = self.plugins.remove(&key).map(|first| first.path);
+        let other = match (&first, self.duplicate_of(&key)) {
+            (Some(first), _) => first.clone(),
+            (None, Some((path, _))) => path.to_owned(),
+            (None, None) => {
+                self.plugins.insert(key, file);
+                return;
+            }
         };
-        self.refuse(other.clone(), file.path.clone(), key.clone());
+        if let Some(first) = first {
+            self.refuse(first, file.path.clone(), key.clone());
+        }
         self.refuse(file.path, other, key);
     }
 

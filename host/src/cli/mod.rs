@@ -1,0 +1,202 @@
+//! The command line: arguments, what they lead to, and the exit status.
+//!
+//! Standard output carries a command's result, standard error everything else. Nothing here panics when a
+//! stream is closed. Wrong usage and a wrong configuration end with status 2.
+
+mod config;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anstyle::{AnsiColor, Style};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::config::{Environment, Loaded, Request, load};
+
+/// Exit status for wrong usage and for a wrong configuration.
+const USAGE: u8 = 2;
+
+/// Knows, for every configured repository, whether your integration can still reach it, and why not.
+#[derive(Debug, Parser)]
+#[command(name = "forgewatch", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check, show and explain the configuration.
+    #[command(subcommand)]
+    Config(config::Command),
+}
+
+/// Arguments that every command takes, before its name as well as after it.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Read this file, or this folder's files, in place of the system's and the user's; may be repeated.
+    #[arg(long, value_name = "FILE_OR_DIR")]
+    pub config: Vec<PathBuf>,
+    /// Lay the table `[profiles.NAME]` over the files.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Set one key to a TOML value or, if it is none, to text; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// How much to log on standard error [default: warn].
+    #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
+    pub log_level: Option<LogLevel>,
+}
+
+/// How much to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// Only what failed.
+    Error,
+    /// And what is probably not meant.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And why.
+    Debug,
+    /// And everything else.
+    Trace,
+}
+
+impl From<LogLevel> for LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
+        }
+    }
+}
+
+impl GlobalArgs {
+    /// The arguments of all levels of a command line together: lists in order, of the rest the last.
+    ///
+    /// Clap's own global arguments would forget what stands before the command once something stands after it.
+    fn of_levels(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut all = Self::default();
+        let mut level = Some(matches);
+        while let Some(matches) = level {
+            let here = Self::from_arg_matches(matches)?;
+            all.config.extend(here.config);
+            all.set.extend(here.set);
+            all.profile = here.profile.or(all.profile);
+            all.log_level = here.log_level.or(all.log_level);
+            level = matches.subcommand().map(|(_, matches)| matches);
+        }
+        Ok(all)
+    }
+
+    /// Loads the configuration that the arguments name. Problems and warnings are printed.
+    ///
+    /// # Errors
+    ///
+    /// The configuration is wrong: the status to exit with.
+    pub fn load(&self) -> Result<Loaded, ExitCode> {
+        let request = Request {
+            config: self.config.clone(),
+            profile: self.profile.clone(),
+            set: self.set.clone(),
+            environment: Environment::of_process(),
+        };
+        let loaded = load(&request).map_err(|problems| {
+            problems.0.iter().for_each(|problem| tell(AnsiColor::Red, "error", problem));
+            ExitCode::from(USAGE)
+        })?;
+        if self.log_level != Some(LogLevel::Error) {
+            loaded.warnings.iter().for_each(|warning| tell(AnsiColor::Yellow, "warning", warning));
+        }
+        Ok(loaded)
+    }
+
+    /// Sends log lines to standard error, in colour on a terminal that wants it.
+    fn start_logging(&self) {
+        let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+        let level = LevelFilter::from(self.log_level.unwrap_or(LogLevel::Warn));
+        let logging =
+            tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_ansi(colour).finish();
+        // Fails only if this process logs already, which is as good.
+        let _ = tracing::subscriber::set_global_default(logging);
+    }
+}
+
+/// The whole command line, every level of it with the global arguments.
+fn command() -> clap::Command {
+    fn with_globals(command: clap::Command) -> clap::Command {
+        GlobalArgs::augment_args(command).mut_subcommands(with_globals)
+    }
+    with_globals(Cli::command())
+}
+
+/// Runs the command that the process' arguments name.
+pub fn run() -> ExitCode {
+    let parsed = command().try_get_matches().and_then(|matches| {
+        let global = GlobalArgs::of_levels(&matches)?;
+        Ok((global, Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?))
+    });
+    match parsed {
+        Ok((global, cli)) => {
+            global.start_logging();
+            match cli.command {
+                Command::Config(command) => command.run(&global),
+            }
+        }
+        Err(error) => {
+            // A closed stream leaves nobody to tell; the status still does.
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
+        }
+    }
+}
+
+/// Prints a command's result. Whoever stopped reading has what they wanted; other errors are told.
+fn print(text: &str) -> ExitCode {
+    let mut out = io::stdout().lock();
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    match write!(out, "{text}{end}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            tell(AnsiColor::Red, "error", format_args!("cannot write to standard output: {error}"));
+            ExitCode::from(USAGE)
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Tells about something on standard error.
+fn tell(colour: AnsiColor, label: &str, what: impl std::fmt::Display) {
+    let style = Style::new().fg_color(Some(colour.into())).bold();
+    // Where standard error is closed there is nobody to tell.
+    let _ = writeln!(anstream::stderr().lock(), "{style}{label}{style:#}: {what}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn global_arguments_work_on_every_level_at_once() {
+        let line = "forgewatch --set a=1 --profile p config --set b=2 show --set c=3 --profile q --config x";
+        let matches = command().try_get_matches_from(line.split(' ')).unwrap();
+        let global = GlobalArgs::of_levels(&matches).unwrap();
+        assert_eq!(global.set, ["a=1", "b=2", "c=3"]);
+        assert_eq!(global.profile.as_deref(), Some("q"));
+        assert_eq!(global.config, [PathBuf::from("x")]);
+        assert!(Cli::from_arg_matches(&matches).is_ok());
+    }
+}

@@ -1,0 +1,232 @@
+//! The configuration: layers of files, variables and flags, merged, validated and typed.
+//!
+//! Later layers win: built-in defaults; the system's files and the user's or, in their place, those named with
+//! `--config`; the chosen profile of these files; `FORGEWATCH_*` variables; `--set`. Tables merge key by key,
+//! lists are replaced. The working directory is never read unasked.
+//!
+//! Loading reads the files and nothing else of the world: what it needs to know about the process comes in an
+//! [`Environment`]. Secrets are never read here; the configuration holds references to them. All problems are
+//! found in one pass.
+
+mod check;
+mod inputs;
+mod layers;
+mod lines;
+mod model;
+mod problem;
+mod provenance;
+pub mod schema;
+mod secret;
+mod sentences;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::{
+    collections::HashSet,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value};
+
+pub use self::{
+    model::{
+        Config, Defaults, Discovery, Entra, Http, Identity, Integration, Isolation, Oauth2, Overrides, Plugins,
+        Provider, Repository, SiloMode, State,
+    },
+    problem::{Problem, Problems, Source, dotted, nearest},
+    provenance::Explained,
+    secret::SecretRef,
+    values::{Address, HostPort, HttpsUrl, Period, ProxyUrl, Timestamp, ValueError, mask_user_info},
+};
+
+use self::{
+    layers::{Layer, Layers},
+    schema::{Finding, NAMED_TABLES, Schema, SchemaError},
+};
+
+/// What to load.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Files and folders to read in place of the system's and the user's; in order.
+    pub config: Vec<PathBuf>,
+    /// The profile to lay over the files.
+    pub profile: Option<String>,
+    /// `KEY=VALUE` settings that win over everything, in order.
+    pub set: Vec<String>,
+    /// What to know about the process.
+    pub environment: Environment,
+}
+
+/// What loading knows about the process and the system.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// Environment variables.
+    pub variables: Vec<(OsString, OsString)>,
+    /// The system's configuration, `/etc/forgewatch`.
+    pub system_dir: PathBuf,
+    /// What relative paths of the command line and of variables start from.
+    pub working_dir: PathBuf,
+}
+
+impl Environment {
+    /// The environment of this process.
+    pub fn of_process() -> Self {
+        Self {
+            variables: std::env::vars_os().collect(),
+            system_dir: "/etc/forgewatch".into(),
+            working_dir: std::env::current_dir().unwrap_or_else(|_| "/".into()),
+        }
+    }
+
+    /// A folder of the XDG base directory rules; a relative one counts as unset, as these rules say.
+    fn xdg_dir(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
+        let absolute = |name: &str| {
+            let (_, value) = self.variables.iter().find(|(key, _)| key == name)?;
+            Some(PathBuf::from(value)).filter(|path| path.is_absolute())
+        };
+        absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below_home)))
+    }
+}
+
+/// A valid configuration, and where it comes from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// What is not wrong but probably not meant.
+    pub warnings: Vec<Problem>,
+    layers: Layers,
+}
+
+impl Loaded {
+    /// What set `path` or, if nothing did, the nearest table above it. May parse the files again.
+    pub fn source(&self, path: &[&str]) -> Option<Source> {
+        self.layers.source(path)
+    }
+
+    /// A problem with the setting at `path`. The message must not quote a value that could be a secret.
+    pub fn problem(&self, path: &[&str], message: impl Into<String>, help: Option<String>) -> Problem {
+        Problem { key: dotted(path), source: self.source(path), message: message.into(), help }
+    }
+
+    /// Checks the value at `path` against a schema that is not the configuration's, such as a plugin's for
+    /// `providers.<key>.options`.
+    ///
+    /// # Errors
+    ///
+    /// The schema itself cannot be used.
+    pub fn validate(&self, path: &[&str], value: &Value, schema: &Value) -> Result<Vec<Problem>, SchemaError> {
+        let findings = Schema::new(schema.clone())?.validate(value);
+        let absolute = |finding: Finding| Finding {
+            path: path.iter().map(ToString::to_string).chain(finding.path).collect(),
+            ..finding
+        };
+        Ok(findings.into_iter().map(|finding| located(&self.layers, absolute(finding))).collect())
+    }
+
+    /// The merged settings as a document, defaults included and profiles left out, masked for showing.
+    pub fn effective(&self) -> Value {
+        self.layers.effective()
+    }
+
+    /// What every layer says about the setting `key`, or about each setting of the table `key`; masked.
+    ///
+    /// # Errors
+    ///
+    /// There is no such setting.
+    pub fn explain(&self, key: &str) -> Result<Vec<Explained>, Problem> {
+        self.layers.explain(key)
+    }
+}
+
+/// Loads, merges and validates the configuration.
+///
+/// # Errors
+///
+/// Everything that is wrong, in one go.
+pub fn load(request: &Request) -> Result<Loaded, Problems> {
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    let layers = gather(request, &mut problems, &mut warnings);
+    let mut merged = layers.merge(&mut problems);
+    let schema = Schema::of_config();
+    let chosen = layers.profile.as_deref();
+    let mut findings = schema.validate(&merged);
+    // The chosen profile's faults show in the merged settings already.
+    findings.retain(|it| !(it.path.len() > 2 && it.path[0] == "profiles" && Some(it.path[1].as_str()) == chosen));
+    let declared = check::Declared {
+        identities: names(&merged, "identities"),
+        integrations: names(&merged, "integrations"),
+    };
+    let faulty = findings.iter().map(|finding| dotted(&finding.path)).collect();
+    findings.iter().for_each(|finding| prune(&mut merged, &finding.path));
+    let config = match serde_json::from_value::<Config>(merged) {
+        Ok(config) => {
+            findings.extend(check::findings(&config, &declared, &faulty));
+            config
+        }
+        Err(_) => {
+            // The error may quote a value. The schema and the types agree, so only a fault of ours leads here.
+            let message = "a valid setting cannot be read: this is a fault of forgewatch".into();
+            problems.push(Problem { key: String::new(), source: None, message, help: None });
+            Config::default()
+        }
+    };
+    problems.extend(findings.into_iter().map(|finding| located(&layers, finding)));
+    if !problems.is_empty() {
+        return Err(Problems(problems));
+    }
+    for name in config.discovery.keys() {
+        let path = ["discovery", name];
+        let message = "this version reads discovery but does not act on it yet".into();
+        warnings.push(Problem { key: dotted(&path), source: layers.source(&path), message, help: None });
+    }
+    Ok(Loaded { config, warnings, layers })
+}
+
+/// Collects the layers, unmerged.
+fn gather(request: &Request, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Layers {
+    let environment = &request.environment;
+    let mut below = vec![defaults(environment)];
+    below.extend(layers::files(&request.config, environment, problems, warnings));
+    let mut above =
+        vec![inputs::environment(&environment.variables, &environment.working_dir, problems, warnings)];
+    for text in &request.set {
+        match inputs::set(text, &environment.working_dir) {
+            Ok(layer) => above.push(layer),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    Layers { below, profile: request.profile.clone(), above }
+}
+
+fn defaults(environment: &Environment) -> Layer {
+    let mut config = Config::default();
+    if let Some(home) = environment.xdg_dir("XDG_STATE_HOME", ".local/state") {
+        config.state.path = home.join(Path::new("forgewatch/state.db"));
+    }
+    let values = figment::value::Value::serialize(config).ok().and_then(figment::value::Value::into_dict);
+    Layer::of_values(Source::Default, values.unwrap_or_default())
+}
+
+fn names(merged: &Value, table: &str) -> HashSet<String> {
+    merged.get(table).and_then(Value::as_object).into_iter().flat_map(Map::keys).cloned().collect()
+}
+
+/// Takes a faulty setting out so that the rest can be read: of a named table the whole entry, since what is left
+/// of it may no longer be one.
+fn prune(merged: &mut Value, path: &[String]) {
+    let Some((first, rest)) = path.split_first() else { return };
+    let Some(settings) = merged.as_object_mut() else { return };
+    match (rest.first(), settings.get_mut(first)) {
+        (Some(second), Some(Value::Object(inner))) => drop(inner.shift_remove(second)),
+        _ => drop(settings.shift_remove(first)),
+    }
+    debug_assert!(NAMED_TABLES.contains(&first.as_str()) || rest.len() <= 2, "settings are two keys deep: {path:?}");
+}
+
+fn located(layers: &Layers, finding: Finding) -> Problem {
+    let Finding { path, message, help } = finding;
+    Problem { key: dotted(&path), source: layers.source(&path), message, help }
+}

@@ -1,0 +1,359 @@
+//! Scalar settings that are text in a file and more than text in the program.
+//!
+//! Each is parsed once, by `FromStr`, and that same parser is what the schema's `format` checks: a value that
+//! passes validation always deserializes. Whatever may hold a user name and password never shows them in
+//! `Debug`, `Display` or when serialized.
+
+use std::{borrow::Cow, fmt, net::Ipv6Addr, str::FromStr, time::Duration, time::SystemTime};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// What is wrong with a scalar setting; never holds the value itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ValueError(&'static str);
+
+/// A parsed scalar and what the schema and the messages say about it.
+pub(super) struct Format {
+    /// Name of the schema's `format`.
+    pub(super) name: &'static str,
+    /// Tells whether the text is one.
+    pub(super) check: fn(&str) -> Result<(), ValueError>,
+    /// How to write one.
+    pub(super) help: &'static str,
+}
+
+/// Implements what all text-shaped settings share: serde through text, and a schema with a `format`.
+macro_rules! text_value {
+    ($type:ident, $format:literal, $help:literal) => {
+        impl TryFrom<String> for $type {
+            type Error = ValueError;
+
+            fn try_from(text: String) -> Result<Self, ValueError> {
+                text.parse()
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "format": $format, "description": $help })
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+        }
+
+        impl $type {
+            const FORMAT: Format =
+                Format { name: $format, check: |text| text.parse::<Self>().map(drop), help: $help };
+        }
+    };
+}
+
+/// Every format that the configuration's schema uses.
+pub(super) const FORMATS: [Format; 5] =
+    [Period::FORMAT, HostPort::FORMAT, ProxyUrl::FORMAT, HttpsUrl::FORMAT, Timestamp::FORMAT];
+
+/// A length of time above zero, written like `15m` or `1h 30m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Period(Duration);
+
+text_value!(Period, "period", "a number and a unit, like \"10s\", \"15m\" or \"1h 30m\"");
+
+impl Period {
+    pub(super) const fn from_secs(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    /// The length of time; never zero.
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for Period {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match humantime::parse_duration(text) {
+            Ok(Duration::ZERO) => Err(ValueError("must be longer than zero")),
+            Ok(duration) => Ok(Self(duration)),
+            Err(_) => Err(ValueError("is not a duration")),
+        }
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
+    }
+}
+
+/// A moment in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Timestamp(SystemTime);
+
+text_value!(Timestamp, "utc-date-time", "a moment in UTC, like \"2026-01-05T10:00:00Z\"");
+
+impl Timestamp {
+    /// The moment.
+    pub const fn get(self) -> SystemTime {
+        self.0
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        humantime::parse_rfc3339(text).map(Self).map_err(|_| ValueError("is not a moment in UTC"))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339(self.0).fmt(f)
+    }
+}
+
+/// A host that a plugin may reach, and its port (443 unless written).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HostPort {
+    /// Lower case; an IPv6 address without its brackets.
+    pub host: String,
+    /// TCP port, never 0.
+    pub port: u16,
+}
+
+text_value!(HostPort, "host-port", "a host (port 443) or host:port, like \"git.example.org:8443\"");
+
+impl FromStr for HostPort {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        const WRONG: ValueError = ValueError("is not a host or host:port");
+        let (host, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
+            Some(Some((host, rest))) => (host, rest.strip_prefix(':').or(rest.is_empty().then_some("443"))),
+            Some(None) => return Err(WRONG),
+            None if text.parse::<Ipv6Addr>().is_ok() => (text, Some("443")),
+            None => text.split_once(':').map_or((text, Some("443")), |(host, port)| (host, Some(port))),
+        };
+        let digits = port.filter(|port| port.bytes().all(|byte| byte.is_ascii_digit())).ok_or(WRONG)?;
+        let port = digits.parse().ok().filter(|port| *port != 0).ok_or(ValueError("has no valid port"))?;
+        let parsed = match host.parse::<Ipv6Addr>() {
+            Ok(address) => address.to_string(),
+            Err(_) if host.contains(['/', '@', '*', '?', '#', '\\']) => return Err(WRONG),
+            // The URL parser knows what a host is: case, international names, IPv4.
+            Err(_) => match Url::parse(&format!("https://{host}/")).ok() {
+                Some(url) if url.port().is_none() => url.host_str().map(str::to_owned).ok_or(WRONG)?,
+                _ => return Err(WRONG),
+            },
+        };
+        Ok(Self { host: parsed, port })
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.host.contains(':'), self.port) {
+            (true, 443) => write!(f, "[{}]", self.host),
+            (true, port) => write!(f, "[{}]:{port}", self.host),
+            (false, 443) => f.write_str(&self.host),
+            (false, port) => write!(f, "{}:{port}", self.host),
+        }
+    }
+}
+
+/// The `http` or `https` address of a proxy; a user name and password in it are masked when shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ProxyUrl(Url);
+
+text_value!(ProxyUrl, "proxy-url", "a URL that starts with http:// or https://");
+
+impl ProxyUrl {
+    /// The address as configured, with its user name and password.
+    pub fn expose(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl FromStr for ProxyUrl {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let url = Url::parse(text).map_err(|_| ValueError("is not a URL"))?;
+        match url.scheme() {
+            "http" | "https" => Ok(Self(url)),
+            _ => Err(ValueError("is not an http or https URL")),
+        }
+    }
+}
+
+/// An `https` address; a user name and password in it are masked when shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HttpsUrl(Url);
+
+text_value!(HttpsUrl, "https-url", "a URL that starts with https://");
+
+impl HttpsUrl {
+    /// The address as configured, with its user name and password.
+    pub fn expose(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl FromStr for HttpsUrl {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let url = Url::parse(text).map_err(|_| ValueError("is not a URL"))?;
+        if url.scheme() == "https" { Ok(Self(url)) } else { Err(ValueError("is not an https URL")) }
+    }
+}
+
+/// An address kept exactly as written, malformed or not; a user name and password in it are masked when shown.
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Address(String);
+
+impl Address {
+    /// The address as configured, with its user name and password.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Address {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Shows an address without its user name and password.
+macro_rules! masked_display {
+    ($($type:ident => $text:expr),+) => {
+        $(impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let text: fn(&Self) -> &str = $text;
+                f.write_str(&mask_user_info(text(self)))
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", self.to_string())
+            }
+        })+
+    };
+}
+
+masked_display!(ProxyUrl => |it| it.0.as_str(), HttpsUrl => |it| it.0.as_str(), Address => |it| &it.0);
+
+/// Replaces user name and password of a URL, well-formed or not, by `***`.
+///
+/// When in doubt (a password with a raw `/` in it) it masks too much rather than too little.
+pub fn mask_user_info(text: &str) -> Cow<'_, str> {
+    let start = text.find(':').map_or(0, |colon| {
+        let rest = &text[colon + 1..];
+        let slashes = rest.len() - rest.trim_start_matches(['/', '\\']).len();
+        if slashes == 0 { 0 } else { colon + 1 + slashes }
+    });
+    let authority = &text[start..];
+    let end = authority.find(['/', '\\', '?', '#']).unwrap_or(authority.len());
+    let odd_port = authority[..end]
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.starts_with('[') && port.bytes().any(|byte| !byte.is_ascii_digit()));
+    let searched = if odd_port { authority } else { &authority[..end] };
+    match searched.rfind('@') {
+        Some(at) => Cow::Owned(format!("{}***{}", &text[..start], &authority[at..])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_ports() {
+        for (text, want) in [
+            ("git.example.org", Some(("git.example.org", 443))),
+            ("Git.Example.org:8443", Some(("git.example.org", 8443))),
+            ("10.0.0.1:80", Some(("10.0.0.1", 80))),
+            ("[::1]:8080", Some(("::1", 8080))),
+            ("::1", Some(("::1", 443))),
+            ("", None),
+            ("host:", None),
+            ("host:0", None),
+            ("host:70000", None),
+            ("host:+1", None),
+            ("https://host/", None),
+            ("user@host", None),
+            ("*.example.org", None),
+            ("[::1", None),
+        ] {
+            let got = text.parse::<HostPort>().ok();
+            let got = got.as_ref().map(|it| (it.host.as_str(), it.port));
+            assert_eq!(got, want, "{text}");
+        }
+        assert_eq!("[::1]:8080".parse::<HostPort>().unwrap().to_string(), "[::1]:8080");
+    }
+
+    #[test]
+    fn masks() {
+        for (text, want) in [
+            ("http://u:p@proxy:3128", "http://***@proxy:3128"),
+            ("https://host/", "https://host/"),
+            ("https://host/@scope/x", "https://host/@scope/x"),
+            ("https://host:8443/@scope", "https://host:8443/@scope"),
+            ("https://tok@host/a@b", "https://***@host/a@b"),
+            ("https://u:pa/ss@host/", "https://***@host/"),
+            ("u:p@host/x", "***@host/x"),
+            ("https:\\\\u:p@host", "https:\\\\***@host"),
+            ("https://[::1]/@x", "https://[::1]/@x"),
+            ("", ""),
+        ] {
+            assert_eq!(mask_user_info(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_scalars() {
+        for bad in ["0s", "10", "", "ten minutes"] {
+            assert!(bad.parse::<Period>().is_err(), "{bad}");
+        }
+        assert_eq!("1h 30m".parse::<Period>().unwrap().get(), Duration::from_secs(5400));
+        assert!("socks5://p:1".parse::<ProxyUrl>().is_err());
+        let proxy: ProxyUrl = "http://u:hunter2@p:3128".parse().unwrap();
+        assert_eq!(proxy.expose().password(), Some("hunter2"));
+        assert!(!format!("{proxy} {proxy:?}").contains("hunter2"));
+        assert!("http://login/".parse::<HttpsUrl>().is_err());
+        assert!("2026-01-05T10:00:00Z".parse::<Timestamp>().is_ok());
+        assert!("2026-01-05".parse::<Timestamp>().is_err());
+    }
+}

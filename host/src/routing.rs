@@ -1,0 +1,252 @@
+//! From a repository URL to the provider, the integration and the repository that it names. No requests.
+//!
+//! Patterns preselect, plugins decide: a manifest's patterns, the hosts of a provider's configured base URLs and
+//! of its `server_roots` say which plugins are asked; what a plugin answers is what counts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use forgewatch_plugin_api::{BaseUrl, RepositoryUrl, UrlContext, UrlErrorKind};
+use regex::RegexSet;
+use serde::Serialize;
+use url::Url;
+
+use crate::plugins::Provider;
+use crate::text::printable;
+
+/// Why a URL leads nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteErrorKind {
+    /// No plugin claims the host.
+    UnsupportedHost,
+    /// A host that a plugin knows, and no repository; or no URL at all.
+    NotARepositoryUrl,
+    /// Plain HTTP where it is not accepted.
+    InsecureScheme,
+    /// A project or repository that cannot be one.
+    InvalidSegment,
+    /// A broken percent escape.
+    InvalidPercentEncoding,
+    /// Several plugins or integrations claim it.
+    Ambiguous,
+}
+
+/// A URL that leads nowhere, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct RouteError {
+    /// The kind.
+    pub kind: RouteErrorKind,
+    /// One sentence, safe to print.
+    pub detail: String,
+}
+
+impl RouteError {
+    fn new(kind: RouteErrorKind, detail: impl fmt::Display) -> Self {
+        Self { kind, detail: printable(&detail.to_string(), 500).into_owned() }
+    }
+}
+
+/// What routing knows of an integration.
+#[derive(Clone, Debug)]
+pub struct KnownIntegration {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its provider's key.
+    pub provider: String,
+    /// Its base URL as configured.
+    pub domain_name: String,
+    /// Its base URL as repaired and saved, or as configured.
+    pub base_url: String,
+    /// Whether plain HTTP is accepted for it.
+    pub allow_insecure_http: bool,
+}
+
+/// What routing knows of a provider.
+#[derive(Clone, Debug, Default)]
+pub struct KnownProvider {
+    /// The patterns of its manifest.
+    pub url_patterns: Vec<String>,
+    /// Its options, a JSON object.
+    pub options: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Where a URL leads.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// The key of the provider that understood it.
+    pub provider: String,
+    /// What it understood.
+    pub url: RepositoryUrl,
+}
+
+/// Routes URLs. Made once for a configuration.
+pub struct Router {
+    patterns: RegexSet,
+    /// The provider of each pattern.
+    keys: Vec<String>,
+    contexts: BTreeMap<String, UrlContext>,
+    integrations: Vec<KnownIntegration>,
+}
+
+impl Router {
+    /// A router for these providers, by key, and integrations.
+    ///
+    /// # Errors
+    ///
+    /// The patterns of all providers together are too large.
+    pub fn new(
+        providers: &BTreeMap<String, KnownProvider>,
+        integrations: Vec<KnownIntegration>,
+    ) -> Result<Self, regex::Error> {
+        let mut patterns = Vec::new();
+        let mut keys = Vec::new();
+        let mut contexts = BTreeMap::new();
+        for (key, provider) in providers {
+            let own = || integrations.iter().filter(|integration| integration.provider == *key);
+            let roots = server_roots(&provider.options).filter_map(|root| host_pattern(&root));
+            let bases = own().filter_map(|integration| host_pattern(&integration.base_url));
+            let all = provider.url_patterns.iter().cloned().chain(roots).chain(bases);
+            patterns.extend(all);
+            keys.resize(patterns.len(), key.clone());
+            let base_urls = own().map(|it| BaseUrl::new(&it.base_url, it.allow_insecure_http));
+            let options = serde_json::Value::Object(provider.options.clone()).to_string();
+            contexts.insert(key.clone(), UrlContext::new(&options, base_urls));
+        }
+        Ok(Self { patterns: RegexSet::new(patterns)?, keys, contexts, integrations })
+    }
+
+    /// Takes a URL apart. `provider` opens a provider by its key.
+    ///
+    /// # Errors
+    ///
+    /// Outside, the provider does not open or fails; inside, the URL leads nowhere.
+    pub fn parse<E>(
+        &self,
+        url: &str,
+        mut provider: impl FnMut(&str) -> Result<Provider, E>,
+    ) -> Result<Result<Parsed, RouteError>, E> {
+        let url = url.trim();
+        if !looks_like_url(url) {
+            let detail = "this is no URL: expected https://… or user@host:path";
+            return Ok(Err(RouteError::new(RouteErrorKind::NotARepositoryUrl, detail)));
+        }
+        let mut candidates: Vec<&str> =
+            self.patterns.matches(url).iter().map(|index| self.keys[index].as_str()).collect();
+        candidates.dedup();
+        let mut parsed: Vec<Parsed> = Vec::new();
+        let mut error = None;
+        for key in candidates {
+            match self.ask(key, url, &provider(key)?) {
+                Ok(url) => parsed.push(Parsed { provider: key.to_owned(), url }),
+                // A plugin that knows the host says more than one that does not.
+                Err(new) if error.is_none() || new.kind != RouteErrorKind::UnsupportedHost => error = Some(new),
+                Err(_) => {}
+            }
+        }
+        Ok(match (parsed.len(), error) {
+            (0, Some(error)) => Err(error),
+            (0, None) => Err(RouteError::new(
+                RouteErrorKind::UnsupportedHost,
+                "no plugin claims this host: install its plugin, or for an own server name it in the provider's options",
+            )),
+            (1, _) => Ok(parsed.remove(0)),
+            _ => {
+                let keys: Vec<_> = parsed.iter().map(|parsed| parsed.provider.as_str()).collect();
+                let detail = format!("several plugins claim this URL: {}", keys.join(", "));
+                Err(RouteError::new(RouteErrorKind::Ambiguous, detail))
+            }
+        })
+    }
+
+    fn ask(&self, key: &str, url: &str, provider: &Provider) -> Result<RepositoryUrl, RouteError> {
+        let context = self.contexts.get(key).cloned().unwrap_or_default();
+        let answer = provider.parse_repository_url(url, &context).map_err(|failure| {
+            let detail = format!("the plugin `{key}` failed: {failure}");
+            RouteError::new(RouteErrorKind::UnsupportedHost, detail)
+        })?;
+        answer.map_err(|error| {
+            let kind = match error.kind() {
+                UrlErrorKind::UNSUPPORTED_HOST => RouteErrorKind::UnsupportedHost,
+                UrlErrorKind::INSECURE_SCHEME => RouteErrorKind::InsecureScheme,
+                UrlErrorKind::INVALID_SEGMENT => RouteErrorKind::InvalidSegment,
+                UrlErrorKind::INVALID_PERCENT_ENCODING => RouteErrorKind::InvalidPercentEncoding,
+                _ => RouteErrorKind::NotARepositoryUrl,
+            };
+            RouteError::new(kind, error.detail())
+        })
+    }
+
+    /// The integrations whose base URL the parsed URL leads to.
+    pub fn integrations_of(&self, parsed: &Parsed) -> Vec<&KnownIntegration> {
+        let wanted: Vec<String> =
+            std::iter::once(parsed.url.base_url()).chain(parsed.url.aliases()).filter_map(comparable).collect();
+        let fits = |url: &str| comparable(url).is_some_and(|url| wanted.contains(&url));
+        let known = self.integrations.iter().filter(|it| it.provider == parsed.provider);
+        known.filter(|it| fits(&it.base_url) || fits(&it.domain_name)).collect()
+    }
+
+    /// The integrations of a provider, for a message.
+    pub fn integrations_with(&self, provider: &str) -> impl Iterator<Item = &KnownIntegration> {
+        self.integrations.iter().filter(move |it| it.provider == provider)
+    }
+}
+
+/// The servers that a provider's options name, by the convention that all providers share.
+pub fn server_roots(options: &serde_json::Map<String, serde_json::Value>) -> impl Iterator<Item = String> {
+    let roots = options.get("server_roots").and_then(serde_json::Value::as_array);
+    roots.into_iter().flatten().filter_map(|root| root.as_str().map(ToOwned::to_owned))
+}
+
+fn looks_like_url(text: &str) -> bool {
+    let head = text.split(['/', '?', '#']).next().unwrap_or_default();
+    text.contains("://") || head.split_once(':').is_some_and(|(host, _)| host.len() > 1 && host.contains(['.', '@']))
+}
+
+/// A pattern for URLs on the host of `base_url`, whatever the scheme, the user or the case.
+fn host_pattern(base_url: &str) -> Option<String> {
+    let url = Url::parse(base_url).ok()?;
+    Some(format!("(?i)(^|//|@){}(:|/|$)", regex::escape(url.host_str()?)))
+}
+
+/// A base URL in the form in which two that lead to the same place are equal: lower case, without user, with a
+/// final slash; a host alone counts as `https`.
+fn comparable(base_url: &str) -> Option<String> {
+    let text = base_url.trim().to_lowercase();
+    let mut url = Url::parse(&text).or_else(|_| Url::parse(&format!("https://{text}"))).ok()?;
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Some(format!("{}{}", url.origin().ascii_serialization(), url.path()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_urls_compare_by_where_they_lead() {
+        let cases = [
+            ("https://dev.azure.com/Contoso/", "https://dev.azure.com/contoso", true),
+            ("https://user@dev.azure.com/contoso/", "https://dev.azure.com:443/contoso/", true),
+            ("contoso.visualstudio.com", "https://contoso.visualstudio.com/", true),
+            ("http://ado.example/tfs/", "https://ado.example/tfs/", false),
+            ("https://dev.azure.com/contoso2/", "https://dev.azure.com/contoso/", false),
+        ];
+        for (one, other, same) in cases {
+            assert_eq!(comparable(one) == comparable(other), same, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn text_is_no_url() {
+        for text in ["", "payments-api", "a b", "C:", "group/name", "C:\\x", "foo:bar"] {
+            assert!(!looks_like_url(text), "{text}");
+        }
+        for text in ["https://a/b", "git@ssh.dev.azure.com:v3/a/b/c", "ssh.dev.azure.com:v3/a", "://", "ftp://x"] {
+            assert!(looks_like_url(text), "{text}");
+        }
+    }
+}

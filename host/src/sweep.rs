@@ -1,0 +1,12 @@
+//! One sweep: checking a list of repositories once, many at a time.
+//!
+//! - A client is made once for each integration, and shared by its checks.
+//! - Every check ends with one outcome within its time, whatever a plugin or a forge does; one repository's
+//!   failure is never another's.
+//! - When a sweep is cancelled it stops at once; what is known by then is its result.
+
+mod check;
+mod run;
+
+pub use check::{CheckResult, Integration, Target};
+pub use run::{Summary, Sweep};

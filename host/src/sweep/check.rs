@@ -1,0 +1,127 @@
+//! Checking one repository.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use forgewatch_plugin_api as api;
+use tokio::time::{Instant, timeout_at};
+
+use crate::plugins::{Client, Provider};
+use crate::services::IntegrationServices;
+use crate::services::call::{self, CallRecord};
+use crate::verdict::{Outcome, Reason};
+
+/// An integration that is ready to be swept.
+pub struct Integration {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its provider's key.
+    pub provider_key: String,
+    /// Its provider.
+    pub provider: Provider,
+    /// What its provider may ask the host for.
+    pub services: Arc<IntegrationServices>,
+    /// What its provider is told of it; the base URL is filled in when the client is made.
+    pub description: api::Integration,
+}
+
+/// A repository to check.
+pub struct Target {
+    /// Its name in the configuration, or its URL when it is checked ad hoc. Safe to print.
+    pub name: String,
+    /// The integration that it belongs to.
+    pub integration: Arc<Integration>,
+    /// What the provider is told of it.
+    pub repository: api::Repository,
+}
+
+/// How the check of one repository ended.
+#[derive(Clone, Debug)]
+pub struct CheckResult {
+    /// The repository's name.
+    pub repository: String,
+    /// Its integration's name.
+    pub integration: String,
+    /// Its provider's key.
+    pub provider: String,
+    /// The base URL that was used, or the configured value where none could be.
+    pub base_url: String,
+    /// How it ended; `http_status` and `retry_after_s` are filled in from the last answer where the plugin said
+    /// nothing.
+    pub outcome: Outcome,
+    /// When it began.
+    pub checked_at: SystemTime,
+    /// How long it took.
+    pub duration: Duration,
+    /// How many requests it took, its share of making the client not counted.
+    pub requests: u32,
+}
+
+/// A client, or why there is none.
+pub(super) type Connected = Result<Client, Outcome>;
+
+impl Integration {
+    /// Makes the client, within `limit`.
+    pub(super) async fn connect(&self, limit: Duration) -> Connected {
+        let record = Arc::new(CallRecord::default());
+        let integration = self.services.describe(self.description.clone());
+        let call = self.provider.get_client(self.services.host_object(), integration);
+        let deadline = Instant::now() + limit;
+        match timeout_at(deadline, call::scope(Arc::clone(&record), call)).await {
+            Ok(Ok(client)) => Ok(client),
+            Ok(Err(failure)) => Err(complete(failure.into(), &record)),
+            Err(_) => Err(timed_out("making the client", limit)),
+        }
+    }
+}
+
+impl Target {
+    /// Checks the repository; `connected` gives the client and bounds itself.
+    pub(super) async fn check<'a>(
+        &self,
+        connected: impl Future<Output = &'a Connected>,
+        limit: Duration,
+    ) -> CheckResult {
+        let checked_at = SystemTime::now();
+        let start = Instant::now();
+        let record = Arc::new(CallRecord::default());
+        let outcome = match connected.await {
+            Ok(client) => {
+                let call = call::scope(Arc::clone(&record), client.has_repo_access(&self.repository));
+                match timeout_at(start + limit, call).await {
+                    Ok(answer) => complete(answer.into(), &record),
+                    Err(_) => timed_out("the check", limit),
+                }
+            }
+            Err(outcome) => outcome.clone(),
+        };
+        CheckResult {
+            repository: self.name.clone(),
+            integration: self.integration.name.clone(),
+            provider: self.integration.provider_key.clone(),
+            base_url: self.integration.services.base_url(),
+            outcome,
+            checked_at,
+            duration: start.elapsed(),
+            requests: record.seen().requests,
+        }
+    }
+}
+
+/// Fills in what the last answer said.
+fn complete(outcome: Outcome, record: &CallRecord) -> Outcome {
+    let seen = record.seen();
+    Outcome {
+        http_status: outcome.http_status.or(seen.http_status),
+        retry_after_s: outcome.retry_after_s.or(seen.retry_after_s),
+        ..outcome
+    }
+}
+
+fn timed_out(what: &str, limit: Duration) -> Outcome {
+    let limit = humantime::format_duration(limit);
+    let detail = format!(
+        "{what} took longer than {limit}: the forge is slow or the plugin hangs; `check_timeout` sets the limit"
+    );
+    Outcome::new(Reason::TimedOut, detail)
+}
