@@ -303,4 +303,28 @@ impl Answer {
             ("E24", Self::e24()),
         ]
     }
+
+    /// Successes that are no repository, for tables of tests. Redirects and sign-in pages are not among them.
+    pub fn unusable_successes() -> Vec<(&'static str, Self)> {
+        let other = json!({"id": "00000000-0000-4000-8000-00000000beef", "name": "somebody-else"});
+        vec![
+            ("no content", Self::status(204)),
+            ("empty", Self::claimed_json(200, "")),
+            ("null", Self::claimed_json(200, "null")),
+            ("scalar", Self::claimed_json(200, "42")),
+            ("array", Self::claimed_json(200, "[]")),
+            ("not JSON", Self::claimed_json(200, "{\"id\":")),
+            ("not UTF-8", Self::not_utf8()),
+            ("no id", Self::claimed_json(200, "{\"name\":\"storefront\"}")),
+            ("no name", Self::claimed_json(200, "{\"id\":\"5\"}")),
+            ("other id", Self::json(200, &other)),
+            ("XML", Self::xml()),
+            ("captive portal", Self::e22()),
+            (
+                "cut off",
+                Self::cut_off("{\"id\":\"5\",\"name\":\"storefront\"", 900),
+            ),
+            ("broken chunks", Self::broken_chunks("{\"id\":\"5\"")),
+        ]
+    }
 }

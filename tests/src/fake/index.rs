@@ -114,5 +114,5 @@ impl Tables {
 
 /// Whether two names are the same to the service.
 pub(crate) fn same(one: &str, other: &str) -> bool {
-    one == other || one.to_lowercase() == other.to_lowercase()
+    one.eq_ignore_ascii_case(other) || (!one.is_ascii() && one.to_lowercase() == other.to_lowercase())
 }
