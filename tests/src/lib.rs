@@ -1,1 +1,6 @@
-//! Skeleton.
+//! The harness: what the tests, the benchmarks and the walk-through of the documentation run against.
+//!
+//! It holds stand-ins for the outside world and drives the built binary as a user would. It never reaches
+//! into the host's internals.
+
+pub mod fake;

@@ -1,0 +1,294 @@
+//! Connections: one listener that takes plain HTTP, TLS and proxy requests apart by their first bytes.
+//!
+//! Every connection is a task of the tracker and ends with the token. A tunnel is a connection inside a
+//! connection and is served by the same code, one layer further in.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::HOST;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use rustls::server::Acceptor;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::answers::Answer;
+use super::body::{Broken, FakeBody};
+use super::faults::Faults;
+use super::index::Snapshot;
+use super::recording::{Counters, Kind, Recorded, Recorder};
+use super::routes::{Ask, locate, serves};
+use super::service;
+use super::socket::{ResetSwitch, Socket};
+use super::tls::Authority;
+use super::tokens::Tokens;
+
+/// First byte of a TLS record that holds a handshake message.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+pub(crate) struct State {
+    pub(crate) snapshot: RwLock<Arc<Snapshot>>,
+    pub(crate) tokens: Tokens,
+    pub(crate) faults: Faults,
+    pub(crate) recorder: Recorder,
+    pub(crate) counters: Counters,
+    pub(crate) authority: Authority,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) serves_unknown_hosts: AtomicBool,
+}
+
+impl State {
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// What is known of a connection before its first request.
+#[derive(Clone)]
+struct Link {
+    reset: ResetSwitch,
+    tls: bool,
+    /// The host that a tunnel was opened to.
+    tunnel: Option<Arc<str>>,
+}
+
+/// Takes connections until the fake is stopped.
+pub(crate) async fn accept(state: Arc<State>, listener: TcpListener) {
+    while let Some(accepted) = state.stop.run_until_cancelled(listener.accept()).await {
+        // A connection that went away before it was taken is the client's affair.
+        let Ok((stream, _)) = accepted else { continue };
+        state.counters.connection();
+        let owned = state.clone();
+        state.tasks.spawn(async move {
+            owned
+                .stop
+                .run_until_cancelled(connection(owned.clone(), stream))
+                .await;
+        });
+    }
+}
+
+async fn connection(state: Arc<State>, stream: TcpStream) {
+    // Answers are small and one after another; waiting to fill a segment would cost 40 ms each.
+    let _ = stream.set_nodelay(true);
+    let reset = ResetSwitch::default();
+    let socket = Socket::new(stream, reset.clone());
+    match socket.first_byte().await {
+        Ok(Some(TLS_HANDSHAKE)) => serve_tls(state, socket, reset, None).await,
+        Ok(Some(_)) => {
+            serve_http(
+                state,
+                socket,
+                Link {
+                    reset,
+                    tls: false,
+                    tunnel: None,
+                },
+            )
+            .await
+        }
+        Ok(None) | Err(_) => {}
+    }
+}
+
+async fn serve_tls<I>(state: Arc<State>, io: I, reset: ResetSwitch, tunnel: Option<Arc<str>>)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Ok(start) = LazyConfigAcceptor::new(Acceptor::default(), io).await else {
+        return;
+    };
+    let named = start.client_hello().server_name().map(str::to_ascii_lowercase);
+    let host = tunnel.as_deref().or(named.as_deref()).unwrap_or("localhost");
+    let config = state
+        .authority
+        .config(host)
+        .expect("a certificate can be made for a host name");
+    // A client that turns the certificate down is what some tests are about.
+    let Ok(stream) = start.into_stream(config).await else {
+        return;
+    };
+    state.counters.handshake();
+    serve_http(
+        state,
+        stream,
+        Link {
+            reset,
+            tls: true,
+            tunnel,
+        },
+    )
+    .await;
+}
+
+async fn serve_http<I>(state: Arc<State>, io: I, link: Link)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| handle(state.clone(), link.clone(), request));
+    // Ends in an error whenever an answer was broken off on purpose.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades()
+        .await;
+}
+
+async fn handle(
+    state: Arc<State>,
+    link: Link,
+    request: Request<Incoming>,
+) -> Result<Response<FakeBody>, Broken> {
+    if request.method() == Method::CONNECT {
+        return connect(state, link, request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let body = if body.is_end_stream() {
+        Bytes::new()
+    } else {
+        body.collect().await.map_err(|_| Broken)?.to_bytes()
+    };
+    let authority = match parts.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => parts
+            .headers
+            .get(HOST)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default(),
+    };
+    let host = link
+        .tunnel
+        .as_deref()
+        .map_or_else(|| host_of(authority), str::to_owned);
+    let ask = Ask {
+        method: &parts.method,
+        host: &host,
+        authority,
+        tls: link.tls,
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &parts.headers,
+        body: &body,
+    };
+    let answer = answer(&state, &ask);
+    if !answer.delay().is_zero() {
+        tokio::time::sleep(answer.delay()).await;
+    }
+    answer.send(&parts.headers, &link.reset).await
+}
+
+/// Counts, records and answers a request that is no `CONNECT`.
+fn answer(state: &State, ask: &Ask<'_>) -> Answer {
+    let snapshot = state.snapshot();
+    let target = locate(&snapshot, ask);
+    note(state, target.kind(), ask);
+    let from_world = || service::answer(&snapshot, &state.tokens, ask, &target);
+    match state.faults.take(ask.method, ask.host, ask.path) {
+        None => from_world(),
+        Some(fault) => {
+            state.counters.fault();
+            fault.resolve(from_world)
+        }
+    }
+}
+
+fn note(state: &State, kind: Kind, ask: &Ask<'_>) {
+    state.counters.request(kind);
+    if state.recorder.is_on() {
+        state.recorder.entries().push(Recorded {
+            method: ask.method.clone(),
+            host: ask.host.to_owned(),
+            path: ask.path.to_owned(),
+            query: ask.query.to_owned(),
+            headers: ask.headers.clone(),
+            body: ask.body.clone(),
+            tls: ask.tls,
+            at: Instant::now(),
+        });
+    }
+}
+
+/// Opens a tunnel and plays the host at its other end.
+async fn connect(
+    state: Arc<State>,
+    link: Link,
+    request: Request<Incoming>,
+) -> Result<Response<FakeBody>, Broken> {
+    let authority = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str().to_owned());
+    let authority = authority.unwrap_or_default();
+    let host = host_of(&authority);
+    let headers = request.headers().clone();
+    let ask = Ask {
+        method: &Method::CONNECT,
+        host: &host,
+        authority: &authority,
+        tls: link.tls,
+        path: "",
+        query: "",
+        headers: &headers,
+        body: &Bytes::new(),
+    };
+    note(&state, Kind::Connect, &ask);
+    if let Some(fault) = state.faults.take(&Method::CONNECT, &host, "") {
+        state.counters.fault();
+        let answer = fault.resolve(|| Answer::status(502));
+        if !answer.delay().is_zero() {
+            tokio::time::sleep(answer.delay()).await;
+        }
+        return answer.send(&headers, &link.reset).await;
+    }
+    let served = state.serves_unknown_hosts.load(Ordering::Relaxed)
+        || serves(&state.snapshot(), &host)
+        || state.faults.name_host(&host);
+    if !served {
+        return Answer::status(502).send(&headers, &link.reset).await;
+    }
+    let tasks = state.tasks.clone();
+    tasks.spawn(tunnel(state, request, link.reset.clone(), host.into()));
+    Answer::status(200).send(&headers, &link.reset).await
+}
+
+/// Boxed, since a tunnel is served by the code that opens tunnels.
+fn tunnel(
+    state: Arc<State>,
+    request: Request<Incoming>,
+    reset: ResetSwitch,
+    host: Arc<str>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let stop = state.stop.clone();
+        let served = async move {
+            if let Ok(upgraded) = hyper::upgrade::on(request).await {
+                serve_tls(state, TokioIo::new(upgraded), reset, Some(host)).await;
+            }
+        };
+        stop.run_until_cancelled(served).await;
+    })
+}
+
+/// The host of an authority: lower case, without port.
+fn host_of(authority: &str) -> String {
+    let end = match authority.rfind(':') {
+        // The colons of an address in brackets are part of it.
+        Some(colon) if !authority[colon..].contains(']') => colon,
+        _ => authority.len(),
+    };
+    authority[..end].to_ascii_lowercase()
+}
