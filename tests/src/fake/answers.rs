@@ -220,14 +220,21 @@ impl Answer {
         self
     }
 
-    /// How long to wait before the answer is sent.
-    pub(crate) fn delay(&self) -> Duration {
-        self.delay
+    /// Waits as long as the answer is to be held back.
+    pub(crate) async fn wait(&self) {
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
+    }
+
+    /// Whether this answer leaves the word to the world.
+    pub(crate) fn is_from_world(&self) -> bool {
+        self.conduct == Conduct::World
     }
 
     /// Takes over what the world answers, if that is what this answer stands for.
     pub(crate) fn resolve(self, world: impl FnOnce() -> Answer) -> Self {
-        if self.conduct != Conduct::World {
+        if !self.is_from_world() {
             return self;
         }
         let mut answer = world();

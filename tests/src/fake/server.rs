@@ -70,8 +70,11 @@ struct Link {
 /// Takes connections until the fake is stopped.
 pub(crate) async fn accept(state: Arc<State>, listener: TcpListener) {
     while let Some(accepted) = state.stop.run_until_cancelled(listener.accept()).await {
-        // A connection that went away before it was taken is the client's affair.
-        let Ok((stream, _)) = accepted else { continue };
+        let Ok((stream, _)) = accepted else {
+            // Out of descriptors, most likely: let the connections that hold them come to an end.
+            tokio::task::yield_now().await;
+            continue;
+        };
         state.counters.connection();
         let owned = state.clone();
         state.tasks.spawn(async move {
@@ -91,16 +94,12 @@ async fn connection(state: Arc<State>, stream: TcpStream) {
     match socket.first_byte().await {
         Ok(Some(TLS_HANDSHAKE)) => serve_tls(state, socket, reset, None).await,
         Ok(Some(_)) => {
-            serve_http(
-                state,
-                socket,
-                Link {
-                    reset,
-                    tls: false,
-                    tunnel: None,
-                },
-            )
-            .await
+            let link = Link {
+                reset,
+                tls: false,
+                tunnel: None,
+            };
+            serve_http(state, socket, link).await;
         }
         Ok(None) | Err(_) => {}
     }
@@ -115,25 +114,21 @@ where
     };
     let named = start.client_hello().server_name().map(str::to_ascii_lowercase);
     let host = tunnel.as_deref().or(named.as_deref()).unwrap_or("localhost");
-    let config = state
-        .authority
-        .config(host)
-        .expect("a certificate can be made for a host name");
+    // A name that no certificate can carry is no host; the client sees the connection close.
+    let Ok(config) = state.authority.config(host) else {
+        return;
+    };
     // A client that turns the certificate down is what some tests are about.
     let Ok(stream) = start.into_stream(config).await else {
         return;
     };
     state.counters.handshake();
-    serve_http(
-        state,
-        stream,
-        Link {
-            reset,
-            tls: true,
-            tunnel,
-        },
-    )
-    .await;
+    let link = Link {
+        reset,
+        tls: true,
+        tunnel,
+    };
+    serve_http(state, stream, link).await;
 }
 
 async fn serve_http<I>(state: Arc<State>, io: I, link: Link)
@@ -185,9 +180,7 @@ async fn handle(
         body: &body,
     };
     let answer = answer(&state, &ask);
-    if !answer.delay().is_zero() {
-        tokio::time::sleep(answer.delay()).await;
-    }
+    answer.wait().await;
     answer.send(&parts.headers, &link.reset).await
 }
 
@@ -248,11 +241,10 @@ async fn connect(
     note(&state, Kind::Connect, &ask);
     if let Some(fault) = state.faults.take(&Method::CONNECT, &host, "") {
         state.counters.fault();
-        let answer = fault.resolve(|| Answer::status(502));
-        if !answer.delay().is_zero() {
-            tokio::time::sleep(answer.delay()).await;
+        fault.wait().await;
+        if !fault.is_from_world() {
+            return fault.send(&headers, &link.reset).await;
         }
-        return answer.send(&headers, &link.reset).await;
     }
     let served = state.serves_unknown_hosts.load(Ordering::Relaxed)
         || serves(&state.snapshot(), &host)

@@ -281,10 +281,10 @@ impl<'a> Service<'a> {
 /// From an account's name or id to its base URL; open to everybody.
 fn account(snapshot: &Snapshot, ask: &Ask<'_>) -> Answer {
     // A misspelt parameter that a well-known client sends, and that the service puts up with.
-    if query_value(ask, "api-preview").is_none() {
-        if let Err(refusal) = ApiVersion::of(ask, (7, 1)) {
-            return refusal;
-        }
+    if query_value(ask, "api-preview").is_none()
+        && let Err(refusal) = ApiVersion::of(ask, (7, 1))
+    {
+        return refusal;
     }
     let (id, name) = (query_value(ask, "hostId"), query_value(ask, "accountName"));
     let found = snapshot.world.organisations.iter().find(|organisation| {

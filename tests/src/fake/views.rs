@@ -80,7 +80,10 @@ impl<'a> RepositoryView<'a> {
             default_branch: (!repository.empty).then_some("refs/heads/main"),
             size: if repository.empty { 0 } else { 48_213 },
             remote_url: web_url.clone(),
-            ssh_url: web_url.replacen("https://", "ssh://", 1),
+            ssh_url: format!(
+                "ssh://{}",
+                web_url.split_once("://").map_or("", |(_, address)| address)
+            ),
             web_url,
             is_disabled: with_disabled_field.then_some(repository.disabled),
             is_in_maintenance: with_disabled_field.then_some(repository.in_maintenance),

@@ -87,7 +87,7 @@ async fn single_repositories() {
 
 #[tokio::test]
 async fn lists_show_disabled_repositories_and_hide_unreadable_ones() {
-    let (_fake, client) = contoso_by_proxy().await;
+    let (fake, client) = contoso_by_proxy().await;
     let list = format!("{REPOSITORIES}?api-version=7.1");
     let (_, body) = send_json(as_reader(client.get(&list))).await;
     let expected = [
@@ -104,6 +104,13 @@ async fn lists_show_disabled_repositories_and_hide_unreadable_ones() {
     let all = "https://contoso.visualstudio.com/_apis/git/repositories?api-version=7.1";
     let (_, body) = send_json(as_reader(client.get(all))).await;
     assert_eq!(body["count"], 5);
+    fake.world(|world| {
+        for project in ["Web Shop", "Tools"] {
+            world.project_mut(project).readers = Some(Vec::new());
+        }
+    });
+    let (status, body) = send_json(as_reader(client.get(all))).await;
+    assert_eq!((status, &body["count"]), (200, &0.into()));
 }
 
 #[tokio::test]
