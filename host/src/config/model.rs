@@ -103,7 +103,10 @@ pub struct Plugins {
 
 impl Default for Plugins {
     fn default() -> Self {
-        Self { dirs: vec!["/usr/lib/forgewatch/plugins".into()], isolation: Isolation::InProcess }
+        Self {
+            dirs: vec!["/usr/lib/forgewatch/plugins".into()],
+            isolation: Isolation::InProcess,
+        }
     }
 }
 
@@ -167,7 +170,9 @@ pub struct State {
 
 impl Default for State {
     fn default() -> Self {
-        Self { path: "/var/lib/forgewatch/state.db".into() }
+        Self {
+            path: "/var/lib/forgewatch/state.db".into(),
+        }
     }
 }
 

@@ -68,7 +68,9 @@ impl fmt::Display for Problem {
         if let Some(source) = &self.source {
             write!(f, "\n  set in: {source}")?;
         }
-        self.help.as_ref().map_or(Ok(()), |help| write!(f, "\n  to fix: {help}"))
+        self.help
+            .as_ref()
+            .map_or(Ok(()), |help| write!(f, "\n  to fix: {help}"))
     }
 }
 
@@ -90,7 +92,10 @@ impl std::error::Error for Problems {}
 
 /// Writes a path of keys as one TOML key, quoted where needed.
 pub fn dotted<S: AsRef<str>>(path: &[S]) -> String {
-    let keys: Vec<_> = path.iter().map(|key| toml_edit::Key::new(key.as_ref()).display_repr().into_owned()).collect();
+    let keys: Vec<_> = path
+        .iter()
+        .map(|key| toml_edit::Key::new(key.as_ref()).display_repr().into_owned())
+        .collect();
     keys.join(".")
 }
 
@@ -122,7 +127,10 @@ mod tests {
             message: "not a duration".into(),
             help: help.map(Into::into),
         };
-        let file = Source::File { path: "/etc/a\nb.toml".into(), line: Some(3) };
+        let file = Source::File {
+            path: "/etc/a\nb.toml".into(),
+            line: Some(3),
+        };
         let problems = Problems(vec![
             problem("http.timeout", Some(file), Some("write one")),
             problem("", Some(Source::Set("a.b".into())), None),
@@ -137,7 +145,10 @@ mod tests {
     #[test]
     fn keys_and_suggestions() {
         assert_eq!(dotted(&["a", "b.c", "d"]), "a.\"b.c\".d");
-        assert_eq!(nearest("domain_nmae", ["provider", "domain_name"]), Some("domain_name"));
+        assert_eq!(
+            nearest("domain_nmae", ["provider", "domain_name"]),
+            Some("domain_name")
+        );
         assert_eq!(nearest("colour", ["provider", "domain_name"]), None);
     }
 }

@@ -50,9 +50,11 @@ impl Discovery {
     /// Two of the files that claim `key`, when several do.
     pub fn duplicate_of(&self, key: &str) -> Option<(&Path, &Path)> {
         self.refused.iter().find_map(|refused| match &refused.refusal {
-            Refusal::Duplicate { path, other, key: claimed } if claimed == key => {
-                Some((path.as_path(), other.as_path()))
-            }
+            Refusal::Duplicate {
+                path,
+                other,
+                key: claimed,
+            } if claimed == key => Some((path.as_path(), other.as_path())),
             _ => None,
         })
     }

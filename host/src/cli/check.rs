@@ -1,0 +1,168 @@
+//! `forgewatch check`: one sweep over what is asked for.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime};
+
+use anstyle::AnsiColor;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio_util::sync::CancellationToken;
+
+use super::output::{Format, Swept, ndjson};
+use super::{GlobalArgs, USAGE, print, runtime, tell};
+use crate::prepare::Prepared;
+use crate::sweep::{CheckResult, Summary, Sweep};
+
+/// How long token refreshes under way may still take at the end; one cut short may cost a refresh token.
+const GRACE: Duration = Duration::from_secs(5);
+/// Exit status after an interruption.
+const INTERRUPTED: u8 = 130;
+
+/// Check whether the integrations have access to their repositories.
+///
+/// Exit status: 0 all granted, 1 at least one denied, 2 wrong usage or configuration, 3 nothing denied but
+/// something indeterminate, 130 interrupted.
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// Names of repositories, patterns (`*`, `?`, `[…]`, `{…}`) over names, or URLs; all repositories if none.
+    #[arg(value_name = "NAME|GLOB|URL")]
+    repositories: Vec<String>,
+    /// How to print the results.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+impl Arguments {
+    pub(super) fn run(self, global: &GlobalArgs) -> ExitCode {
+        let loaded = match global.load() {
+            Ok(loaded) => loaded,
+            Err(status) => return status,
+        };
+        let runtime = match runtime() {
+            Ok(runtime) => runtime,
+            Err(status) => return status,
+        };
+        let status = runtime.block_on(async {
+            match Prepared::for_check(&loaded, &self.repositories).await {
+                Ok(prepared) => self.sweep(prepared).await,
+                Err(problems) => {
+                    problems.0.iter().for_each(|problem| tell(AnsiColor::Red, "error", problem));
+                    ExitCode::from(USAGE)
+                }
+            }
+        });
+        // A plugin that blocks its thread must not hold the process.
+        runtime.shutdown_background();
+        status
+    }
+
+    async fn sweep(&self, prepared: Prepared) -> ExitCode {
+        let Prepared { services, sweep, recorder } = prepared;
+        let total = sweep.targets.len();
+        let progress = progress_bar(total as u64, self.format);
+        let cancelled = cancelled_by_interrupt();
+        let (started_at, start) = (SystemTime::now(), Instant::now());
+        let mut lines = Lines { failed: None, wanted: self.format == Format::Ndjson };
+        let results = sweep
+            .run(cancelled.clone(), |result| {
+                progress.inc(1);
+                lines.print(result, &cancelled);
+            })
+            .await;
+        progress.finish_and_clear();
+        let swept = Swept { started_at, duration: start.elapsed(), results };
+        if tokio::time::timeout(GRACE, services.finish()).await.is_err() {
+            tracing::warn!("a token refresh did not end within {GRACE:?}; its new token may be lost");
+        }
+        recorder.record(swept.started_at, swept.duration, &swept.results);
+        let printed = match swept.render(self.format) {
+            Ok(text) if text.is_empty() => ExitCode::SUCCESS,
+            Ok(text) => print(&text),
+            Err(error) => {
+                tell(AnsiColor::Red, "error", format_args!("the results cannot be printed: {error}"));
+                ExitCode::from(USAGE)
+            }
+        };
+        if let Some(status) = lines.failed.or(Some(printed)).filter(|status| *status != ExitCode::SUCCESS) {
+            return status;
+        }
+        if swept.results.len() < total {
+            let known = swept.results.len();
+            tell(AnsiColor::Yellow, "interrupted", format_args!("{known} of {total} repositories were checked"));
+            return ExitCode::from(INTERRUPTED);
+        }
+        status(Summary::of(&swept.results))
+    }
+}
+
+fn status(summary: Summary) -> ExitCode {
+    match summary {
+        Summary { denied: 1.., .. } => ExitCode::from(1),
+        Summary { indeterminate: 1.., .. } => ExitCode::from(3),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Prints results as they come. Nobody reading any more ends the sweep: its results have nowhere to go.
+struct Lines {
+    wanted: bool,
+    failed: Option<ExitCode>,
+}
+
+impl Lines {
+    fn print(&mut self, result: &CheckResult, cancelled: &CancellationToken) {
+        if !self.wanted || self.failed.is_some() {
+            return;
+        }
+        let line = ndjson(result).map_err(io::Error::from);
+        let written = line.and_then(|line| writeln!(io::stdout().lock(), "{line}"));
+        if let Err(error) = written {
+            cancelled.cancel();
+            self.failed = Some(ExitCode::from(INTERRUPTED));
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                tell(AnsiColor::Red, "error", format_args!("cannot write to standard output: {error}"));
+                self.failed = Some(ExitCode::from(USAGE));
+            }
+        }
+    }
+}
+
+fn progress_bar(total: u64, format: Format) -> ProgressBar {
+    let lines_on_terminal = format == Format::Ndjson && io::stdout().is_terminal();
+    if lines_on_terminal || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+    match ProgressStyle::with_template("checking {wide_bar} {pos}/{len}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// Cancelled by the first Ctrl-C or SIGTERM; the second ends the process at once.
+fn cancelled_by_interrupt() -> CancellationToken {
+    let cancelled = CancellationToken::new();
+    let token = cancelled.clone();
+    tokio::spawn(async move {
+        interrupted().await;
+        token.cancel();
+        interrupted().await;
+        std::process::exit(i32::from(INTERRUPTED));
+    });
+    cancelled
+}
+
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
