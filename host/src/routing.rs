@@ -46,6 +46,13 @@ impl RouteError {
     fn new(kind: RouteErrorKind, detail: impl fmt::Display) -> Self {
         Self { kind, detail: printable(&detail.to_string(), 500).into_owned() }
     }
+
+    /// Several integrations have the URL's base URL.
+    pub fn several_integrations(integrations: &[&KnownIntegration]) -> Self {
+        let names: Vec<_> = integrations.iter().map(|known| known.name.as_str()).collect();
+        let detail = format!("several integrations have this base URL: {}", names.join(", "));
+        Self::new(RouteErrorKind::Ambiguous, detail)
+    }
 }
 
 /// What routing knows of an integration.
@@ -199,7 +206,8 @@ pub fn server_roots(options: &serde_json::Map<String, serde_json::Value>) -> imp
     roots.into_iter().flatten().filter_map(|root| root.as_str().map(ToOwned::to_owned))
 }
 
-fn looks_like_url(text: &str) -> bool {
+/// Whether a text is a URL or scp-like address rather than a name.
+pub fn looks_like_url(text: &str) -> bool {
     let head = text.split(['/', '?', '#']).next().unwrap_or_default();
     text.contains("://") || head.split_once(':').is_some_and(|(host, _)| host.len() > 1 && host.contains(['.', '@']))
 }

@@ -112,7 +112,8 @@ impl Registry {
         Ok(provider)
     }
 
-    fn missing(&self, key: &str) -> ProviderError {
+    /// Why there is no plugin for `key`.
+    pub fn missing(&self, key: &str) -> ProviderError {
         match self.discovery.duplicate_of(key) {
             Some((path, other)) => ProviderError::Duplicate(Refusal::Duplicate {
                 path: path.to_owned(),

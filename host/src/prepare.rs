@@ -1,0 +1,261 @@
+//! From a valid configuration to something that can run: plugins opened, URLs routed, secrets read, state open.
+//!
+//! Everything that stands in the way is found in one pass and told together; nothing runs half-way. No request
+//! leaves the machine here.
+
+mod identities;
+mod providers;
+mod repositories;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use forgewatch_plugin_api as api;
+
+use crate::config::{Config, Isolation, Loaded, Problem, Problems, SiloMode};
+use crate::journal::Recorder;
+use crate::routing::{KnownIntegration, Parsed, RouteError, Router};
+use crate::services::http::{HttpClient, HttpSettings};
+use crate::services::identity::Identity;
+use crate::services::{IntegrationSettings, Services, effective_base_url};
+use crate::state::State;
+use crate::sweep::{Integration, Sweep, Target};
+use providers::Providers;
+use repositories::Wanted;
+
+/// Name of the metadata value that holds a repaired base URL.
+const DOMAIN_NAME: &str = "domain_name";
+
+/// A sweep that can start.
+pub struct Prepared {
+    /// What the plugins of the sweep use; to be finished after it.
+    pub services: Services,
+    /// The sweep.
+    pub sweep: Sweep,
+    /// Where to record it.
+    pub recorder: Recorder,
+}
+
+/// Where a URL leads, with the integration that has its base URL.
+pub type Destination = Result<(Parsed, Option<String>), RouteError>;
+
+/// The routes of a configuration.
+pub struct Routes {
+    providers: Providers,
+    router: Router,
+}
+
+impl Routes {
+    /// Finds the plugins and sets the routes up.
+    ///
+    /// # Errors
+    ///
+    /// Everything about plugins and their settings that is wrong.
+    pub fn of(loaded: &Loaded) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let state = open_state(loaded, &mut problems);
+        let routes = Self::new(loaded, state.as_deref(), &mut problems);
+        match routes {
+            Some(routes) if problems.is_empty() => Ok(routes),
+            _ => Err(Problems(problems)),
+        }
+    }
+
+    fn new(loaded: &Loaded, state: Option<&State>, problems: &mut Vec<Problem>) -> Option<Self> {
+        let config = &loaded.config;
+        let providers = Providers::find(loaded, problems);
+        let known = config.integrations.iter().map(|(name, integration)| {
+            let domain_name = integration.domain_name.expose().to_owned();
+            let saved = state.and_then(|state| saved_base_url(state, name, &domain_name));
+            let base_url = match providers.policies.get(&integration.provider) {
+                Some(policy) => effective_base_url(policy, &domain_name, saved.as_deref()),
+                None => domain_name.clone(),
+            };
+            KnownIntegration {
+                name: name.clone(),
+                provider: integration.provider.clone(),
+                domain_name,
+                base_url,
+                allow_insecure_http: integration.allow_insecure_http,
+            }
+        });
+        match Router::new(&providers.known, known.collect()) {
+            Ok(router) => Some(Self { providers, router }),
+            Err(error) => {
+                let message = format!("the URL patterns of all plugins together do not compile: {error}");
+                problems.push(Problem { key: "plugins.dirs".to_owned(), source: None, message, help: None });
+                None
+            }
+        }
+    }
+
+    /// Where a URL leads.
+    ///
+    /// # Errors
+    ///
+    /// A plugin that claims such URLs does not open.
+    pub fn destination(&self, url: &str) -> Result<Destination, Problems> {
+        let parsed = self.parse(url).map_err(|problem| Problems(vec![problem]))?;
+        Ok(parsed.and_then(|parsed| {
+            let fitting = self.router.integrations_of(&parsed);
+            match fitting.as_slice() {
+                [] => Ok((parsed, None)),
+                [one] => Ok((parsed, Some(one.name.clone()))),
+                several => Err(RouteError::several_integrations(several)),
+            }
+        }))
+    }
+
+    fn parse(&self, url: &str) -> Result<Result<Parsed, RouteError>, Problem> {
+        self.router.parse(url, |key| self.providers.open(key))
+    }
+}
+
+impl Prepared {
+    /// A sweep over the repositories that `selectors` name: names, patterns, URLs, or all without any.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, in one go.
+    pub async fn for_check(loaded: &Loaded, selectors: &[String]) -> Result<Self, Problems> {
+        let config = &loaded.config;
+        let mut problems = Vec::new();
+        let state = open_state(loaded, &mut problems);
+        let client = http_client(loaded, &mut problems);
+        let routes = Routes::new(loaded, state.as_deref(), &mut problems);
+        let wanted = match &routes {
+            Some(routes) => {
+                routes.providers.open_all(loaded, &mut problems);
+                repositories::wanted(loaded, routes, selectors, &mut problems)
+            }
+            None => Vec::new(),
+        };
+        let identities = identities::resolve(loaded, &wanted, &mut problems).await;
+        let (Some(state), Some(client), Some(routes), true) = (state, client, routes, problems.is_empty()) else {
+            return Err(Problems(problems));
+        };
+        let services = Services::new(client, Arc::clone(&state), silo_mode(config));
+        let integrations = integrations(config, &routes.providers, &services, &identities, &wanted)?;
+        let targets = wanted.into_iter().map(|wanted| wanted.target(&integrations)).collect();
+        let sweep = Sweep {
+            targets,
+            concurrency: usize::from(config.http.concurrency),
+            check_timeout: config.check_timeout.get(),
+        };
+        Ok(Self { services, sweep, recorder: Recorder::new(state) })
+    }
+}
+
+/// The integrations that the wanted repositories belong to, by name.
+fn integrations(
+    config: &Config,
+    providers: &Providers,
+    services: &Services,
+    identities: &BTreeMap<String, Arc<Identity>>,
+    wanted: &[Wanted],
+) -> Result<HashMap<String, Arc<Integration>>, Problems> {
+    let mut integrations = HashMap::new();
+    for name in wanted.iter().map(|wanted| &wanted.integration) {
+        let Some(integration) = config.integrations.get(name).filter(|_| !integrations.contains_key(name)) else {
+            continue;
+        };
+        let key = &integration.provider;
+        let provider = providers.open(key).map_err(|problem| Problems(vec![problem]))?;
+        let Some(policy) = providers.policies.get(key) else { continue };
+        let identity = integration.identity.as_ref().and_then(|name| identities.get(name)).cloned();
+        let kind = integration.identity.as_ref().and_then(|name| config.identities.get(name)).map(identities::kind);
+        let options = providers.options(key);
+        let settings = IntegrationSettings {
+            name: name.clone(),
+            domain_name: integration.domain_name.expose().to_owned(),
+            allow_insecure_http: integration.allow_insecure_http,
+            identity,
+        };
+        let metadata = integration.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut description = api::Integration::new(name, integration.domain_name.expose())
+            .with_silo_mode(silo_mode(config))
+            .with_insecure_http(integration.allow_insecure_http)
+            .with_metadata(metadata.collect())
+            .with_options(&options);
+        if let Some(id) = &integration.external_id {
+            description = description.with_external_id(id);
+        }
+        if let Some(kind) = kind {
+            description = description.with_identity_kind(kind);
+        }
+        let ready = Integration {
+            name: name.clone(),
+            provider_key: key.clone(),
+            provider,
+            services: services.for_integration(Arc::clone(policy), settings),
+            description,
+        };
+        integrations.insert(name.clone(), Arc::new(ready));
+    }
+    Ok(integrations)
+}
+
+impl Wanted {
+    fn target(self, integrations: &HashMap<String, Arc<Integration>>) -> Target {
+        let mut repository = api::Repository::new(&self.name);
+        if let Some(project) = &self.project {
+            repository = repository.with_project(project);
+        }
+        if let Some(id) = &self.external_id {
+            repository = repository.with_external_id(id);
+        }
+        Target { name: self.shown, integration: Arc::clone(&integrations[&self.integration]), repository }
+    }
+}
+
+fn silo_mode(config: &Config) -> api::SiloMode {
+    match config.silo_mode {
+        SiloMode::Monolith => api::SiloMode::MONOLITH,
+        SiloMode::Control => api::SiloMode::CONTROL,
+        SiloMode::Region => api::SiloMode::REGION,
+    }
+}
+
+fn http_client(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<HttpClient> {
+    let http = &loaded.config.http;
+    let settings = HttpSettings {
+        timeout: http.timeout.get(),
+        ca_file: http.ca_file.clone(),
+        proxy: http.proxy.as_ref().map(|proxy| proxy.expose().to_string()),
+        concurrency: usize::from(http.concurrency),
+        max_response_bytes: http.max_response_bytes,
+    };
+    let client = HttpClient::new(&settings);
+    let path = if settings.ca_file.is_some() { ["http", "ca_file"] } else { ["http", "proxy"] };
+    client.map_err(|error| problems.push(loaded.problem(&path, error.to_string(), None))).ok()
+}
+
+/// The state, for reading alone where it cannot be written: checking goes on, with nothing saved.
+fn open_state(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Arc<State>> {
+    let path = &loaded.config.state.path;
+    let opened = State::open(path).or_else(|error| {
+        if error.is_unwritable() {
+            tracing::warn!("{error}; checking goes on, but nothing is saved");
+            State::open_read_only(path)
+        } else {
+            Err(error)
+        }
+    });
+    let state = opened.map_err(|error| problems.push(loaded.problem(&["state", "path"], error.to_string(), None)));
+    state.ok().map(Arc::new)
+}
+
+fn saved_base_url(state: &State, integration: &str, configured: &str) -> Option<String> {
+    state.metadata(integration, DOMAIN_NAME, configured).unwrap_or_else(|error| {
+        tracing::warn!(integration, "{error}; the configured base URL is used");
+        None
+    })
+}
+
+/// What `isolation` may be in this version.
+fn check_isolation(loaded: &Loaded, path: &[&str], isolation: Option<Isolation>, problems: &mut Vec<Problem>) {
+    if isolation == Some(Isolation::Process) {
+        let message = "this version cannot run plugins in processes of their own yet";
+        problems.push(loaded.problem(path, message, Some("set it to \"in_process\"".to_owned())));
+    }
+}

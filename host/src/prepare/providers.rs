@@ -1,0 +1,152 @@
+//! The plugins that a configuration leads to, and their settings.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::check_isolation;
+use crate::config::{Loaded, Problem, Source, nearest};
+use crate::plugins::{PluginFile, Provider, ProviderError, Registry};
+use crate::routing::{KnownProvider, server_roots};
+use crate::services::{ProviderPolicy, for_plugin};
+use crate::text::printable;
+
+pub(super) struct Providers {
+    registry: Registry,
+    /// What routing knows of each plugin found.
+    pub(super) known: BTreeMap<String, KnownProvider>,
+    /// What each provider's plugin may do, for plugins found.
+    pub(super) policies: BTreeMap<String, Arc<ProviderPolicy>>,
+}
+
+impl Providers {
+    /// Finds the plugins and judges their settings. Opens none.
+    pub(super) fn find(loaded: &Loaded, problems: &mut Vec<Problem>) -> Self {
+        let config = &loaded.config;
+        check_isolation(loaded, &["plugins", "isolation"], Some(config.plugins.isolation), problems);
+        let registry = Registry::discover(&config.plugins.dirs);
+        for (dir, error) in registry.unlistable() {
+            // The built-in folder need not be there.
+            if loaded.source(&["plugins", "dirs"]) != Some(Source::Default) {
+                let message = format!("cannot list `{}`: {error}", dir.display());
+                problems.push(loaded.problem(&["plugins", "dirs"], message, None));
+            }
+        }
+        for refused in &registry.discovery().refused {
+            tracing::warn!("{}", printable(&refused.refusal.to_string(), 500));
+        }
+        let mut providers = Self { registry, known: BTreeMap::new(), policies: BTreeMap::new() };
+        for (key, settings) in &config.providers {
+            check_isolation(loaded, &["providers", key, "isolation"], settings.isolation, problems);
+            if !providers.registry.discovery().plugins.contains_key(key) {
+                tracing::warn!("`providers.{key}` has settings, but there is no plugin `{key}`");
+            }
+        }
+        let plugins: Vec<PluginFile> = providers.registry.discovery().plugins.values().cloned().collect();
+        for plugin in plugins {
+            providers.learn(loaded, &plugin, problems);
+        }
+        providers
+    }
+
+    fn learn(&mut self, loaded: &Loaded, plugin: &PluginFile, problems: &mut Vec<Problem>) {
+        let key = &plugin.manifest.key;
+        let settings = loaded.config.providers.get(key).cloned().unwrap_or_default();
+        let before = problems.len();
+        check_options(loaded, plugin, &settings.options, problems);
+        let allow_hosts: Vec<_> = settings.allow_hosts.iter().map(ToString::to_string).collect();
+        let roots: Vec<_> = server_roots(&settings.options).collect();
+        match ProviderPolicy::new(key, &allow_hosts, settings.allow_write, &roots) {
+            Ok(policy) => drop(self.policies.insert(key.clone(), Arc::new(policy))),
+            Err(error) if problems.len() == before => {
+                let path = ["providers", key, "options", "server_roots"];
+                problems.push(loaded.problem(&path, error.to_string(), None));
+            }
+            Err(_) => {}
+        }
+        let url_patterns = plugin.manifest.url_patterns.clone();
+        self.known.insert(key.clone(), KnownProvider { url_patterns, options: settings.options });
+    }
+
+    /// Opens the plugin of every integration.
+    pub(super) fn open_all(&self, loaded: &Loaded, problems: &mut Vec<Problem>) {
+        let mut told = Vec::new();
+        for (name, integration) in &loaded.config.integrations {
+            let key = integration.provider.as_str();
+            if told.contains(&key) {
+                continue;
+            }
+            if let Err(error) = self.registry.provider(key, || for_plugin(key)) {
+                let path = ["integrations", name, "provider"];
+                problems.push(loaded.problem(&path, shown(&error), self.help(key, &error)));
+            }
+            told.push(key);
+        }
+    }
+
+    /// Opens a plugin, or gives it again.
+    pub(super) fn open(&self, key: &str) -> Result<Provider, Problem> {
+        self.registry.provider(key, || for_plugin(key)).map_err(|error| Problem {
+            key: "plugins.dirs".to_owned(),
+            source: None,
+            message: shown(&error),
+            help: self.help(key, &error),
+        })
+    }
+
+    /// The options of a provider, a JSON object as text.
+    pub(super) fn options(&self, key: &str) -> String {
+        let options = self.known.get(key).map(|provider| provider.options.clone()).unwrap_or_default();
+        serde_json::Value::Object(options).to_string()
+    }
+
+    fn help(&self, key: &str, error: &ProviderError) -> Option<String> {
+        match error {
+            ProviderError::Unknown { .. } => Some(self.registry.ways_out(key)),
+            _ => None,
+        }
+    }
+}
+
+impl Registry {
+    /// What to do about a key that no plugin has.
+    pub fn ways_out(&self, key: &str) -> String {
+        let discovery = self.discovery();
+        if let Some(near) = nearest(key, discovery.plugins.keys().map(String::as_str)) {
+            return format!("did you mean `{near}`?");
+        }
+        let found: Vec<_> = discovery.plugins.keys().map(String::as_str).collect();
+        let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
+        let refused = match discovery.refused.len() {
+            0 => String::new(),
+            count => format!(" ({count} more are refused, see `forgewatch plugin list`)"),
+        };
+        format!("put its library file into a folder of `plugins.dirs`; plugins found there: {found}{refused}")
+    }
+}
+
+fn shown(error: &ProviderError) -> String {
+    printable(&error.to_string(), 500).into_owned()
+}
+
+fn check_options(
+    loaded: &Loaded,
+    plugin: &PluginFile,
+    options: &serde_json::Map<String, serde_json::Value>,
+    problems: &mut Vec<Problem>,
+) {
+    let key = &plugin.manifest.key;
+    let path = ["providers", key, "options"];
+    if plugin.manifest.options_schema.is_empty() {
+        if !options.is_empty() {
+            problems.push(loaded.problem(&path, format!("the plugin `{key}` takes no options"), None));
+        }
+        return;
+    }
+    let schema = serde_json::from_str(&plugin.manifest.options_schema).unwrap_or(serde_json::Value::Null);
+    match loaded.validate(&path, &serde_json::Value::Object(options.clone()), &schema) {
+        Ok(found) => problems.extend(found),
+        Err(error) => {
+            tracing::warn!("the options of plugin `{key}` are not checked, its schema is unusable: {error}");
+        }
+    }
+}

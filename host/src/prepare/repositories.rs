@@ -1,0 +1,191 @@
+//! Which repositories are wanted, and where each of them leads.
+
+use std::collections::BTreeMap;
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use super::Routes;
+use crate::config::{Loaded, Problem, Repository, mask_user_info, nearest};
+use crate::routing::{KnownIntegration, Parsed, looks_like_url};
+use crate::text::{mask_url, printable};
+
+/// A repository to check.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// What results call it.
+    pub(super) shown: String,
+    pub(super) integration: String,
+    pub(super) project: Option<String>,
+    pub(super) name: String,
+    pub(super) external_id: Option<String>,
+}
+
+/// All configured repositories are routed, whatever is asked for: a wrong one is a wrong configuration.
+pub(super) fn wanted(
+    loaded: &Loaded,
+    routes: &Routes,
+    selectors: &[String],
+    problems: &mut Vec<Problem>,
+) -> Vec<Wanted> {
+    let mut configured = BTreeMap::new();
+    for (name, repository) in &loaded.config.repositories {
+        match route(loaded, routes, name, repository) {
+            Ok(wanted) => drop(configured.insert(name.as_str(), wanted)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if selectors.is_empty() {
+        if loaded.config.repositories.is_empty() {
+            let help = "add a `[repositories.NAME]` table, or name a URL".to_owned();
+            let message = "there are no repositories to check".to_owned();
+            problems.push(Problem { key: "repositories".to_owned(), source: None, message, help: Some(help) });
+        }
+        return configured.into_values().collect();
+    }
+    let mut selected = BTreeMap::new();
+    for selector in selectors {
+        match select(loaded, routes, &configured, selector) {
+            Ok(found) => selected.extend(found.into_iter().map(|wanted| (wanted.shown.clone(), wanted))),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    selected.into_values().collect()
+}
+
+fn route(loaded: &Loaded, routes: &Routes, name: &str, repository: &Repository) -> Result<Wanted, Problem> {
+    let by_name = |integration: &String, on_forge: &String| Wanted {
+        shown: printable(name, 500).into_owned(),
+        integration: integration.clone(),
+        project: repository.project.clone(),
+        name: on_forge.clone(),
+        external_id: repository.external_id.clone(),
+    };
+    let Some(url) = &repository.url else {
+        // The configuration's own rules say that these are there.
+        return match (&repository.integration, &repository.name) {
+            (Some(integration), Some(on_forge)) => Ok(by_name(integration, on_forge)),
+            _ => Err(loaded.problem(&["repositories", name], "needs `url`, or `integration` and `name`", None)),
+        };
+    };
+    let path = ["repositories", name, "url"];
+    let parsed = routes.parse(url.expose())?.map_err(|error| loaded.problem(&path, error.detail, None))?;
+    let integration = match &repository.integration {
+        Some(integration) => settled(loaded, routes, &path, integration, &parsed)?,
+        None => {
+            let found = only(&parsed, routes);
+            found.map_err(|(message, help)| loaded.problem(&path, message, Some(help)))?
+        }
+    };
+    let external_id = repository.external_id.clone();
+    Ok(Wanted { external_id, ..of_url(printable(name, 500).into_owned(), integration, &parsed) })
+}
+
+fn of_url(shown: String, integration: String, parsed: &Parsed) -> Wanted {
+    Wanted {
+        shown,
+        integration,
+        project: parsed.url.project().map(ToOwned::to_owned),
+        name: parsed.url.name().to_owned(),
+        external_id: None,
+    }
+}
+
+/// The integration that the repository names, if the URL may belong to it.
+fn settled(
+    loaded: &Loaded,
+    routes: &Routes,
+    path: &[&str],
+    integration: &str,
+    parsed: &Parsed,
+) -> Result<String, Problem> {
+    let fitting = routes.router.integrations_of(parsed);
+    let known = routes.router.integrations_with(&parsed.provider).find(|known| known.name == integration);
+    // A malformed base URL cannot be compared before the first check has repaired it.
+    let unknown_yet = known.is_some_and(|known| url::Url::parse(&known.base_url).is_err());
+    if unknown_yet || fitting.iter().any(|known| known.name == integration) {
+        return Ok(integration.to_owned());
+    }
+    let base_url = printable(parsed.url.base_url(), 300);
+    let message = format!("it leads to `{base_url}`, which is not the base URL of integration `{integration}`");
+    Err(loaded.problem(path, message, Some(candidates(routes, parsed))))
+}
+
+/// The one integration with the URL's base URL, or what is wrong and how to fix it.
+fn only(parsed: &Parsed, routes: &Routes) -> Result<String, (String, String)> {
+    let base_url = printable(parsed.url.base_url(), 300);
+    match routes.router.integrations_of(parsed).as_slice() {
+        [one] => Ok(one.name.clone()),
+        [] => Err((format!("no integration has the base URL `{base_url}`"), candidates(routes, parsed))),
+        several => {
+            let names = names(several.iter().copied());
+            let help = format!("say which one with `integration`: {names}");
+            Err((format!("several integrations have the base URL `{base_url}`"), help))
+        }
+    }
+}
+
+fn candidates(routes: &Routes, parsed: &Parsed) -> String {
+    let known: Vec<_> = routes
+        .router
+        .integrations_with(&parsed.provider)
+        .map(|known| format!("{} (`{}`)", known.name, mask_user_info(&known.base_url)))
+        .collect();
+    match known.as_slice() {
+        [] => format!("add an integration with `provider = \"{}\"` and this `domain_name`", parsed.provider),
+        known => format!("integrations of provider `{}`: {}", parsed.provider, known.join(", ")),
+    }
+}
+
+fn names<'a>(known: impl Iterator<Item = &'a KnownIntegration>) -> String {
+    known.map(|known| known.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn select(
+    loaded: &Loaded,
+    routes: &Routes,
+    configured: &BTreeMap<&str, Wanted>,
+    selector: &str,
+) -> Result<Vec<Wanted>, Problem> {
+    let all = &loaded.config.repositories;
+    if all.contains_key(selector) {
+        return Ok(configured.get(selector).cloned().into_iter().collect());
+    }
+    let problem = |message: String, help: Option<String>| Problem { key: String::new(), source: None, message, help };
+    let shown = printable(&mask_url(selector), 300).into_owned();
+    if looks_like_url(selector) {
+        return by_url(routes, configured, selector, &shown)
+            .map_err(|(message, help)| problem(format!("`{shown}`: {message}"), help))
+            .map(|wanted| vec![wanted]);
+    }
+    let glob = glob(selector).map_err(|error| problem(format!("`{shown}` is no pattern: {error}"), None))?;
+    if all.keys().any(|name| glob.is_match(name)) {
+        let matching = configured.iter().filter(|(name, _)| glob.is_match(name));
+        return Ok(matching.map(|(_, wanted)| wanted.clone()).collect());
+    }
+    let near = nearest(selector, all.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+    Err(problem(format!("`{shown}` matches no configured repository"), near))
+}
+
+fn glob(pattern: &str) -> Result<GlobMatcher, globset::Error> {
+    Ok(GlobBuilder::new(pattern).literal_separator(false).build()?.compile_matcher())
+}
+
+/// The configured repository that the URL leads to, or the URL ad hoc.
+fn by_url(
+    routes: &Routes,
+    configured: &BTreeMap<&str, Wanted>,
+    url: &str,
+    shown: &str,
+) -> Result<Wanted, (String, Option<String>)> {
+    let parsed = routes.parse(url).map_err(|problem| (problem.message, problem.help))?;
+    let parsed = parsed.map_err(|error| (error.detail, None))?;
+    let integration = only(&parsed, routes).map_err(|(message, help)| (message, Some(help)))?;
+    let ad_hoc = of_url(shown.to_owned(), integration, &parsed);
+    let same = |one: &Wanted| {
+        let project = |wanted: &Wanted| wanted.project.as_deref().map(str::to_lowercase);
+        one.integration == ad_hoc.integration
+            && one.name.to_lowercase() == ad_hoc.name.to_lowercase()
+            && project(one) == project(&ad_hoc)
+    };
+    Ok(configured.values().find(|wanted| same(wanted)).cloned().unwrap_or(ad_hoc))
+}
