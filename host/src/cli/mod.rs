@@ -111,11 +111,17 @@ impl GlobalArgs {
             environment: Environment::of_process(),
         };
         let loaded = load(&request).map_err(|problems| {
-            problems.0.iter().for_each(|problem| tell(AnsiColor::Red, "error", problem));
+            problems
+                .0
+                .iter()
+                .for_each(|problem| tell(AnsiColor::Red, "error", problem));
             ExitCode::from(USAGE)
         })?;
         if self.log_level != Some(LogLevel::Error) {
-            loaded.warnings.iter().for_each(|warning| tell(AnsiColor::Yellow, "warning", warning));
+            loaded
+                .warnings
+                .iter()
+                .for_each(|warning| tell(AnsiColor::Yellow, "warning", warning));
         }
         Ok(loaded)
     }
@@ -124,8 +130,11 @@ impl GlobalArgs {
     fn start_logging(&self) {
         let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
         let level = LevelFilter::from(self.log_level.unwrap_or(LogLevel::Warn));
-        let logging =
-            tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_ansi(colour).finish();
+        let logging = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(io::stderr)
+            .with_ansi(colour)
+            .finish();
         // Fails only if this process logs already, which is as good.
         let _ = tracing::subscriber::set_global_default(logging);
     }
@@ -143,7 +152,10 @@ fn command() -> clap::Command {
 pub fn run() -> ExitCode {
     let parsed = command().try_get_matches().and_then(|matches| {
         let global = GlobalArgs::of_levels(&matches)?;
-        Ok((global, Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?))
+        Ok((
+            global,
+            Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?,
+        ))
     });
     match parsed {
         Ok((global, cli)) => {
@@ -166,7 +178,11 @@ fn print(text: &str) -> ExitCode {
     let end = if text.ends_with('\n') { "" } else { "\n" };
     match write!(out, "{text}{end}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            tell(AnsiColor::Red, "error", format_args!("cannot write to standard output: {error}"));
+            tell(
+                AnsiColor::Red,
+                "error",
+                format_args!("cannot write to standard output: {error}"),
+            );
             ExitCode::from(USAGE)
         }
         _ => ExitCode::SUCCESS,

@@ -52,7 +52,11 @@ pub(super) struct Layer {
 #[derive(Debug)]
 enum Content {
     /// A file's text, and the folder that its relative paths start from.
-    Text { format: FileFormat, text: String, base: PathBuf },
+    Text {
+        format: FileFormat,
+        text: String,
+        base: PathBuf,
+    },
     /// Settings that are not in a file.
     Values(Dict),
 }
@@ -60,7 +64,11 @@ enum Content {
 impl Layer {
     /// A layer that is no file.
     pub(super) fn of_values(source: Source, values: Dict) -> Self {
-        Self { source, content: Content::Values(values), keys: OnceLock::new() }
+        Self {
+            source,
+            content: Content::Values(values),
+            keys: OnceLock::new(),
+        }
     }
 
     /// The settings of this layer. Only a file's text can be at fault, and only the first time.
@@ -69,9 +77,19 @@ impl Layer {
             Content::Values(values) => Ok(values.clone()),
             Content::Text { format, text, base } => {
                 let mut values = parse(*format, text).map_err(|(line, message)| {
-                    let Source::File { path, .. } = &self.source else { unreachable!("texts are files") };
-                    let source = Source::File { path: path.clone(), line };
-                    Problem { key: String::new(), source: Some(source), message, help: None }
+                    let Source::File { path, .. } = &self.source else {
+                        unreachable!("texts are files")
+                    };
+                    let source = Source::File {
+                        path: path.clone(),
+                        line,
+                    };
+                    Problem {
+                        key: String::new(),
+                        source: Some(source),
+                        message,
+                        help: None,
+                    }
                 })?;
                 settle(&mut values, base);
                 Ok(values)
@@ -96,12 +114,23 @@ fn parse(format: FileFormat, text: &str) -> Result<Dict, (Option<usize>, String)
     let value: Option<Value> = match format {
         FileFormat::Toml => Toml::from_str(text).map(Some).map_err(|error| {
             let line = error.span().map(|span| Lines::new(text).at(span.start));
-            (line, format!("not valid TOML: {}", error.message().trim_end().replace('\n', ", ")))
+            (
+                line,
+                format!(
+                    "not valid TOML: {}",
+                    error.message().trim_end().replace('\n', ", ")
+                ),
+            )
         })?,
-        FileFormat::Yaml => Yaml::from_str(text)
-            .map_err(|error| (error.location().map(|at| at.line()), format!("not valid YAML: {error}")))?,
-        FileFormat::Json => Json::from_str(text)
-            .map_err(|error| (Some(error.line()), format!("not valid JSON: {error}")))?,
+        FileFormat::Yaml => Yaml::from_str(text).map_err(|error| {
+            (
+                error.location().map(|at| at.line()),
+                format!("not valid YAML: {error}"),
+            )
+        })?,
+        FileFormat::Json => {
+            Json::from_str(text).map_err(|error| (Some(error.line()), format!("not valid JSON: {error}")))?
+        }
     };
     match value {
         None | Some(Value::Empty(..)) => Ok(Dict::new()),
@@ -135,14 +164,23 @@ fn date_times_to_text(value: &mut Value) {
 }
 
 fn resolve_paths(values: &mut Dict, base: &Path) {
-    for pattern in [&["http", "ca_file"][..], &["state", "path"], &["plugins", "dirs"], &["identities", "*", "*", "file"]] {
+    for pattern in [
+        &["http", "ca_file"][..],
+        &["state", "path"],
+        &["plugins", "dirs"],
+        &["identities", "*", "*", "file"],
+    ] {
         resolve_at(values, pattern, base);
     }
 }
 
 fn resolve_at(values: &mut Dict, pattern: &[&str], base: &Path) {
-    let Some((first, rest)) = pattern.split_first() else { return };
-    let chosen = values.iter_mut().filter(|(key, _)| *first == "*" || key.as_str() == *first);
+    let Some((first, rest)) = pattern.split_first() else {
+        return;
+    };
+    let chosen = values
+        .iter_mut()
+        .filter(|(key, _)| *first == "*" || key.as_str() == *first);
     for (_, value) in chosen {
         match value {
             Value::Dict(_, inner) => resolve_at(inner, rest, base),
@@ -155,7 +193,9 @@ fn resolve_at(values: &mut Dict, pattern: &[&str], base: &Path) {
 fn resolve(value: &mut Value, base: &Path) {
     match value {
         // An empty path stays empty: the schema refuses it.
-        Value::String(_, text) if !text.is_empty() => *text = base.join(&*text).to_string_lossy().into_owned(),
+        Value::String(_, text) if !text.is_empty() => {
+            *text = base.join(&*text).to_string_lossy().into_owned()
+        }
         Value::Array(_, values) => values.iter_mut().for_each(|value| resolve(value, base)),
         _ => {}
     }
@@ -168,9 +208,18 @@ pub(super) fn files(
     problems: &mut Vec<Problem>,
     warnings: &mut Vec<Problem>,
 ) -> Vec<Layer> {
-    let mut reader = Reader { environment, problems, warnings, layers: Vec::new() };
+    let mut reader = Reader {
+        environment,
+        problems,
+        warnings,
+        layers: Vec::new(),
+    };
     for path in named {
-        if environment.working_dir.join(path).is_dir() { reader.folder(path) } else { reader.file(path, true) }
+        if environment.working_dir.join(path).is_dir() {
+            reader.folder(path)
+        } else {
+            reader.file(path, true)
+        }
     }
     if named.is_empty() {
         reader.file(&environment.system_dir.join("forgewatch.toml"), false);
@@ -194,20 +243,33 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn folder(&mut self, folder: &Path) {
-        let entries = std::fs::read_dir(self.environment.working_dir.join(folder))
-            .and_then(|entries| entries.map(|entry| entry.map(|it| it.file_name())).collect::<io::Result<Vec<_>>>());
+        let entries = std::fs::read_dir(self.environment.working_dir.join(folder)).and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|it| it.file_name()))
+                .collect::<io::Result<Vec<_>>>()
+        });
         let mut names = match entries {
             Ok(names) => names,
-            Err(error) => return self.problems.push(about_file(folder, format!("cannot list this folder: {error}"))),
+            Err(error) => {
+                return self
+                    .problems
+                    .push(about_file(folder, format!("cannot list this folder: {error}")));
+            }
         };
         names.sort();
-        for name in names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b".")) {
+        for name in names
+            .iter()
+            .filter(|name| !name.as_encoded_bytes().starts_with(b"."))
+        {
             let path = folder.join(name);
             match path.extension().and_then(|extension| extension.to_str()) {
                 Some("toml" | "yaml" | "json") => self.file(&path, true),
                 Some("yml") => self.warnings.push(Problem {
                     help: Some("rename it to end in `.yaml`".into()),
-                    ..about_file(&path, "not read: of a folder only *.toml, *.yaml and *.json are".into())
+                    ..about_file(
+                        &path,
+                        "not read: of a folder only *.toml, *.yaml and *.json are".into(),
+                    )
                 }),
                 _ => {}
             }
@@ -228,7 +290,10 @@ impl Reader<'_> {
             }
         };
         self.layers.push(Layer {
-            source: Source::File { path: path.to_owned(), line: None },
+            source: Source::File {
+                path: path.to_owned(),
+                line: None,
+            },
             content: Content::Text {
                 format: FileFormat::of(path),
                 text,
@@ -240,8 +305,16 @@ impl Reader<'_> {
 }
 
 fn about_file(path: &Path, message: String) -> Problem {
-    let source = Some(Source::File { path: path.to_owned(), line: None });
-    Problem { key: String::new(), source, message, help: None }
+    let source = Some(Source::File {
+        path: path.to_owned(),
+        line: None,
+    });
+    Problem {
+        key: String::new(),
+        source,
+        message,
+        help: None,
+    }
 }
 
 /// A layer's values on their way into figment, which asks for them exactly once.
@@ -275,7 +348,10 @@ impl Layers {
     pub(super) fn merge(&self, problems: &mut Vec<Problem>) -> serde_json::Value {
         let mut figment = Figment::new();
         let mut add = |figment: Figment, layer: &Layer| match layer.values() {
-            Ok(values) => figment.merge(Once { name: layer.source.to_string(), values: values.into() }),
+            Ok(values) => figment.merge(Once {
+                name: layer.source.to_string(),
+                values: values.into(),
+            }),
             Err(problem) => {
                 problems.push(problem);
                 figment
@@ -285,7 +361,10 @@ impl Layers {
         let overlay = self.profile.as_ref().map(|name| overlay(&figment, name));
         if let Some(Ok(values)) = &overlay {
             let values = values.clone().into();
-            figment = figment.merge(Once { name: "profile".into(), values });
+            figment = figment.merge(Once {
+                name: "profile".into(),
+                values,
+            });
         }
         figment = self.above.iter().fold(figment, &mut add);
         problems.extend(overlay.and_then(Result::err));

@@ -43,8 +43,15 @@ pub(super) enum Found<'a> {
 impl Node {
     /// The keys of a layer that is no file.
     pub(super) fn of_values(values: &Dict) -> Self {
-        let children = values.iter().map(|(key, value)| (key.clone(), Self::of_value(value))).collect();
-        Self { kind: Kind::Table, line: None, children }
+        let children = values
+            .iter()
+            .map(|(key, value)| (key.clone(), Self::of_value(value)))
+            .collect();
+        Self {
+            kind: Kind::Table,
+            line: None,
+            children,
+        }
     }
 
     fn of_value(value: &Value) -> Self {
@@ -60,11 +67,15 @@ impl Node {
         let spanned = match format {
             FileFormat::Toml => {
                 let lines = Lines::new(text);
-                ImDocument::parse(text).ok().map(|document| Self::of_toml_table(document.as_table(), None, &lines))
+                ImDocument::parse(text)
+                    .ok()
+                    .map(|document| Self::of_toml_table(document.as_table(), None, &lines))
             }
             FileFormat::Yaml | FileFormat::Json => {
                 let options = LoaderOptions::default().error_on_duplicate_keys(false);
-                marked_yaml::parse_yaml_with_options(0, text, options).ok().map(|node| Self::of_yaml(&node))
+                marked_yaml::parse_yaml_with_options(0, text, options)
+                    .ok()
+                    .map(|node| Self::of_yaml(&node))
             }
         };
         spanned.unwrap_or_else(|| Self::of_values(&values()))
@@ -76,7 +87,11 @@ impl Node {
             let line = key.or_else(|| item.span()).map(|span| lines.at(span.start));
             (name.to_owned(), Self::of_toml(item, line, lines))
         });
-        Self { kind: Kind::Table, line, children: children.collect() }
+        Self {
+            kind: Kind::Table,
+            line,
+            children: children.collect(),
+        }
     }
 
     fn of_toml(item: &Item, line: Option<usize>, lines: &Lines) -> Self {
@@ -94,7 +109,10 @@ impl Node {
             return Self::array(line, elements);
         }
         match item.as_array_of_tables() {
-            Some(tables) => Self::array(line, tables.iter().map(|table| Self::of_toml_table(table, line, lines))),
+            Some(tables) => Self::array(
+                line,
+                tables.iter().map(|table| Self::of_toml_table(table, line, lines)),
+            ),
             None => Self::scalar(line),
         }
     }
@@ -107,26 +125,46 @@ impl Node {
             Yaml::Mapping(mapping) => {
                 let children = mapping.iter().map(|(key, value)| {
                     // The key's line, since a value may start on the next one.
-                    let child = Self { line: line_of(key.span()).or(line), ..Self::of_yaml(value) };
+                    let child = Self {
+                        line: line_of(key.span()).or(line),
+                        ..Self::of_yaml(value)
+                    };
                     (key.as_str().to_owned(), child)
                 });
-                Self { kind: Kind::Table, line, children: children.collect() }
+                Self {
+                    kind: Kind::Table,
+                    line,
+                    children: children.collect(),
+                }
             }
         }
     }
 
     fn scalar(line: Option<usize>) -> Self {
-        Self { kind: Kind::Scalar, line, children: BTreeMap::new() }
+        Self {
+            kind: Kind::Scalar,
+            line,
+            children: BTreeMap::new(),
+        }
     }
 
     fn array(line: Option<usize>, elements: impl Iterator<Item = Self>) -> Self {
-        let children = elements.enumerate().map(|(index, node)| (index.to_string(), node)).collect();
-        Self { kind: Kind::Array, line, children }
+        let children = elements
+            .enumerate()
+            .map(|(index, node)| (index.to_string(), node))
+            .collect();
+        Self {
+            kind: Kind::Array,
+            line,
+            children,
+        }
     }
 
     /// Searches for a path below this node.
     pub(super) fn find<S: AsRef<str>>(&self, path: &[S]) -> Found<'_> {
-        let Some((key, rest)) = path.split_first() else { return Found::Here(self) };
+        let Some((key, rest)) = path.split_first() else {
+            return Found::Here(self);
+        };
         match self.children.get(key.as_ref()) {
             Some(child) => child.find(rest),
             None if self.kind == Kind::Table => Found::Absent,
@@ -144,7 +182,13 @@ pub(super) struct Lines(Vec<usize>);
 
 impl Lines {
     pub(super) fn new(text: &str) -> Self {
-        Self(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset).collect())
+        Self(
+            text.bytes()
+                .enumerate()
+                .filter(|(_, byte)| *byte == b'\n')
+                .map(|(offset, _)| offset)
+                .collect(),
+        )
     }
 
     /// The line of a byte, counted from 1.
@@ -176,7 +220,9 @@ mod tests {
         ] {
             let node = Node::of_text(format, text, || panic!("{format:?} is readable"));
             let path: Vec<_> = path.split('.').collect();
-            let Found::Here(found) = node.find(&path) else { panic!("{format:?} {path:?}") };
+            let Found::Here(found) = node.find(&path) else {
+                panic!("{format:?} {path:?}")
+            };
             assert_eq!(found.line, Some(want), "{format:?} {path:?}");
         }
     }

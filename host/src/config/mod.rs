@@ -23,17 +23,16 @@ mod tests;
 mod values;
 
 use std::{
-    collections::HashSet,
     ffi::OsString,
     path::{Path, PathBuf},
 };
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use self::{
     model::{
-        Config, Defaults, Discovery, Entra, Http, Identity, Integration, Isolation, Oauth2, Overrides, Plugins,
-        Provider, Repository, SiloMode, State,
+        Config, Defaults, Discovery, Entra, Http, Identity, Integration, Isolation, Oauth2, Overrides,
+        Plugins, Provider, Repository, SiloMode, State,
     },
     problem::{Problem, Problems, Source, dotted, nearest},
     provenance::Explained,
@@ -43,7 +42,7 @@ pub use self::{
 
 use self::{
     layers::{Layer, Layers},
-    schema::{Finding, NAMED_TABLES, Schema, SchemaError},
+    schema::{Finding, Schema, SchemaError},
 };
 
 /// What to load.
@@ -108,7 +107,12 @@ impl Loaded {
 
     /// A problem with the setting at `path`. The message must not quote a value that could be a secret.
     pub fn problem(&self, path: &[&str], message: impl Into<String>, help: Option<String>) -> Problem {
-        Problem { key: dotted(path), source: self.source(path), message: message.into(), help }
+        Problem {
+            key: dotted(path),
+            source: self.source(path),
+            message: message.into(),
+            help,
+        }
     }
 
     /// Checks the value at `path` against a schema that is not the configuration's, such as a plugin's for
@@ -117,13 +121,21 @@ impl Loaded {
     /// # Errors
     ///
     /// The schema itself cannot be used.
-    pub fn validate(&self, path: &[&str], value: &Value, schema: &Value) -> Result<Vec<Problem>, SchemaError> {
+    pub fn validate(
+        &self,
+        path: &[&str],
+        value: &Value,
+        schema: &Value,
+    ) -> Result<Vec<Problem>, SchemaError> {
         let findings = Schema::new(schema.clone())?.validate(value);
         let absolute = |finding: Finding| Finding {
             path: path.iter().map(ToString::to_string).chain(finding.path).collect(),
             ..finding
         };
-        Ok(findings.into_iter().map(|finding| located(&self.layers, absolute(finding))).collect())
+        Ok(findings
+            .into_iter()
+            .map(|finding| located(&self.layers, absolute(finding)))
+            .collect())
     }
 
     /// The merged settings as a document, defaults included and profiles left out, masked for showing.
@@ -149,40 +161,43 @@ impl Loaded {
 pub fn load(request: &Request) -> Result<Loaded, Problems> {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     let layers = gather(request, &mut problems, &mut warnings);
-    let mut merged = layers.merge(&mut problems);
+    let merged = layers.merge(&mut problems);
     let schema = Schema::of_config();
     let chosen = layers.profile.as_deref();
     let mut findings = schema.validate(&merged);
     // The chosen profile's faults show in the merged settings already.
-    findings.retain(|it| !(it.path.len() > 2 && it.path[0] == "profiles" && Some(it.path[1].as_str()) == chosen));
-    let declared = check::Declared {
-        identities: names(&merged, "identities"),
-        integrations: names(&merged, "integrations"),
-    };
-    let faulty = findings.iter().map(|finding| dotted(&finding.path)).collect();
-    findings.iter().for_each(|finding| prune(&mut merged, &finding.path));
-    let config = match serde_json::from_value::<Config>(merged) {
-        Ok(config) => {
-            findings.extend(check::findings(&config, &declared, &faulty));
-            config
-        }
-        Err(_) => {
-            // The error may quote a value. The schema and the types agree, so only a fault of ours leads here.
-            let message = "a valid setting cannot be read: this is a fault of forgewatch".into();
-            problems.push(Problem { key: String::new(), source: None, message, help: None });
-            Config::default()
-        }
-    };
+    findings
+        .retain(|it| !(it.path.len() > 2 && it.path[0] == "profiles" && Some(it.path[1].as_str()) == chosen));
+    findings.extend(check::findings(&merged));
     problems.extend(findings.into_iter().map(|finding| located(&layers, finding)));
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
+    let config: Config = serde_json::from_value(merged).map_err(|_| {
+        // The error may quote a value. The schema and the types agree, so only a fault of ours leads here.
+        let message = "a valid setting cannot be read: this is a fault of forgewatch".into();
+        Problems(vec![Problem {
+            key: String::new(),
+            source: None,
+            message,
+            help: None,
+        }])
+    })?;
     for name in config.discovery.keys() {
         let path = ["discovery", name];
         let message = "this version reads discovery but does not act on it yet".into();
-        warnings.push(Problem { key: dotted(&path), source: layers.source(&path), message, help: None });
+        warnings.push(Problem {
+            key: dotted(&path),
+            source: layers.source(&path),
+            message,
+            help: None,
+        });
     }
-    Ok(Loaded { config, warnings, layers })
+    Ok(Loaded {
+        config,
+        warnings,
+        layers,
+    })
 }
 
 /// Collects the layers, unmerged.
@@ -190,15 +205,23 @@ fn gather(request: &Request, problems: &mut Vec<Problem>, warnings: &mut Vec<Pro
     let environment = &request.environment;
     let mut below = vec![defaults(environment)];
     below.extend(layers::files(&request.config, environment, problems, warnings));
-    let mut above =
-        vec![inputs::environment(&environment.variables, &environment.working_dir, problems, warnings)];
+    let mut above = vec![inputs::environment(
+        &environment.variables,
+        &environment.working_dir,
+        problems,
+        warnings,
+    )];
     for text in &request.set {
         match inputs::set(text, &environment.working_dir) {
             Ok(layer) => above.push(layer),
             Err(problem) => problems.push(problem),
         }
     }
-    Layers { below, profile: request.profile.clone(), above }
+    Layers {
+        below,
+        profile: request.profile.clone(),
+        above,
+    }
 }
 
 fn defaults(environment: &Environment) -> Layer {
@@ -206,27 +229,18 @@ fn defaults(environment: &Environment) -> Layer {
     if let Some(home) = environment.xdg_dir("XDG_STATE_HOME", ".local/state") {
         config.state.path = home.join(Path::new("forgewatch/state.db"));
     }
-    let values = figment::value::Value::serialize(config).ok().and_then(figment::value::Value::into_dict);
+    let values = figment::value::Value::serialize(config)
+        .ok()
+        .and_then(figment::value::Value::into_dict);
     Layer::of_values(Source::Default, values.unwrap_or_default())
-}
-
-fn names(merged: &Value, table: &str) -> HashSet<String> {
-    merged.get(table).and_then(Value::as_object).into_iter().flat_map(Map::keys).cloned().collect()
-}
-
-/// Takes a faulty setting out so that the rest can be read: of a named table the whole entry, since what is left
-/// of it may no longer be one.
-fn prune(merged: &mut Value, path: &[String]) {
-    let Some((first, rest)) = path.split_first() else { return };
-    let Some(settings) = merged.as_object_mut() else { return };
-    match (rest.first(), settings.get_mut(first)) {
-        (Some(second), Some(Value::Object(inner))) => drop(inner.shift_remove(second)),
-        _ => drop(settings.shift_remove(first)),
-    }
-    debug_assert!(NAMED_TABLES.contains(&first.as_str()) || rest.len() <= 2, "settings are two keys deep: {path:?}");
 }
 
 fn located(layers: &Layers, finding: Finding) -> Problem {
     let Finding { path, message, help } = finding;
-    Problem { key: dotted(&path), source: layers.source(&path), message, help }
+    Problem {
+        key: dotted(&path),
+        source: layers.source(&path),
+        message,
+        help,
+    }
 }

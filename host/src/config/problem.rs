@@ -66,9 +66,11 @@ impl fmt::Display for Problem {
         }
         f.write_str(&self.message)?;
         if let Some(source) = &self.source {
-            write!(f, "\n  set in: {source}")?;
+            write!(f, "\n  where: {source}")?;
         }
-        self.help.as_ref().map_or(Ok(()), |help| write!(f, "\n  to fix: {help}"))
+        self.help
+            .as_ref()
+            .map_or(Ok(()), |help| write!(f, "\n  fix: {help}"))
     }
 }
 
@@ -90,7 +92,10 @@ impl std::error::Error for Problems {}
 
 /// Writes a path of keys as one TOML key, quoted where needed.
 pub fn dotted<S: AsRef<str>>(path: &[S]) -> String {
-    let keys: Vec<_> = path.iter().map(|key| toml_edit::Key::new(key.as_ref()).display_repr().into_owned()).collect();
+    let keys: Vec<_> = path
+        .iter()
+        .map(|key| toml_edit::Key::new(key.as_ref()).display_repr().into_owned())
+        .collect();
     keys.join(".")
 }
 
@@ -122,22 +127,28 @@ mod tests {
             message: "not a duration".into(),
             help: help.map(Into::into),
         };
-        let file = Source::File { path: "/etc/a\nb.toml".into(), line: Some(3) };
+        let file = Source::File {
+            path: "/etc/a\nb.toml".into(),
+            line: Some(3),
+        };
         let problems = Problems(vec![
             problem("http.timeout", Some(file), Some("write one")),
             problem("", Some(Source::Set("a.b".into())), None),
         ]);
         assert_eq!(
             problems.to_string(),
-            "http.timeout: not a duration\n  set in: /etc/a\\nb.toml:3\n  to fix: write one\n\n\
-             not a duration\n  set in: --set a.b"
+            "http.timeout: not a duration\n  where: /etc/a\\nb.toml:3\n  fix: write one\n\n\
+             not a duration\n  where: --set a.b"
         );
     }
 
     #[test]
     fn keys_and_suggestions() {
         assert_eq!(dotted(&["a", "b.c", "d"]), "a.\"b.c\".d");
-        assert_eq!(nearest("domain_nmae", ["provider", "domain_name"]), Some("domain_name"));
+        assert_eq!(
+            nearest("domain_nmae", ["provider", "domain_name"]),
+            Some("domain_name")
+        );
         assert_eq!(nearest("colour", ["provider", "domain_name"]), None);
     }
 }

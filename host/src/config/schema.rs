@@ -8,15 +8,17 @@ use std::sync::OnceLock;
 use jsonschema::Validator;
 use serde_json::{Map, Value};
 
-use super::{
-    model::Config,
-    sentences,
-    values::FORMATS,
-};
+use super::{model::Config, sentences, values::FORMATS};
 
 /// Top-level tables whose keys are names that the operator chose.
-pub(super) const NAMED_TABLES: [&str; 6] =
-    ["providers", "identities", "integrations", "repositories", "discovery", "profiles"];
+pub(super) const NAMED_TABLES: [&str; 6] = [
+    "providers",
+    "identities",
+    "integrations",
+    "repositories",
+    "discovery",
+    "profiles",
+];
 
 /// A schema and its compiled form.
 #[derive(Debug)]
@@ -71,7 +73,10 @@ impl Schema {
 
     /// Everything that is wrong with a value.
     pub fn validate(&self, value: &Value) -> Vec<Finding> {
-        self.validator.iter_errors(value).flat_map(|error| sentences::findings(&error, &self.document)).collect()
+        self.validator
+            .iter_errors(value)
+            .flat_map(|error| sentences::findings(&error, &self.document))
+            .collect()
     }
 
     /// The parts of the schema that describe what is at `path`, references followed; none if nothing may be there.
@@ -89,10 +94,16 @@ impl Schema {
 
     fn alternatives<'a>(&'a self, node: &'a Value) -> Vec<&'a Value> {
         if let Some(reference) = node.get("$ref").and_then(Value::as_str) {
-            let target = reference.strip_prefix('#').and_then(|pointer| self.document.pointer(pointer));
+            let target = reference
+                .strip_prefix('#')
+                .and_then(|pointer| self.document.pointer(pointer));
             return target.map(|node| self.alternatives(node)).unwrap_or_default();
         }
-        match node.get("oneOf").or_else(|| node.get("anyOf")).and_then(Value::as_array) {
+        match node
+            .get("oneOf")
+            .or_else(|| node.get("anyOf"))
+            .and_then(Value::as_array)
+        {
             Some(nodes) => nodes.iter().flat_map(|node| self.alternatives(node)).collect(),
             None => vec![node],
         }
@@ -103,7 +114,11 @@ impl Schema {
         let mut settings = Vec::new();
         for (key, node) in properties(&self.document).filter(|(key, _)| !NAMED_TABLES.contains(key)) {
             let inner: Vec<_> = properties(node).map(|(inner, _)| vec![key, inner]).collect();
-            if inner.is_empty() { settings.push(vec![key]) } else { settings.extend(inner) }
+            if inner.is_empty() {
+                settings.push(vec![key])
+            } else {
+                settings.extend(inner)
+            }
         }
         settings
     }
@@ -111,14 +126,21 @@ impl Schema {
 
 /// The named properties of one part of a schema.
 pub(super) fn properties(node: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    node.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(key, node)| (key.as_str(), node))
+    node.get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(key, node)| (key.as_str(), node))
 }
 
 fn child<'a>(node: &'a Value, key: &str) -> Option<&'a Value> {
     let named = node.get("properties").and_then(|properties| properties.get(key));
     named
         .or_else(|| node.get("additionalProperties").filter(|node| node.is_object()))
-        .or_else(|| node.get("items").filter(|_| key.bytes().all(|byte| byte.is_ascii_digit())))
+        .or_else(|| {
+            node.get("items")
+                .filter(|_| key.bytes().all(|byte| byte.is_ascii_digit()))
+        })
 }
 
 /// The schema that the types make, without nulls, with profiles as partial configurations.
@@ -182,12 +204,16 @@ fn forbid_null(node: &mut Value) {
 /// Makes everything optional, and a choice between tables one that part of a table can fit.
 fn make_partial(node: &mut Value) {
     if let Value::Object(keys) = node {
-        keys.retain(|key, node| !(key == "required" && node.is_array() || key == "default" && !node.is_boolean()));
+        keys.retain(|key, node| {
+            !(key == "required" && node.is_array() || key == "default" && !node.is_boolean())
+        });
         if let Some(Value::String(reference)) = keys.get_mut("$ref") {
             *reference = reference.replace("#/$defs/", &format!("#/$defs/{}", partial_name("")));
         }
         let tables = |nodes: &mut Value| {
-            nodes.as_array().is_some_and(|nodes| nodes.iter().all(|node| node.get("properties").is_some()))
+            nodes
+                .as_array()
+                .is_some_and(|nodes| nodes.iter().all(|node| node.get("properties").is_some()))
         };
         if keys.get_mut("oneOf").is_some_and(tables)
             && let Some(nodes) = keys.shift_remove("oneOf")
@@ -221,7 +247,11 @@ mod tests {
     #[test]
     fn a_secret_is_a_reference_and_nothing_is_null() {
         let document = Schema::of_config().document();
-        let secret = document.pointer("/$defs/SecretRef/properties").unwrap().as_object().unwrap();
+        let secret = document
+            .pointer("/$defs/SecretRef/properties")
+            .unwrap()
+            .as_object()
+            .unwrap();
         assert_eq!(secret.keys().collect::<Vec<_>>(), ["env", "file", "command"]);
         assert!(!document.to_string().contains("null"));
     }
@@ -233,7 +263,9 @@ mod tests {
             "properties": { "server_roots": { "type": "array", "items": { "type": "string", "format": "https-url" } } },
             "additionalProperties": false
         }));
-        let found = schema.unwrap().validate(&serde_json::json!({ "server_roots": ["x"], "server_rots": 1 }));
+        let found = schema
+            .unwrap()
+            .validate(&serde_json::json!({ "server_roots": ["x"], "server_rots": 1 }));
         let mut paths: Vec<_> = found.iter().map(|it| it.path.join(".")).collect();
         paths.sort();
         assert_eq!(paths, ["server_roots.0", "server_rots"]);
