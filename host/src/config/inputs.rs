@@ -12,9 +12,10 @@ use figment::{
 use toml_edit::Key;
 
 use super::{
-    layers::{Layer, settle},
+    layers::Layer,
     problem::{Problem, Source, did_you_mean, dotted},
     schema::{NAMED_TABLES, Schema},
+    syntax::settle,
 };
 
 const PREFIX: &str = "FORGEWATCH_";

@@ -9,7 +9,7 @@ use figment::value::{Dict, Value};
 use marked_yaml::{LoaderOptions, Node as Yaml, Span};
 use toml_edit::{ImDocument, Item, TableLike};
 
-use super::layers::FileFormat;
+use super::syntax::FileFormat;
 
 /// What a node is to a merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,15 +9,18 @@
 //! found in one pass.
 
 mod check;
+mod files;
 mod inputs;
 mod layers;
 mod lines;
+mod mask;
 mod model;
 mod problem;
 mod provenance;
 pub mod schema;
 mod secret;
 mod sentences;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -30,6 +33,7 @@ use std::{
 use serde_json::Value;
 
 pub use self::{
+    mask::mask_user_info,
     model::{
         Config, Defaults, Discovery, Entra, Http, Identity, Integration, Isolation, Oauth2, Overrides,
         Plugins, Provider, Repository, SiloMode, State,
@@ -37,7 +41,7 @@ pub use self::{
     problem::{Problem, Problems, Source, dotted, nearest},
     provenance::Explained,
     secret::SecretRef,
-    values::{Address, HostPort, HttpsUrl, Period, ProxyUrl, Timestamp, ValueError, mask_user_info},
+    values::{Address, HostPort, HttpsUrl, Period, ProxyUrl, Timestamp, ValueError},
 };
 
 use self::{
@@ -204,7 +208,7 @@ pub fn load(request: &Request) -> Result<Loaded, Problems> {
 fn gather(request: &Request, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Layers {
     let environment = &request.environment;
     let mut below = vec![defaults(environment)];
-    below.extend(layers::files(&request.config, environment, problems, warnings));
+    below.extend(files::read(&request.config, environment, problems, warnings));
     let mut above = vec![inputs::environment(
         &environment.variables,
         &environment.working_dir,

@@ -1,0 +1,122 @@
+//! How a file's text becomes values: three formats, one shape.
+
+use std::path::Path;
+
+use figment::{
+    providers::{Format, Json, Toml, Yaml},
+    value::{Dict, Value},
+};
+
+use super::lines::Lines;
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FileFormat {
+    Toml,
+    Yaml,
+    Json,
+}
+
+impl FileFormat {
+    /// By the file's ending; TOML when it has none that is known, so that a pipe can be read.
+    pub(super) fn of(path: &Path) -> Self {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("yaml" | "yml") => Self::Yaml,
+            Some("json") => Self::Json,
+            _ => Self::Toml,
+        }
+    }
+}
+
+/// Parses a file's text; an error is a line and what is wrong, and quotes nothing of a file that is no table.
+pub(super) fn parse(format: FileFormat, text: &str) -> Result<Dict, (Option<usize>, String)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let value: Option<Value> = match format {
+        FileFormat::Toml => Toml::from_str(text).map(Some).map_err(|error| {
+            let line = error.span().map(|span| Lines::new(text).at(span.start));
+            (
+                line,
+                format!(
+                    "not valid TOML: {}",
+                    error.message().trim_end().replace('\n', ", ")
+                ),
+            )
+        })?,
+        FileFormat::Yaml => Yaml::from_str(text).map_err(|error| {
+            (
+                error.location().map(|at| at.line()),
+                format!("not valid YAML: {error}"),
+            )
+        })?,
+        FileFormat::Json => {
+            Json::from_str(text).map_err(|error| (Some(error.line()), format!("not valid JSON: {error}")))?
+        }
+    };
+    match value {
+        None | Some(Value::Empty(..)) => Ok(Dict::new()),
+        Some(Value::Dict(_, values)) => Ok(values),
+        Some(_) => Err((None, "not a table of settings".into())),
+    }
+}
+
+/// Makes relative paths absolute and TOML's date-times text.
+pub(super) fn settle(values: &mut Dict, base: &Path) {
+    values.values_mut().for_each(date_times_to_text);
+    resolve_paths(values, base);
+    if let Some(Value::Dict(_, profiles)) = values.get_mut("profiles") {
+        for profile in profiles.values_mut() {
+            if let Value::Dict(_, values) = profile {
+                resolve_paths(values, base);
+            }
+        }
+    }
+}
+
+fn date_times_to_text(value: &mut Value) {
+    match value {
+        Value::Dict(tag, values) => match values.get("$__toml_private_datetime") {
+            Some(Value::String(_, text)) => *value = Value::String(*tag, text.clone()),
+            _ => values.values_mut().for_each(date_times_to_text),
+        },
+        Value::Array(_, values) => values.iter_mut().for_each(date_times_to_text),
+        _ => {}
+    }
+}
+
+fn resolve_paths(values: &mut Dict, base: &Path) {
+    for pattern in [
+        &["http", "ca_file"][..],
+        &["state", "path"],
+        &["plugins", "dirs"],
+        &["identities", "*", "*", "file"],
+    ] {
+        resolve_at(values, pattern, base);
+    }
+}
+
+fn resolve_at(values: &mut Dict, pattern: &[&str], base: &Path) {
+    let Some((first, rest)) = pattern.split_first() else {
+        return;
+    };
+    let chosen = values
+        .iter_mut()
+        .filter(|(key, _)| *first == "*" || key.as_str() == *first);
+    for (_, value) in chosen {
+        match value {
+            Value::Dict(_, inner) => resolve_at(inner, rest, base),
+            _ if rest.is_empty() => resolve(value, base),
+            _ => {}
+        }
+    }
+}
+
+fn resolve(value: &mut Value, base: &Path) {
+    match value {
+        // An empty path stays empty: the schema refuses it.
+        Value::String(_, text) if !text.is_empty() => {
+            *text = base.join(&*text).to_string_lossy().into_owned();
+        }
+        Value::Array(_, values) => values.iter_mut().for_each(|value| resolve(value, base)),
+        _ => {}
+    }
+}
