@@ -5,10 +5,7 @@
 
 use std::{ffi::OsString, path::Path};
 
-use figment::{
-    providers::{Format, Toml},
-    value::{Dict, Tag, Value},
-};
+use figment::value::{Dict, Tag, Value};
 use toml_edit::Key;
 
 use super::{
@@ -155,7 +152,7 @@ fn coerce(text: &str, parsed: Option<Value>, nodes: &[&serde_json::Value]) -> Va
 }
 
 fn toml_value(text: &str) -> Option<Value> {
-    let mut table: Dict = Toml::from_str(&format!("value = {text}")).ok()?;
+    let mut table: Dict = toml::from_str(&format!("value = {text}")).ok()?;
     // More than one key: the text held a line break and went on.
     (table.len() == 1).then(|| table.remove("value")).flatten()
 }

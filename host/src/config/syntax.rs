@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use figment::{
-    providers::{Format, Json, Toml, Yaml},
+    providers::{Format, Json, Yaml},
     value::{Dict, Value},
 };
 
@@ -32,7 +32,7 @@ impl FileFormat {
 pub(super) fn parse(format: FileFormat, text: &str) -> Result<Dict, (Option<usize>, String)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let value: Option<Value> = match format {
-        FileFormat::Toml => Toml::from_str(text).map(Some).map_err(|error| {
+        FileFormat::Toml => toml::from_str(text).map(Some).map_err(|error| {
             let line = error.span().map(|span| Lines::new(text).at(span.start));
             (
                 line,

@@ -19,7 +19,7 @@ fn all_problems_at_once() {
         problems,
         [
             " | --profile | unknown profile `nope`",
-            " | broken.toml:2 | not valid TOML: invalid basic string",
+            " | broken.toml:2 | not valid TOML: invalid basic string, expected `\"",
             " | environment variable FORGEWATCH_SATE__PATH | this variable names no setting",
             " | token.yaml | not a table of settings",
             "http.timeout | c.toml:2 | is not a duration",
