@@ -12,6 +12,7 @@ use super::{
     layers::Layer,
     problem::{Problem, Source, did_you_mean, dotted},
     schema::{NAMED_TABLES, Schema},
+    strict::Strict,
     syntax::settle,
 };
 
@@ -152,7 +153,9 @@ fn coerce(text: &str, parsed: Option<Value>, nodes: &[&serde_json::Value]) -> Va
 }
 
 fn toml_value(text: &str) -> Option<Value> {
-    let mut table: Dict = toml::from_str(&format!("value = {text}")).ok()?;
+    let Strict(Value::Dict(_, mut table)) = toml::from_str(&format!("value = {text}")).ok()? else {
+        return None;
+    };
     // More than one key: the text held a line break and went on.
     (table.len() == 1).then(|| table.remove("value")).flatten()
 }

@@ -20,6 +20,7 @@ mod provenance;
 pub mod schema;
 mod secret;
 mod sentences;
+mod strict;
 mod syntax;
 #[cfg(test)]
 mod tests;

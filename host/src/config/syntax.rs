@@ -7,7 +7,7 @@ use figment::{
     value::{Dict, Value},
 };
 
-use super::lines::Lines;
+use super::{lines::Lines, strict::Strict};
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,37 +31,29 @@ impl FileFormat {
 /// Parses a file's text; an error is a line and what is wrong, and quotes nothing of a file that is no table.
 pub(super) fn parse(format: FileFormat, text: &str) -> Result<Dict, (Option<usize>, String)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let value: Option<Value> = match format {
-        FileFormat::Toml => toml::from_str(text).map(Some).map_err(|error| {
+    let value: Strict = match format {
+        FileFormat::Toml => toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| Lines::new(text).at(span.start));
-            (
-                line,
-                format!(
-                    "not valid TOML: {}",
-                    error.message().trim_end().replace('\n', ", ")
-                ),
-            )
+            let message = error.message().trim_end().replace('\n', ", ");
+            (line, format!("not valid TOML: {message}"))
         })?,
         FileFormat::Yaml => Yaml::from_str(text).map_err(|error| {
-            (
-                error.location().map(|at| at.line()),
-                format!("not valid YAML: {error}"),
-            )
+            let line = error.location().map(|at| at.line());
+            (line, format!("not valid YAML: {error}"))
         })?,
         FileFormat::Json => {
             Json::from_str(text).map_err(|error| (Some(error.line()), format!("not valid JSON: {error}")))?
         }
     };
-    match value {
-        None | Some(Value::Empty(..)) => Ok(Dict::new()),
-        Some(Value::Dict(_, values)) => Ok(values),
-        Some(_) => Err((None, "not a table of settings".into())),
+    match value.0 {
+        Value::Empty(..) => Ok(Dict::new()),
+        Value::Dict(_, values) => Ok(values),
+        _ => Err((None, "not a table of settings".into())),
     }
 }
 
-/// Makes relative paths absolute and TOML's date-times text.
+/// Makes relative paths absolute, in profiles too.
 pub(super) fn settle(values: &mut Dict, base: &Path) {
-    values.values_mut().for_each(date_times_to_text);
     resolve_paths(values, base);
     if let Some(Value::Dict(_, profiles)) = values.get_mut("profiles") {
         for profile in profiles.values_mut() {
@@ -69,17 +61,6 @@ pub(super) fn settle(values: &mut Dict, base: &Path) {
                 resolve_paths(values, base);
             }
         }
-    }
-}
-
-fn date_times_to_text(value: &mut Value) {
-    match value {
-        Value::Dict(tag, values) => match values.get("$__toml_private_datetime") {
-            Some(Value::String(_, text)) => *value = Value::String(*tag, text.clone()),
-            _ => values.values_mut().for_each(date_times_to_text),
-        },
-        Value::Array(_, values) => values.iter_mut().for_each(date_times_to_text),
-        _ => {}
     }
 }
 

@@ -19,7 +19,7 @@ fn all_problems_at_once() {
         problems,
         [
             " | --profile | unknown profile `nope`",
-            " | broken.toml:2 | not valid TOML: invalid basic string, expected `\"",
+            " | broken.toml:2 | not valid TOML: invalid basic string, expected `\"`",
             " | environment variable FORGEWATCH_SATE__PATH | this variable names no setting",
             " | token.yaml | not a table of settings",
             "http.timeout | c.toml:2 | is not a duration",
@@ -176,4 +176,37 @@ fn explaining_an_unknown_key() {
         loaded.explain("http.proxy").unwrap()[0].values.is_empty(),
         "known, and set by nobody"
     );
+}
+
+#[test]
+fn broken_files() {
+    // The YAML parser tells where the table starts, not where its key is repeated.
+    for (name, text, line) in [
+        (
+            "a.yaml",
+            "http:\n  timeout: 1s\nhttp:\n  concurrency: 1\n",
+            Some(1),
+        ),
+        ("a.json", "{\n\"http\": {},\n\"http\": {}}", Some(3)),
+        ("a.toml", "[http]\n[state]\n[http]\n", Some(3)),
+        ("a.yaml", "a: b: c\n", Some(1)),
+        ("a.json", "", Some(1)),
+        ("a.json", "[1]", None),
+    ] {
+        let world = World::new().file(name, text).config(name);
+        let problems = load(&world.request).expect_err(text).0;
+        let source = Some(Source::File {
+            path: name.into(),
+            line,
+        });
+        assert_eq!(
+            (problems.len(), &problems[0].source),
+            (1, &source),
+            "{text}: {problems:?}"
+        );
+    }
+    World::new()
+        .file("a.yaml", "# nothing\n")
+        .config("a.yaml")
+        .loaded();
 }
