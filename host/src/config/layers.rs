@@ -120,6 +120,13 @@ pub(super) struct Layers {
 }
 
 impl Layers {
+    /// Lets go of what finding lines has built up, which weighs more than the files.
+    pub(super) fn forget_lines(&mut self) {
+        for layer in self.below.iter_mut().chain(&mut self.above) {
+            layer.keys.take();
+        }
+    }
+
     /// Merges all layers key by key, later ones winning. Faulty files are told and left out.
     pub(super) fn merge(&self, problems: &mut Vec<Problem>) -> serde_json::Value {
         let mut figment = Figment::new();

@@ -165,7 +165,7 @@ impl Loaded {
 /// Everything that is wrong, in one go.
 pub fn load(request: &Request) -> Result<Loaded, Problems> {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-    let layers = gather(request, &mut problems, &mut warnings);
+    let mut layers = gather(request, &mut problems, &mut warnings);
     let merged = layers.merge(&mut problems);
     let schema = Schema::of_config();
     let chosen = layers.profile.as_deref();
@@ -188,21 +188,39 @@ pub fn load(request: &Request) -> Result<Loaded, Problems> {
             help: None,
         }])
     })?;
-    for name in config.discovery.keys() {
-        let path = ["discovery", name];
-        let message = "this version reads discovery but does not act on it yet".into();
-        warnings.push(Problem {
-            key: dotted(&path),
-            source: layers.source(&path),
-            message,
-            help: None,
-        });
-    }
+    warnings.extend(
+        without_effect(&config)
+            .into_iter()
+            .map(|finding| located(&layers, finding)),
+    );
+    layers.forget_lines();
     Ok(Loaded {
         config,
         warnings,
         layers,
     })
+}
+
+/// Settings that are valid but change nothing.
+fn without_effect(config: &Config) -> Vec<Finding> {
+    let finding = |path: &[&str], message: &str| Finding {
+        path: path.iter().map(ToString::to_string).collect(),
+        message: message.into(),
+        help: None,
+    };
+    let unread = "this version reads discovery but does not act on it yet";
+    let mut found: Vec<_> = config
+        .discovery
+        .keys()
+        .map(|name| finding(&["discovery", name], unread))
+        .collect();
+    if config.silo_mode == SiloMode::Region && !config.identities.is_empty() {
+        found.push(finding(
+            &["identities"],
+            "a region holds no identity: these are not used",
+        ));
+    }
+    found
 }
 
 /// Collects the layers, unmerged.
