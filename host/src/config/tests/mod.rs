@@ -303,6 +303,18 @@ fn a_variable_that_is_not_text_is_a_problem() {
     );
 }
 
+#[test]
+fn what_a_merge_dropped_is_not_explained() {
+    let mut world = World::new();
+    for (name, options) in [("1.toml", "a.b = 1"), ("2.toml", "a = 2"), ("3.toml", "a.b = 3")] {
+        world = world
+            .file(name, &format!("[providers.p.options]\n{options}\n"))
+            .config(name);
+    }
+    let explained = world.loaded().explain("providers.p.options.a.b").unwrap();
+    assert_eq!(explained[0].values.len(), 1, "{explained:?}");
+}
+
 /// Free-form settings: a leaf or a table of leaves, under few names so that layers collide.
 fn options() -> impl Strategy<Value = BTreeMap<String, Value>> {
     let leaf = prop_oneof![
