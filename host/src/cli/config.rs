@@ -81,7 +81,7 @@ fn show(mut settings: Value, format: Format) -> Result<String, String> {
         Format::Json => Ok(format!("{settings:#}")),
         Format::Toml => {
             without_nulls(&mut settings);
-            toml_edit::ser::to_string_pretty(&settings)
+            toml::to_string_pretty(&settings)
                 .map_err(|error| format!("cannot be written as TOML, try --format json: {error}"))
         }
     }

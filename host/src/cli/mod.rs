@@ -142,10 +142,14 @@ impl GlobalArgs {
 
 /// The whole command line, every level of it with the global arguments.
 fn command() -> clap::Command {
-    fn with_globals(command: clap::Command) -> clap::Command {
-        GlobalArgs::augment_args(command).mut_subcommands(with_globals)
+    fn with_globals(command: clap::Command, globals: &clap::Command) -> clap::Command {
+        let command = command.args(globals.get_arguments().cloned());
+        command.mut_subcommands(|command| with_globals(command, globals))
     }
-    with_globals(Cli::command())
+    with_globals(
+        Cli::command(),
+        &GlobalArgs::augment_args(clap::Command::new("globals")),
+    )
 }
 
 /// Runs the command that the process' arguments name.
@@ -203,6 +207,17 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn commands_keep_their_descriptions() {
+        let about = command()
+            .find_subcommand("config")
+            .and_then(|config| config.get_about().cloned());
+        assert_eq!(
+            about.unwrap().to_string(),
+            "Check, show and explain the configuration"
+        );
     }
 
     #[test]

@@ -1,130 +1,129 @@
-//! Rules that need more than one value. They run on whatever of the configuration is valid in itself.
+//! Rules that need more than one value.
+//!
+//! They run on the merged settings before these are known to be valid, so that one run tells everything, and
+//! pass over whatever is not of the right shape: the schema tells about that.
 
-use std::collections::HashSet;
+use serde_json::{Map, Value};
 
 use super::{
-    model::{Config, Repository},
-    problem::nearest,
+    problem::{dotted, nearest},
     schema::Finding,
+    values::Period,
 };
 
-/// Names that the configuration gives to something, whether or not that something is valid.
-#[derive(Default)]
-pub(super) struct Declared {
-    pub(super) identities: HashSet<String>,
-    pub(super) integrations: HashSet<String>,
-}
-
 /// Everything that is wrong across values.
-pub(super) fn findings(config: &Config, declared: &Declared, faulty: &HashSet<String>) -> Vec<Finding> {
+pub(super) fn findings(merged: &Value) -> Vec<Finding> {
     let mut found = Vec::new();
-    let timed = ["check_timeout", "http.timeout"]
-        .iter()
-        .all(|key| !faulty.contains(*key));
-    if timed && config.check_timeout <= config.http.timeout {
-        let message = format!(
-            "must be longer than http.timeout, which is {}",
-            config.http.timeout
-        );
-        add(
-            &mut found,
-            &["check_timeout"],
-            message,
-            "raise it, or lower http.timeout",
-        );
-    }
-    for (name, integration) in &config.integrations {
-        if let Some(identity) = &integration.identity {
-            reference(
-                &mut found,
-                &["integrations", name, "identity"],
-                identity,
-                &declared.identities,
-                "identities",
-            );
-        }
-    }
-    for (name, discovery) in &config.discovery {
-        let path = ["discovery", name, "integration"];
+    timeouts(&mut found, merged);
+    for name in table(merged, "integrations").into_iter().flat_map(Map::keys) {
         reference(
             &mut found,
-            &path,
-            &discovery.integration,
-            &declared.integrations,
+            merged,
+            &["integrations", name, "identity"],
+            "identities",
+        );
+    }
+    for name in table(merged, "discovery").into_iter().flat_map(Map::keys) {
+        reference(
+            &mut found,
+            merged,
+            &["discovery", name, "integration"],
             "integrations",
         );
     }
-    for (name, repository) in &config.repositories {
-        if let Some(integration) = &repository.integration {
-            let path = ["repositories", name, "integration"];
-            reference(
-                &mut found,
-                &path,
-                integration,
-                &declared.integrations,
-                "integrations",
-            );
+    for (name, repository) in table(merged, "repositories").into_iter().flatten() {
+        reference(
+            &mut found,
+            merged,
+            &["repositories", name, "integration"],
+            "integrations",
+        );
+        if let Some(repository) = repository.as_object() {
+            addressing(&mut found, name, repository);
         }
-        addressing(&mut found, name, repository);
     }
     found
 }
 
-/// A repository is named by its URL or by its name within an integration, not by both.
-fn addressing(found: &mut Vec<Finding>, name: &str, repository: &Repository) {
-    let path = ["repositories", name];
-    let by_name = [("project", &repository.project), ("name", &repository.name)];
-    if repository.url.is_some() {
-        for (key, _) in by_name.iter().filter(|(_, value)| value.is_some()) {
-            let message = format!("`{key}` and `url` exclude each other");
-            add(
-                found,
-                &[path[0], name, key],
-                message,
-                "keep `url`, or `integration` with `project` and `name`",
-            );
-        }
-        return;
-    }
-    let missing: Vec<_> = [
-        ("integration", &repository.integration),
-        ("name", &repository.name),
-    ]
-    .iter()
-    .filter(|(_, value)| value.is_none())
-    .map(|(key, _)| format!("`{key}`"))
-    .collect();
-    if !missing.is_empty() {
-        let message = format!("{} missing", missing.join(" and "));
+fn timeouts(found: &mut Vec<Finding>, merged: &Value) {
+    let period = |path: &[&str]| text(merged, path)?.parse::<Period>().ok();
+    if let (Some(check), Some(request)) = (period(&["check_timeout"]), period(&["http", "timeout"]))
+        && check <= request
+    {
+        let message = format!("must be longer than http.timeout, which is {request}");
         add(
             found,
-            &path,
+            &["check_timeout"],
             message,
-            "give a repository either `url`, or `integration` and `name`",
+            "raise it, or lower http.timeout".into(),
         );
     }
 }
 
-fn reference(found: &mut Vec<Finding>, path: &[&str], name: &str, known: &HashSet<String>, table: &str) {
-    if known.contains(name) {
+/// A repository is named by its URL or by its name within an integration, not by both.
+fn addressing(found: &mut Vec<Finding>, name: &str, repository: &Map<String, Value>) {
+    let path = ["repositories", name];
+    if repository.contains_key("url") {
+        for key in ["project", "name"]
+            .into_iter()
+            .filter(|key| repository.contains_key(*key))
+        {
+            let message = format!("`{key}` and `url` exclude each other");
+            let help = "keep `url`, or `integration` with `name` and perhaps `project`";
+            add(found, &[path[0], name, key], message, help.into());
+        }
         return;
     }
-    let mut help = format!("add a table [{table}.{}]", super::problem::dotted(&[name]));
-    if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
-        help = format!("did you mean `{near}`?");
+    let missing: Vec<_> = ["integration", "name"]
+        .into_iter()
+        .filter(|key| !repository.contains_key(*key))
+        .collect();
+    if !missing.is_empty() {
+        let message = format!("`{}` missing", missing.join("` and `"));
+        add(
+            found,
+            &path,
+            message,
+            "give a repository either `url`, or `integration` and `name`".into(),
+        );
     }
+}
+
+/// The name at `path` must be one of those that `target` declares, valid entries or not.
+fn reference(found: &mut Vec<Finding>, merged: &Value, path: &[&str], target: &str) {
+    let Some(name) = text(merged, path) else { return };
+    let known = table(merged, target);
+    if known.is_some_and(|known| known.contains_key(name)) {
+        return;
+    }
+    let near = nearest(name, known.into_iter().flat_map(Map::keys).map(String::as_str));
+    let help = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("add a table [{}]", dotted(&[target, name])),
+    };
     add(
         found,
         path,
-        format!("`{}` is not among the {table}", name.escape_debug()),
-        &help,
+        format!("`{}` is not among the {target}", name.escape_debug()),
+        help,
     );
 }
 
-fn add(found: &mut Vec<Finding>, path: &[&str], message: String, help: &str) {
+fn table<'a>(merged: &'a Value, name: &str) -> Option<&'a Map<String, Value>> {
+    merged.get(name)?.as_object()
+}
+
+fn text<'a>(merged: &'a Value, path: &[&str]) -> Option<&'a str> {
+    path.iter()
+        .try_fold(merged, |value, key| value.get(key))?
+        .as_str()
+}
+
+fn add(found: &mut Vec<Finding>, path: &[&str], message: String, help: String) {
+    let path = path.iter().map(ToString::to_string).collect();
     found.push(Finding {
-        path: path.iter().map(ToString::to_string).collect(),
+        path,
         message,
-        help: Some(help.into()),
+        help: Some(help),
     });
 }

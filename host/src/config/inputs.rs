@@ -5,16 +5,15 @@
 
 use std::{ffi::OsString, path::Path};
 
-use figment::{
-    providers::{Format, Toml},
-    value::{Dict, Tag, Value},
-};
+use figment::value::{Dict, Tag, Value};
 use toml_edit::Key;
 
 use super::{
-    layers::{Layer, settle},
+    layers::Layer,
     problem::{Problem, Source, did_you_mean, dotted},
     schema::{NAMED_TABLES, Schema},
+    strict::Strict,
+    syntax::settle,
 };
 
 const PREFIX: &str = "FORGEWATCH_";
@@ -154,7 +153,9 @@ fn coerce(text: &str, parsed: Option<Value>, nodes: &[&serde_json::Value]) -> Va
 }
 
 fn toml_value(text: &str) -> Option<Value> {
-    let mut table: Dict = Toml::from_str(&format!("value = {text}")).ok()?;
+    let Strict(Value::Dict(_, mut table)) = toml::from_str(&format!("value = {text}")).ok()? else {
+        return None;
+    };
     // More than one key: the text held a line break and went on.
     (table.len() == 1).then(|| table.remove("value")).flatten()
 }

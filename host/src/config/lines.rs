@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use figment::value::{Dict, Value};
 use marked_yaml::{LoaderOptions, Node as Yaml, Span};
-use toml_edit::{ImDocument, Item, TableLike};
+use toml::de::{DeTable, DeValue};
 
-use super::layers::FileFormat;
+use super::syntax::FileFormat;
 
 /// What a node is to a merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +67,9 @@ impl Node {
         let spanned = match format {
             FileFormat::Toml => {
                 let lines = Lines::new(text);
-                ImDocument::parse(text)
+                DeTable::parse(text)
                     .ok()
-                    .map(|document| Self::of_toml_table(document.as_table(), None, &lines))
+                    .map(|table| Self::of_toml_table(table.get_ref(), None, &lines))
             }
             FileFormat::Yaml | FileFormat::Json => {
                 let options = LoaderOptions::default().error_on_duplicate_keys(false);
@@ -81,11 +81,13 @@ impl Node {
         spanned.unwrap_or_else(|| Self::of_values(&values()))
     }
 
-    fn of_toml_table(table: &dyn TableLike, line: Option<usize>, lines: &Lines) -> Self {
-        let children = table.iter().map(|(name, item)| {
-            let key = table.key(name).and_then(toml_edit::Key::span);
-            let line = key.or_else(|| item.span()).map(|span| lines.at(span.start));
-            (name.to_owned(), Self::of_toml(item, line, lines))
+    fn of_toml_table(table: &DeTable<'_>, line: Option<usize>, lines: &Lines) -> Self {
+        let children = table.iter().map(|(key, value)| {
+            let line = lines.at(key.span().start);
+            (
+                key.get_ref().to_string(),
+                Self::of_toml(value.get_ref(), line, lines),
+            )
         });
         Self {
             kind: Kind::Table,
@@ -94,26 +96,16 @@ impl Node {
         }
     }
 
-    fn of_toml(item: &Item, line: Option<usize>, lines: &Lines) -> Self {
-        if let Some(table) = item.as_table_like() {
-            return Self::of_toml_table(table, line, lines);
-        }
-        if let Some(array) = item.as_array() {
-            let elements = array.iter().map(|value| {
-                let line = value.span().map(|span| lines.at(span.start));
-                value.as_inline_table().map_or_else(
-                    || Self::scalar(line),
-                    |table| Self::of_toml_table(table, line, lines),
-                )
-            });
-            return Self::array(line, elements);
-        }
-        match item.as_array_of_tables() {
-            Some(tables) => Self::array(
-                line,
-                tables.iter().map(|table| Self::of_toml_table(table, line, lines)),
-            ),
-            None => Self::scalar(line),
+    fn of_toml(value: &DeValue<'_>, line: usize, lines: &Lines) -> Self {
+        match value {
+            DeValue::Table(table) => Self::of_toml_table(table, Some(line), lines),
+            DeValue::Array(values) => {
+                let element = |value: &toml::Spanned<DeValue<'_>>| {
+                    Self::of_toml(value.get_ref(), lines.at(value.span().start), lines)
+                };
+                Self::array(Some(line), values.iter().map(element))
+            }
+            _ => Self::scalar(Some(line)),
         }
     }
 

@@ -9,28 +9,32 @@
 //! found in one pass.
 
 mod check;
+mod files;
 mod inputs;
 mod layers;
 mod lines;
+mod mask;
 mod model;
 mod problem;
 mod provenance;
 pub mod schema;
 mod secret;
 mod sentences;
+mod strict;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod values;
 
 use std::{
-    collections::HashSet,
     ffi::OsString,
     path::{Path, PathBuf},
 };
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use self::{
+    mask::mask_user_info,
     model::{
         Config, Defaults, Discovery, Entra, Http, Identity, Integration, Isolation, Oauth2, Overrides,
         Plugins, Provider, Repository, SiloMode, State,
@@ -38,12 +42,12 @@ pub use self::{
     problem::{Problem, Problems, Source, dotted, nearest},
     provenance::Explained,
     secret::SecretRef,
-    values::{Address, HostPort, HttpsUrl, Period, ProxyUrl, Timestamp, ValueError, mask_user_info},
+    values::{Address, HostPort, HttpsUrl, Period, ProxyUrl, Timestamp, ValueError},
 };
 
 use self::{
     layers::{Layer, Layers},
-    schema::{Finding, NAMED_TABLES, Schema, SchemaError},
+    schema::{Finding, Schema, SchemaError},
 };
 
 /// What to load.
@@ -161,53 +165,35 @@ impl Loaded {
 /// Everything that is wrong, in one go.
 pub fn load(request: &Request) -> Result<Loaded, Problems> {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-    let layers = gather(request, &mut problems, &mut warnings);
-    let mut merged = layers.merge(&mut problems);
+    let mut layers = gather(request, &mut problems, &mut warnings);
+    let merged = layers.merge(&mut problems);
     let schema = Schema::of_config();
     let chosen = layers.profile.as_deref();
     let mut findings = schema.validate(&merged);
     // The chosen profile's faults show in the merged settings already.
     findings
         .retain(|it| !(it.path.len() > 2 && it.path[0] == "profiles" && Some(it.path[1].as_str()) == chosen));
-    let declared = check::Declared {
-        identities: names(&merged, "identities"),
-        integrations: names(&merged, "integrations"),
-    };
-    let faulty = findings.iter().map(|finding| dotted(&finding.path)).collect();
-    findings
-        .iter()
-        .for_each(|finding| prune(&mut merged, &finding.path));
-    let config = match serde_json::from_value::<Config>(merged) {
-        Ok(config) => {
-            findings.extend(check::findings(&config, &declared, &faulty));
-            config
-        }
-        Err(_) => {
-            // The error may quote a value. The schema and the types agree, so only a fault of ours leads here.
-            let message = "a valid setting cannot be read: this is a fault of forgewatch".into();
-            problems.push(Problem {
-                key: String::new(),
-                source: None,
-                message,
-                help: None,
-            });
-            Config::default()
-        }
-    };
+    findings.extend(check::findings(&merged));
     problems.extend(findings.into_iter().map(|finding| located(&layers, finding)));
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    for name in config.discovery.keys() {
-        let path = ["discovery", name];
-        let message = "this version reads discovery but does not act on it yet".into();
-        warnings.push(Problem {
-            key: dotted(&path),
-            source: layers.source(&path),
+    let config: Config = serde_json::from_value(merged).map_err(|_| {
+        // The error may quote a value. The schema and the types agree, so only a fault of ours leads here.
+        let message = "a valid setting cannot be read: this is a fault of forgewatch".into();
+        Problems(vec![Problem {
+            key: String::new(),
+            source: None,
             message,
             help: None,
-        });
-    }
+        }])
+    })?;
+    warnings.extend(
+        without_effect(&config)
+            .into_iter()
+            .map(|finding| located(&layers, finding)),
+    );
+    layers.forget_lines();
     Ok(Loaded {
         config,
         warnings,
@@ -215,11 +201,33 @@ pub fn load(request: &Request) -> Result<Loaded, Problems> {
     })
 }
 
+/// Settings that are valid but change nothing.
+fn without_effect(config: &Config) -> Vec<Finding> {
+    let finding = |path: &[&str], message: &str| Finding {
+        path: path.iter().map(ToString::to_string).collect(),
+        message: message.into(),
+        help: None,
+    };
+    let unread = "this version reads discovery but does not act on it yet";
+    let mut found: Vec<_> = config
+        .discovery
+        .keys()
+        .map(|name| finding(&["discovery", name], unread))
+        .collect();
+    if config.silo_mode == SiloMode::Region && !config.identities.is_empty() {
+        found.push(finding(
+            &["identities"],
+            "a region holds no identity: these are not used",
+        ));
+    }
+    found
+}
+
 /// Collects the layers, unmerged.
 fn gather(request: &Request, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Layers {
     let environment = &request.environment;
     let mut below = vec![defaults(environment)];
-    below.extend(layers::files(&request.config, environment, problems, warnings));
+    below.extend(files::read(&request.config, environment, problems, warnings));
     let mut above = vec![inputs::environment(
         &environment.variables,
         &environment.working_dir,
@@ -248,35 +256,6 @@ fn defaults(environment: &Environment) -> Layer {
         .ok()
         .and_then(figment::value::Value::into_dict);
     Layer::of_values(Source::Default, values.unwrap_or_default())
-}
-
-fn names(merged: &Value, table: &str) -> HashSet<String> {
-    merged
-        .get(table)
-        .and_then(Value::as_object)
-        .into_iter()
-        .flat_map(Map::keys)
-        .cloned()
-        .collect()
-}
-
-/// Takes a faulty setting out so that the rest can be read: of a named table the whole entry, since what is left
-/// of it may no longer be one.
-fn prune(merged: &mut Value, path: &[String]) {
-    let Some((first, rest)) = path.split_first() else {
-        return;
-    };
-    let Some(settings) = merged.as_object_mut() else {
-        return;
-    };
-    match (rest.first(), settings.get_mut(first)) {
-        (Some(second), Some(Value::Object(inner))) => drop(inner.shift_remove(second)),
-        _ => drop(settings.shift_remove(first)),
-    }
-    debug_assert!(
-        NAMED_TABLES.contains(&first.as_str()) || rest.len() <= 2,
-        "settings are two keys deep: {path:?}"
-    );
 }
 
 fn located(layers: &Layers, finding: Finding) -> Problem {

@@ -33,14 +33,19 @@ pub struct Config {
     /// When to check and when to believe it, for every repository.
     pub defaults: Defaults,
     /// Settings of one provider, by its key.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub providers: BTreeMap<String, Provider>,
     /// Credentials, by a name of your choice.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub identities: BTreeMap<String, Identity>,
     /// Installed accounts and organisations, by a name of your choice.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub integrations: BTreeMap<String, Integration>,
     /// Repositories to check, by a name of your choice.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub repositories: BTreeMap<String, Repository>,
     /// Repositories to find, by a name of your choice.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub discovery: BTreeMap<String, Discovery>,
     /// Named overlays, chosen with `--profile`: tables of the same settings.
     #[serde(skip_serializing)]
@@ -134,6 +139,7 @@ pub struct Http {
     pub timeout: Period,
     /// PEM file with certificates trusted besides the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub ca_file: Option<PathBuf>,
     /// Proxy for every request.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,7 +148,7 @@ pub struct Http {
     #[schemars(range(min = 1, max = 1024))]
     pub concurrency: u16,
     /// Longest answer that is read, in bytes.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1_073_741_824))]
     pub max_response_bytes: u64,
 }
 
@@ -165,6 +171,7 @@ impl Default for Http {
 pub struct State {
     /// The state file; by default `forgewatch/state.db` in `$XDG_STATE_HOME` or `~/.local/state`, and the path
     /// shown here where there is no home folder.
+    #[schemars(length(min = 1))]
     pub path: PathBuf,
 }
 
@@ -184,10 +191,10 @@ pub struct Defaults {
     /// Time between two checks of one repository.
     pub interval: Period,
     /// Denials in a row that confirm a loss of access.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1000))]
     pub failure_threshold: u32,
     /// Grants in a row that confirm a recovery.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1000))]
     pub success_threshold: u32,
     /// Time without a clear answer that opens an incident.
     pub stale_after: Period,
@@ -223,10 +230,10 @@ pub struct Overrides {
     /// Overrides `defaults.interval`.
     pub interval: Option<Period>,
     /// Overrides `defaults.failure_threshold`.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1000))]
     pub failure_threshold: Option<u32>,
     /// Overrides `defaults.success_threshold`.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1000))]
     pub success_threshold: Option<u32>,
     /// Overrides `defaults.stale_after`.
     pub stale_after: Option<Period>,

@@ -66,11 +66,11 @@ impl fmt::Display for Problem {
         }
         f.write_str(&self.message)?;
         if let Some(source) = &self.source {
-            write!(f, "\n  set in: {source}")?;
+            write!(f, "\n  where: {source}")?;
         }
         self.help
             .as_ref()
-            .map_or(Ok(()), |help| write!(f, "\n  to fix: {help}"))
+            .map_or(Ok(()), |help| write!(f, "\n  fix: {help}"))
     }
 }
 
@@ -137,8 +137,8 @@ mod tests {
         ]);
         assert_eq!(
             problems.to_string(),
-            "http.timeout: not a duration\n  set in: /etc/a\\nb.toml:3\n  to fix: write one\n\n\
-             not a duration\n  set in: --set a.b"
+            "http.timeout: not a duration\n  where: /etc/a\\nb.toml:3\n  fix: write one\n\n\
+             not a duration\n  where: --set a.b"
         );
     }
 

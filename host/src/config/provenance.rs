@@ -8,9 +8,9 @@ use super::{
     inputs::variable_name,
     layers::{Layer, Layers},
     lines::{Found, Kind, Node},
+    mask::mask_user_info,
     problem::{Problem, Source, did_you_mean, dotted},
     schema::Schema,
-    values::mask_user_info,
 };
 
 /// What every layer says about one setting.

@@ -115,9 +115,9 @@ impl Schema {
         for (key, node) in properties(&self.document).filter(|(key, _)| !NAMED_TABLES.contains(key)) {
             let inner: Vec<_> = properties(node).map(|(inner, _)| vec![key, inner]).collect();
             if inner.is_empty() {
-                settings.push(vec![key])
+                settings.push(vec![key]);
             } else {
-                settings.extend(inner)
+                settings.extend(inner);
             }
         }
         settings

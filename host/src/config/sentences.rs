@@ -34,12 +34,8 @@ pub(super) fn findings(error: &ValidationError<'_>, schema: &Value) -> Vec<Findi
             let meaning = node
                 .and_then(|node| node.get("description"))
                 .and_then(Value::as_str);
-            let meaning = meaning.map(|text| format!("add it: {}", text.lines().next().unwrap_or(text)));
-            vec![finding(
-                extend(&path, key),
-                "required setting is missing",
-                meaning,
-            )]
+            let help = meaning.map(|text| format!("add `{key}`: {}", as_clause(text)));
+            vec![finding(extend(&path, key), "required setting is missing", help)]
         }
         Kind::OneOfNotValid { context } | Kind::AnyOf { context } => choice(error, context, path, schema),
         kind => {
@@ -222,6 +218,18 @@ fn one_of<'a>(words: impl Iterator<Item = &'a Value>, value: &Value) -> (String,
 fn parent<'a>(error: &ValidationError<'_>, schema: &'a Value) -> Option<&'a Value> {
     let (parent, _) = error.schema_path().as_str().rsplit_once('/')?;
     schema.pointer(parent)
+}
+
+/// A sentence of the schema, to stand after a colon.
+fn as_clause(sentence: &str) -> String {
+    let line = sentence.lines().next().unwrap_or_default().trim_end_matches('.');
+    let mut characters = line.chars();
+    characters
+        .next()
+        .into_iter()
+        .flat_map(char::to_lowercase)
+        .chain(characters)
+        .collect()
 }
 
 fn ends(error: &ValidationError<'_>, end: &str) -> bool {

@@ -1,0 +1,121 @@
+//! Which files are read, and in which order.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Environment,
+    layers::Layer,
+    problem::{Problem, Source},
+    syntax::FileFormat,
+};
+
+/// Reads the files that the operator named or, when there are none, those of the system and the user.
+pub(super) fn read(
+    named: &[PathBuf],
+    environment: &Environment,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> Vec<Layer> {
+    let mut reader = Reader {
+        environment,
+        problems,
+        warnings,
+        layers: Vec::new(),
+    };
+    for path in named {
+        if environment.working_dir.join(path).is_dir() {
+            reader.folder(path);
+        } else {
+            reader.file(path, true);
+        }
+    }
+    if named.is_empty() {
+        reader.file(&environment.system_dir.join("forgewatch.toml"), false);
+        let snippets = environment.system_dir.join("conf.d");
+        if snippets.is_dir() {
+            reader.folder(&snippets);
+        }
+        if let Some(home) = environment.xdg_dir("XDG_CONFIG_HOME", ".config") {
+            reader.file(&home.join("forgewatch/forgewatch.toml"), false);
+        }
+    }
+    reader.layers
+}
+
+struct Reader<'a> {
+    environment: &'a Environment,
+    problems: &'a mut Vec<Problem>,
+    warnings: &'a mut Vec<Problem>,
+    layers: Vec<Layer>,
+}
+
+impl Reader<'_> {
+    fn folder(&mut self, folder: &Path) {
+        let entries = std::fs::read_dir(self.environment.working_dir.join(folder)).and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|it| it.file_name()))
+                .collect::<io::Result<Vec<_>>>()
+        });
+        let mut names = match entries {
+            Ok(names) => names,
+            Err(error) => {
+                self.problems
+                    .push(about_file(folder, format!("cannot list this folder: {error}")));
+                return;
+            }
+        };
+        names.sort();
+        for name in names
+            .iter()
+            .filter(|name| !name.as_encoded_bytes().starts_with(b"."))
+        {
+            let path = folder.join(name);
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some("toml" | "yaml" | "json") => self.file(&path, true),
+                Some("yml") => self.warnings.push(Problem {
+                    help: Some("rename it to end in `.yaml`".into()),
+                    ..about_file(
+                        &path,
+                        "not read: of a folder only *.toml, *.yaml and *.json are".into(),
+                    )
+                }),
+                _ => {}
+            }
+        }
+    }
+
+    fn file(&mut self, path: &Path, required: bool) {
+        let absolute = self.environment.working_dir.join(path);
+        let text = match std::fs::read_to_string(&absolute) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !required => return,
+            Err(error) => {
+                let message = match error.kind() {
+                    io::ErrorKind::InvalidData => "cannot be read: it is not UTF-8 text".into(),
+                    _ => format!("cannot be read: {error}"),
+                };
+                self.problems.push(about_file(path, message));
+                return;
+            }
+        };
+        let base = absolute.parent().unwrap_or(Path::new("/")).to_owned();
+        self.layers
+            .push(Layer::of_text(path.to_owned(), FileFormat::of(path), text, base));
+    }
+}
+
+fn about_file(path: &Path, message: String) -> Problem {
+    let source = Some(Source::File {
+        path: path.to_owned(),
+        line: None,
+    });
+    Problem {
+        key: String::new(),
+        source,
+        message,
+        help: None,
+    }
+}
