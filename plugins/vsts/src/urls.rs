@@ -45,9 +45,6 @@ fn cloud(url: &RawUrl<'_>, site: Site<'_>) -> Parsed<RepositoryUrl> {
     match (site, url.scheme) {
         (Site::DevAzure, Scheme::Https) => {
             let (organisation, rest) = segments.split_first().ok_or_else(no_organisation)?;
-            if is_marker(organisation) || organisation.eq_ignore_ascii_case("e") {
-                return Err(no_organisation());
-            }
             let organisation = decode(organisation)?;
             dev_azure(&organisation, locate(rest, &WEB, 1)?)
         }
@@ -204,6 +201,10 @@ fn without_marker<'s, 'a>(segments: &'s [&'a str]) -> &'s [&'a str] {
 }
 
 fn dev_azure(organisation: &str, found: Located<'_>) -> Parsed<RepositoryUrl> {
+    // Below `e` are pages about whole companies.
+    if is_marker(organisation) || organisation.eq_ignore_ascii_case("e") {
+        return Err(no_organisation());
+    }
     let base = site::dev_azure(&segment::encode(organisation).to_string());
     let alias = site::is_label(organisation).then(|| site::visual_studio(organisation));
     finish(&base, alias, found)
@@ -223,7 +224,13 @@ fn visual_studio(organisation: &str, found: Located<'_>) -> Parsed<RepositoryUrl
 fn finish(base_url: &str, alias: Option<String>, found: Located<'_>) -> Parsed<RepositoryUrl> {
     let mut parsed = RepositoryUrl::new(base_url, &decode(found.repository)?);
     if let Some(project) = found.project {
-        parsed = parsed.with_project(&decode(project)?);
+        let project = decode(project)?;
+        if is_marker(&project) {
+            return Err(not_a_repository(
+                "the URL has a reserved word where the project's name belongs",
+            ));
+        }
+        parsed = parsed.with_project(&project);
     }
     Ok(match alias {
         Some(alias) => parsed.with_alias(&alias),

@@ -68,6 +68,10 @@ impl<'a> RawUrl<'a> {
                 (Scheme::Ssh, &text[..colon], text[colon..].strip_prefix(':')?)
             }
         };
+        // Some readers end the host at a backslash, others do not.
+        if authority.contains('\\') {
+            return None;
+        }
         let (user, place) = match authority.rsplit_once('@') {
             Some((user, place)) => (Some(user), place),
             None => (None, authority),
