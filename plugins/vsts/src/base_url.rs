@@ -74,27 +74,13 @@ mod tests {
 
     #[test]
     fn domain_names() {
-        for (domain_name, expected) in [
-            (
-                "https://contoso.visualstudio.com/",
-                Some("https://contoso.visualstudio.com/"),
-            ),
-            (
-                "https://dev.azure.com/contoso/",
-                Some("https://dev.azure.com/contoso/"),
-            ),
-            (
-                "https://dev.azure.com/Contoso",
-                Some("https://dev.azure.com/Contoso/"),
-            ),
-            (
-                "https://contoso.visualstudio.com",
-                Some("https://contoso.visualstudio.com/"),
-            ),
-            (
-                "https://ado.example.org:8443/tfs/My Coll",
-                Some("https://ado.example.org:8443/tfs/My%20Coll/"),
-            ),
+        #[rustfmt::skip]
+        let table = [
+            ("https://contoso.visualstudio.com/", Some("https://contoso.visualstudio.com/")),
+            ("https://dev.azure.com/contoso/", Some("https://dev.azure.com/contoso/")),
+            ("https://dev.azure.com/Contoso", Some("https://dev.azure.com/Contoso/")),
+            ("https://contoso.visualstudio.com", Some("https://contoso.visualstudio.com/")),
+            ("https://ado.example.org:8443/tfs/My Coll", Some("https://ado.example.org:8443/tfs/My%20Coll/")),
             ("https://10.0.0.7/tfs/C/", Some("https://10.0.0.7/tfs/C/")),
             ("contoso.visualstudio.com", None),
             ("http://contoso.visualstudio.com/", None),
@@ -116,7 +102,8 @@ mod tests {
             ("git@ssh.dev.azure.com:v3/contoso/", None),
             ("", None),
             ("None", None),
-        ] {
+        ];
+        for (domain_name, expected) in table {
             assert_eq!(fit(domain_name, false).as_deref(), expected, "{domain_name:?}");
         }
         assert_eq!(
@@ -133,23 +120,12 @@ mod tests {
             server_roots: vec!["https://ado.example.org/tfs/".to_owned()],
             ..Options::default()
         };
-        for (location, expected) in [
-            (
-                "https://dev.azure.com/contoso/",
-                Some("https://dev.azure.com/contoso/"),
-            ),
-            (
-                "https://dev.azure.com/contoso",
-                Some("https://dev.azure.com/contoso/"),
-            ),
-            (
-                "https://contoso.visualstudio.com",
-                Some("https://contoso.visualstudio.com/"),
-            ),
-            (
-                "https://ado.example.org/tfs/C",
-                Some("https://ado.example.org/tfs/C/"),
-            ),
+        #[rustfmt::skip]
+        let table = [
+            ("https://dev.azure.com/contoso/", Some("https://dev.azure.com/contoso/")),
+            ("https://dev.azure.com/contoso", Some("https://dev.azure.com/contoso/")),
+            ("https://contoso.visualstudio.com", Some("https://contoso.visualstudio.com/")),
+            ("https://ado.example.org/tfs/C", Some("https://ado.example.org/tfs/C/")),
             ("http://dev.azure.com/contoso/", None),
             ("https://dev.azure.com/", None),
             ("https://dev.azure.com/e/", None),
@@ -162,7 +138,8 @@ mod tests {
             ("https://a.b.visualstudio.com/", None),
             ("https://ado.example.org/other/C/", None),
             ("", None),
-        ] {
+        ];
+        for (location, expected) in table {
             assert_eq!(
                 usable_location(location, &options).as_deref(),
                 expected,

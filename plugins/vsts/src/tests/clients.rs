@@ -148,65 +148,31 @@ fn the_account_id_is_text_and_escaped() {
 fn a_failed_look_up_keeps_its_reason_and_saves_nothing() {
     // 2.9, 2.11, 3.2 to 3.5
     let unresolved = Reason::BASE_URL_UNRESOLVED;
-    for (name, answer, reason) in [
+    #[rustfmt::skip]
+    let table = [
         ("401", Response::new(401, b"".as_slice()), Reason::UNAUTHORIZED),
         ("203", html(203, "<html>"), Reason::UNAUTHORIZED),
-        (
-            "sign-in",
-            html(200, "\n<title>Azure DevOps Services | Sign In</title>"),
-            Reason::UNAUTHORIZED,
-        ),
-        (
-            "redirect",
-            json(302, "").with_header("Location", "https://x/_signin?y"),
-            Reason::UNAUTHORIZED,
-        ),
+        ("sign-in", html(200, "\n<title>Azure DevOps Services | Sign In</title>"), Reason::UNAUTHORIZED),
+        ("redirect", json(302, "").with_header("Location", "https://x/_signin?y"), Reason::UNAUTHORIZED),
         ("403", json(403, "{}"), unresolved),
         ("404", json(404, "{}"), unresolved),
         ("429", json(429, ""), Reason::RATE_LIMITED),
-        (
-            "503",
-            json(503, "").with_header("Retry-After", "9"),
-            Reason::RATE_LIMITED,
-        ),
+        ("503", json(503, "").with_header("Retry-After", "9"), Reason::RATE_LIMITED),
         ("500", json(500, ""), Reason::PROVIDER_ERROR),
         ("400", json(400, "{}"), Reason::PROVIDER_ERROR),
-        (
-            "elsewhere",
-            json(301, "").with_header("Location", "https://x/"),
-            unresolved,
-        ),
+        ("elsewhere", json(301, "").with_header("Location", "https://x/"), unresolved),
         ("204", json(204, ""), unresolved),
         ("null", json(200, "null"), unresolved),
-        (
-            "array",
-            json(200, r#"["https://dev.azure.com/contoso/"]"#),
-            unresolved,
-        ),
-        (
-            "no location",
-            json(200, r#"{"id":"00000000-0000-0000-0000-000000000000"}"#),
-            unresolved,
-        ),
+        ("array", json(200, r#"["https://dev.azure.com/contoso/"]"#), unresolved),
+        ("no location", json(200, r#"{"id":"00000000-0000-0000-0000-000000000000"}"#), unresolved),
         ("null location", json(200, r#"{"locationUrl":null}"#), unresolved),
         ("empty location", found(""), unresolved),
-        (
-            "http location",
-            found("http://dev.azure.com/contoso/"),
-            unresolved,
-        ),
-        (
-            "foreign location",
-            found("https://dev.azure.com.evil.example/contoso/"),
-            unresolved,
-        ),
-        (
-            "cut off",
-            found(BASE).with_body_state(BodyState::CUT_OFF),
-            unresolved,
-        ),
+        ("http location", found("http://dev.azure.com/contoso/"), unresolved),
+        ("foreign location", found("https://dev.azure.com.evil.example/contoso/"), unresolved),
+        ("cut off", found(BASE).with_body_state(BodyState::CUT_OFF), unresolved),
         ("html", html(200, "<html>hello</html>"), unresolved),
-    ] {
+    ];
+    for (name, answer, reason) in table {
         let fake = fake([(LOOKUP, answer.clone())]);
         let failure = get_client(&fake, integration("contoso\n.old")).unwrap_err();
         assert_eq!(failure.reason(), reason, "{name}: {failure}");
@@ -223,25 +189,15 @@ fn a_failed_look_up_keeps_its_reason_and_saves_nothing() {
 
 #[test]
 fn the_hosts_own_failures_keep_theirs() {
-    for (failure, reason) in [
-        (
-            Failure::new(Reason::UNREACHABLE, "no name").with_http_status(0),
-            Reason::UNREACHABLE,
-        ),
-        (
-            Failure::new(Reason::IDENTITY_INVALID, "refresh token revoked"),
-            Reason::IDENTITY_INVALID,
-        ),
-        (
-            Failure::new(Reason::RATE_LIMITED, "wait").with_retry_after_s(7),
-            Reason::RATE_LIMITED,
-        ),
-        (
-            Failure::new(Reason::PLUGIN_FAILED, "odd"),
-            Reason::BASE_URL_UNRESOLVED,
-        ),
+    #[rustfmt::skip]
+    let table = [
+        (Failure::new(Reason::UNREACHABLE, "no name").with_http_status(0), Reason::UNREACHABLE),
+        (Failure::new(Reason::IDENTITY_INVALID, "refresh token revoked"), Reason::IDENTITY_INVALID),
+        (Failure::new(Reason::RATE_LIMITED, "wait").with_retry_after_s(7), Reason::RATE_LIMITED),
+        (Failure::new(Reason::PLUGIN_FAILED, "odd"), Reason::BASE_URL_UNRESOLVED),
         (refused(), Reason::BASE_URL_UNRESOLVED),
-    ] {
+    ];
+    for (failure, reason) in table {
         let fake = FakeHost::new();
         fake.answer(Method::GET, LOOKUP, failure.clone());
         let ended = get_client(&fake, integration("contoso")).unwrap_err();
@@ -266,24 +222,14 @@ fn a_refused_save_leaves_the_base_url_unresolved() {
 #[test]
 fn what_cannot_be_looked_up_is_not() {
     let roots = r#"{"server_roots": ["https://ado.example.org/tfs/"]}"#;
-    for (integration, advice) in [
-        (
-            Integration::new("acme", "contoso").with_identity_kind("pat"),
-            "external_id of [integrations.acme]",
-        ),
-        (
-            integration("contoso").with_external_id(" "),
-            "external_id of [integrations.acme]",
-        ),
-        (
-            integration("ado.example.org/tfs/C").with_options(roots),
-            "https://server/tfs/collection/",
-        ),
-        (
-            integration("http://ado.example.org/tfs/C/").with_options(roots),
-            "allow_insecure_http = true",
-        ),
-    ] {
+    #[rustfmt::skip]
+    let table = [
+        (Integration::new("acme", "contoso").with_identity_kind("pat"), "external_id of [integrations.acme]"),
+        (integration("contoso").with_external_id(" "), "external_id of [integrations.acme]"),
+        (integration("ado.example.org/tfs/C").with_options(roots), "https://server/tfs/collection/"),
+        (integration("http://ado.example.org/tfs/C/").with_options(roots), "allow_insecure_http = true"),
+    ];
+    for (integration, advice) in table {
         let fake = FakeHost::new();
         let failure = get_client(&fake, integration).unwrap_err();
         assert_eq!(failure.reason(), Reason::BASE_URL_UNRESOLVED);

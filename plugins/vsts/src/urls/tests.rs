@@ -39,298 +39,79 @@ fn leads_to(text: &str, base_url: &str, project: Option<&str>, name: &str) {
 #[test]
 fn every_form_leads_to_its_repository() {
     let shop = Some("Web Shop");
-    for (text, base_url, project, name) in [
+    #[rustfmt::skip]
+    let table = [
         // U1 to U3
-        (
-            "https://dev.azure.com/contoso/Web%20Shop/_git/storefront",
-            DA,
-            shop,
-            "storefront",
-        ),
-        (
-            "https://contoso@dev.azure.com/contoso/Web%20Shop/_git/storefront",
-            DA,
-            shop,
-            "storefront",
-        ),
-        (
-            "https://me:secret@dev.azure.com/contoso/Web%20Shop/_git/storefront",
-            DA,
-            shop,
-            "storefront",
-        ),
-        (
-            "https://dev.azure.com/contoso/_git/Tools",
-            DA,
-            Some("Tools"),
-            "Tools",
-        ),
+        ("https://dev.azure.com/contoso/Web%20Shop/_git/storefront", DA, shop, "storefront"),
+        ("https://contoso@dev.azure.com/contoso/Web%20Shop/_git/storefront", DA, shop, "storefront"),
+        ("https://me:secret@dev.azure.com/contoso/Web%20Shop/_git/storefront", DA, shop, "storefront"),
+        ("https://dev.azure.com/contoso/_git/Tools", DA, Some("Tools"), "Tools"),
         // U4 to U7
-        (
-            "https://Contoso.VisualStudio.com/Web Shop/_git/storefront",
-            VS,
-            shop,
-            "storefront",
-        ),
-        (
-            "https://contoso.visualstudio.com/defaultcollection/Web%20Shop/_git/storefront",
-            VS,
-            shop,
-            "storefront",
-        ),
-        (
-            "https://contoso.visualstudio.com/_git/Tools",
-            VS,
-            Some("Tools"),
-            "Tools",
-        ),
-        (
-            "https://contoso.visualstudio.com/DefaultCollection/_git/Tools",
-            VS,
-            Some("Tools"),
-            "Tools",
-        ),
-        (
-            "https://contoso.visualstudio.com/Web%20Shop/My%20Team/_git/storefront",
-            VS,
-            shop,
-            "storefront",
-        ),
+        ("https://Contoso.VisualStudio.com/Web Shop/_git/storefront", VS, shop, "storefront"),
+        ("https://contoso.visualstudio.com/defaultcollection/Web%20Shop/_git/storefront", VS, shop, "storefront"),
+        ("https://contoso.visualstudio.com/_git/Tools", VS, Some("Tools"), "Tools"),
+        ("https://contoso.visualstudio.com/DefaultCollection/_git/Tools", VS, Some("Tools"), "Tools"),
+        ("https://contoso.visualstudio.com/Web%20Shop/My%20Team/_git/storefront", VS, shop, "storefront"),
         // U8
-        (
-            "https://dev.azure.com/contoso/Web%20Shop/_git/_full/storefront",
-            DA,
-            shop,
-            "storefront",
-        ),
-        (
-            "https://dev.azure.com/contoso/_git/_optimized/Tools",
-            DA,
-            Some("Tools"),
-            "Tools",
-        ),
-        (
-            "https://dev.azure.com/contoso/Web%20Shop/_git/_full/",
-            DA,
-            shop,
-            "_full",
-        ),
-        (
-            "https://dev.azure.com/contoso/Web%20Shop/_git/_full/_optimized",
-            DA,
-            shop,
-            "_optimized",
-        ),
+        ("https://dev.azure.com/contoso/Web%20Shop/_git/_full/storefront", DA, shop, "storefront"),
+        ("https://dev.azure.com/contoso/_git/_optimized/Tools", DA, Some("Tools"), "Tools"),
+        ("https://dev.azure.com/contoso/Web%20Shop/_git/_full/", DA, shop, "_full"),
+        ("https://dev.azure.com/contoso/Web%20Shop/_git/_full/_optimized", DA, shop, "_optimized"),
         // U9 to U11
-        (
-            "git@ssh.dev.azure.com:v3/contoso/Web%20Shop/storefront",
-            DA,
-            shop,
-            "storefront",
-        ),
-        (
-            "ssh://git@ssh.dev.azure.com/v3/contoso/Web%20Shop/storefront",
-            DA,
-            shop,
-            "storefront",
-        ),
-        (
-            "ssh://git@ssh.dev.azure.com:22/v3/contoso/Web%20Shop/_full/storefront/",
-            DA,
-            shop,
-            "storefront",
-        ),
-        (
-            "contoso@vs-ssh.visualstudio.com:v3/Contoso/Web%20Shop/storefront",
-            VS,
-            shop,
-            "storefront",
-        ),
-        (
-            "git@vs-ssh.visualstudio.com:v3/contoso/Web%20Shop/storefront",
-            VS,
-            shop,
-            "storefront",
-        ),
-        (
-            "ssh://contoso@vs-ssh.visualstudio.com:22/v3/contoso/Web%20Shop/storefront",
-            VS,
-            shop,
-            "storefront",
-        ),
+        ("git@ssh.dev.azure.com:v3/contoso/Web%20Shop/storefront", DA, shop, "storefront"),
+        ("ssh://git@ssh.dev.azure.com/v3/contoso/Web%20Shop/storefront", DA, shop, "storefront"),
+        ("ssh://git@ssh.dev.azure.com:22/v3/contoso/Web%20Shop/_full/storefront/", DA, shop, "storefront"),
+        ("contoso@vs-ssh.visualstudio.com:v3/Contoso/Web%20Shop/storefront", VS, shop, "storefront"),
+        ("git@vs-ssh.visualstudio.com:v3/contoso/Web%20Shop/storefront", VS, shop, "storefront"),
+        ("ssh://contoso@vs-ssh.visualstudio.com:22/v3/contoso/Web%20Shop/storefront", VS, shop, "storefront"),
         // U12, U13
-        (
-            "ssh://Contoso@vs-ssh.visualstudio.com:22/DefaultCollection/Web%20Shop/_ssh/storefront",
-            VS,
-            shop,
-            "storefront",
-        ),
-        (
-            "ssh://contoso:secret@vs-ssh.visualstudio.com/Web%20Shop/_ssh/storefront",
-            VS,
-            shop,
-            "storefront",
-        ),
-        (
-            "ssh://contoso@vs-ssh.visualstudio.com/_ssh/Tools",
-            VS,
-            Some("Tools"),
-            "Tools",
-        ),
+        ("ssh://Contoso@vs-ssh.visualstudio.com:22/DefaultCollection/Web%20Shop/_ssh/storefront", VS, shop, "storefront"),
+        ("ssh://contoso:secret@vs-ssh.visualstudio.com/Web%20Shop/_ssh/storefront", VS, shop, "storefront"),
+        ("ssh://contoso@vs-ssh.visualstudio.com/_ssh/Tools", VS, Some("Tools"), "Tools"),
         // U14 to U16
-        (
-            "https://ado.example.org/tfs/Coll/Web%20Shop/_git/storefront",
-            TFS,
-            shop,
-            "storefront",
-        ),
-        (
-            "https://ADO.example.org:443/TFS/Coll/Web%20Shop/Team/_git/storefront",
-            TFS,
-            shop,
-            "storefront",
-        ),
-        (
-            "https://ado.example.org/tfs/Coll/_git/Tools",
-            TFS,
-            Some("Tools"),
-            "Tools",
-        ),
-        (
-            "https://ado.example.org/tfs/deep/er/C/P/_git/r",
-            "https://ado.example.org/tfs/deep/er/C/",
-            Some("P"),
-            "r",
-        ),
-        (
-            "https://bare.example.org:8443/My%20Coll/P/_git/r",
-            "https://bare.example.org:8443/My%20Coll/",
-            Some("P"),
-            "r",
-        ),
-        (
-            "https://bücher.example/tfs/C/P/_git/r",
-            "https://xn--bcher-kva.example/tfs/C/",
-            Some("P"),
-            "r",
-        ),
-        (
-            "https://known.example.org/a/b/Other/P/_git/r",
-            "https://known.example.org/a/b/Other/",
-            Some("P"),
-            "r",
-        ),
-        (
-            "http://plain.example.org:8080/tfs/Coll/P/_git/r",
-            "http://plain.example.org:8080/tfs/Coll/",
-            Some("P"),
-            "r",
-        ),
+        ("https://ado.example.org/tfs/Coll/Web%20Shop/_git/storefront", TFS, shop, "storefront"),
+        ("https://ADO.example.org:443/TFS/Coll/Web%20Shop/Team/_git/storefront", TFS, shop, "storefront"),
+        ("https://ado.example.org/tfs/Coll/_git/Tools", TFS, Some("Tools"), "Tools"),
+        ("https://ado.example.org/tfs/deep/er/C/P/_git/r", "https://ado.example.org/tfs/deep/er/C/", Some("P"), "r"),
+        ("https://bare.example.org:8443/My%20Coll/P/_git/r", "https://bare.example.org:8443/My%20Coll/", Some("P"), "r"),
+        ("https://bücher.example/tfs/C/P/_git/r", "https://xn--bcher-kva.example/tfs/C/", Some("P"), "r"),
+        ("https://known.example.org/a/b/Other/P/_git/r", "https://known.example.org/a/b/Other/", Some("P"), "r"),
+        ("http://plain.example.org:8080/tfs/Coll/P/_git/r", "http://plain.example.org:8080/tfs/Coll/", Some("P"), "r"),
         // U17
-        (
-            "https://dev.azure.com/contoso/Web%20Shop/_apis/git/repositories/storefront?api-version=7.1",
-            DA,
-            shop,
-            "storefront",
-        ),
-        (
-            "https://dev.azure.com/contoso/_apis/git/repositories/5f2c7a1e/pullrequests/7",
-            DA,
-            None,
-            "5f2c7a1e",
-        ),
-        (
-            "https://contoso.visualstudio.com/DefaultCollection/_apis/git/repositories/5f2c7a1e",
-            VS,
-            None,
-            "5f2c7a1e",
-        ),
-        (
-            "https://ado.example.org/tfs/Coll/_apis/git/repositories/5f2c7a1e",
-            TFS,
-            None,
-            "5f2c7a1e",
-        ),
+        ("https://dev.azure.com/contoso/Web%20Shop/_apis/git/repositories/storefront?api-version=7.1", DA, shop, "storefront"),
+        ("https://dev.azure.com/contoso/_apis/git/repositories/5f2c7a1e/pullrequests/7", DA, None, "5f2c7a1e"),
+        ("https://contoso.visualstudio.com/DefaultCollection/_apis/git/repositories/5f2c7a1e", VS, None, "5f2c7a1e"),
+        ("https://ado.example.org/tfs/Coll/_apis/git/repositories/5f2c7a1e", TFS, None, "5f2c7a1e"),
         // U18
-        (
-            "ssh://ado.example.org:22/tfs/Coll/Web%20Shop/_git/storefront",
-            TFS,
-            shop,
-            "storefront",
-        ),
-        (
-            "ssh://me@ado.example.org:2222/tfs/Coll/_ssh/Tools",
-            TFS,
-            Some("Tools"),
-            "Tools",
-        ),
-        (
-            "ssh://bare.example.org/C/P/_git/r",
-            "https://bare.example.org:8443/C/",
-            Some("P"),
-            "r",
-        ),
+        ("ssh://ado.example.org:22/tfs/Coll/Web%20Shop/_git/storefront", TFS, shop, "storefront"),
+        ("ssh://me@ado.example.org:2222/tfs/Coll/_ssh/Tools", TFS, Some("Tools"), "Tools"),
+        ("ssh://bare.example.org/C/P/_git/r", "https://bare.example.org:8443/C/", Some("P"), "r"),
         // the rules about the rest
-        (
-            "  https://dev.azure.com:443/contoso/Web%20Shop/_git/storefront/?path=/x#L1\n",
-            DA,
-            shop,
-            "storefront",
-        ),
-        (
-            "HTTPS://DEV.AZURE.COM/contoso/Web%20Shop/_git/storefront/pullrequest/7",
-            DA,
-            shop,
-            "storefront",
-        ),
-        (
-            "https://dev.azure.com/Contoso/P/_git/r.git",
-            "https://dev.azure.com/Contoso/",
-            Some("P"),
-            "r.git",
-        ),
-        (
-            "https://dev.azure.com/contoso/a%23b/_git/c%3Fd%2Be+%26%25",
-            DA,
-            Some("a#b"),
-            "c?d+e+&%",
-        ),
-        (
-            "https://dev.azure.com/contoso/%E2%9C%93/_git/%252e%252e",
-            DA,
-            Some("✓"),
-            "%2e%2e",
-        ),
+        ("  https://dev.azure.com:443/contoso/Web%20Shop/_git/storefront/?path=/x#L1\n", DA, shop, "storefront"),
+        ("HTTPS://DEV.AZURE.COM/contoso/Web%20Shop/_git/storefront/pullrequest/7", DA, shop, "storefront"),
+        ("https://dev.azure.com/Contoso/P/_git/r.git", "https://dev.azure.com/Contoso/", Some("P"), "r.git"),
+        ("https://dev.azure.com/contoso/a%23b/_git/c%3Fd%2Be+%26%25", DA, Some("a#b"), "c?d+e+&%"),
+        ("https://dev.azure.com/contoso/%E2%9C%93/_git/%252e%252e", DA, Some("✓"), "%2e%2e"),
         ("https://dev.azure.com/contoso/P/_git/_git", DA, Some("P"), "_git"),
-        (
-            "https://evil.example@dev.azure.com/contoso/P/_git/r",
-            DA,
-            Some("P"),
-            "r",
-        ),
-    ] {
+        ("https://evil.example@dev.azure.com/contoso/P/_git/r", DA, Some("P"), "r"),
+    ];
+    for (text, base_url, project, name) in table {
         leads_to(text, base_url, project, name);
     }
 }
 
 #[test]
 fn the_two_cloud_forms_are_aliases() {
-    for (text, base_url, alias) in [
-        (
-            "https://dev.azure.com/Contoso/P/_git/r",
-            "https://dev.azure.com/Contoso/",
-            Some(VS),
-        ),
+    #[rustfmt::skip]
+    let table = [
+        ("https://dev.azure.com/Contoso/P/_git/r", "https://dev.azure.com/Contoso/", Some(VS)),
         ("https://contoso.visualstudio.com/P/_git/r", VS, Some(DA)),
         ("git@ssh.dev.azure.com:v3/contoso/P/r", DA, Some(VS)),
         ("git@vs-ssh.visualstudio.com:v3/contoso/P/r", VS, Some(DA)),
-        (
-            "https://dev.azure.com/con.toso/P/_git/r",
-            "https://dev.azure.com/con.toso/",
-            None,
-        ),
+        ("https://dev.azure.com/con.toso/P/_git/r", "https://dev.azure.com/con.toso/", None),
         ("https://ado.example.org/tfs/Coll/P/_git/r", TFS, None),
-    ] {
+    ];
+    for (text, base_url, alias) in table {
         let parsed = parse_here(text).unwrap();
         assert_eq!(
             (parsed.base_url(), parsed.aliases().next()),
