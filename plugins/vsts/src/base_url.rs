@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::options::Options;
 use crate::segment;
+use crate::urls;
 use crate::urls::raw::{RawUrl, Scheme};
 use crate::urls::server;
 use crate::urls::site::Site;
@@ -27,7 +28,7 @@ pub(crate) fn usable_location(location: &str, options: &Options) -> Option<Strin
     let segments = raw.segments();
     let is_known = match Site::of(&raw.host) {
         Site::DevAzure => raw.port.is_none() && segments.len() == 1 && !segments[0].eq_ignore_ascii_case("e"),
-        Site::VisualStudio(_) => raw.port.is_none(),
+        Site::VisualStudio(_) => raw.port.is_none() && urls::without_collection(&segments).is_empty(),
         Site::Foreign => server::root_of(&raw, &options.server_roots, &UrlContext::default()).is_some(),
         _ => false,
     };
@@ -136,6 +137,7 @@ mod tests {
             ("https://evil.example/contoso/", None),
             ("https://app.vssps.visualstudio.com/", None),
             ("https://a.b.visualstudio.com/", None),
+            ("https://contoso.visualstudio.com/Web/", None),
             ("https://ado.example.org/other/C/", None),
             ("", None),
         ];

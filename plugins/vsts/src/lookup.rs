@@ -21,10 +21,14 @@ pub(crate) async fn repair(host: &Host, integration: &Integration) -> Result<Str
             Shown(configured)
         )));
     }
+    let way_out = match configured.starts_with("http://") {
+        true => "an https address (allow_insecure_http = true lets http through to a server of your own)",
+        false => "https://dev.azure.com/organisation/",
+    };
     let found = get_base_url(host, integration).await.map_err(|failure| {
         let detail = format!(
             "{} has the malformed base URL {}, and looking it up failed: {}; or set domain_name of \
-             [integrations.{key}] to https://dev.azure.com/organisation/",
+             [integrations.{key}] to {way_out}",
             Shown(key),
             Shown(configured),
             failure.detail()

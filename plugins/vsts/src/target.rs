@@ -19,15 +19,18 @@ pub(crate) struct Target<'a> {
 impl<'a> Target<'a> {
     /// Takes a repository's description apart; what cannot be a segment of a URL is on no forge.
     pub(crate) fn of(repository: &'a Repository, integration: &'a str) -> Result<Self, Failure> {
+        let id = repository.external_id().filter(|id| !id.is_empty());
+        let project = repository.project().filter(|project| !project.is_empty());
         let target = Self {
-            id: repository.external_id().filter(|id| !id.is_empty()),
-            project: repository.project().filter(|project| !project.is_empty()),
+            id,
+            // With an id it only narrows the list, and may be left out.
+            project: project.filter(|project| id.is_none() || segment::is_valid(project)),
             name: repository.name(),
             integration,
         };
-        let asked_for = match target.id {
-            Some(id) => [("external_id", Some(id)), ("project", target.project)],
-            None => [("name", Some(target.name)), ("project", target.project)],
+        let asked_for = match id {
+            Some(id) => [("external_id", Some(id)), ("project", None)],
+            None => [("name", Some(target.name)), ("project", project)],
         };
         for (key, value) in asked_for {
             if let Some(value) = value.filter(|value| !segment::is_valid(value)) {

@@ -185,7 +185,7 @@ fn locate<'a>(segments: &[&'a str], markers: &[&str], most: usize) -> Parsed<Loc
 }
 
 /// Drops the only collection that a cloud organisation has.
-fn without_collection<'s, 'a>(segments: &'s [&'a str]) -> &'s [&'a str] {
+pub(crate) fn without_collection<'s, 'a>(segments: &'s [&'a str]) -> &'s [&'a str] {
     match segments {
         [first, rest @ ..] if first.eq_ignore_ascii_case("DefaultCollection") => rest,
         _ => segments,

@@ -57,6 +57,11 @@ fn plain_http_is_for_servers_that_the_operator_vouches_for() {
     let cloud = integration("http://contoso.visualstudio.com/").with_insecure_http(true);
     let _ = get_client(&fake, cloud).unwrap_err();
     assert_eq!(urls(&fake).last().unwrap(), LOOKUP);
+    let failure = get_client(&fake, integration("http://ado:8080/tfs/C/")).unwrap_err();
+    assert!(
+        failure.detail().contains("allow_insecure_http = true"),
+        "{failure}"
+    );
 }
 
 #[test]

@@ -269,6 +269,18 @@ fn without_server_roots_the_segment_tfs_gives_a_server_away() {
     let ipv6 = parse("https://[FD00::1]:8080/tfs/Coll/P/_git/r", &context).unwrap();
     assert_eq!(ipv6.base_url(), "https://[fd00::1]:8080/tfs/Coll/");
     for (text, kind) in [
+        (
+            "https://dev.azure.com./tfs/C/P/_git/r",
+            UrlErrorKind::UNSUPPORTED_HOST,
+        ),
+        (
+            "https://contoso.visualstudio.com./tfs/C/P/_git/r",
+            UrlErrorKind::UNSUPPORTED_HOST,
+        ),
+        (
+            "https://ssh.dev.azure.com.evil.example/P/_git/r",
+            UrlErrorKind::UNSUPPORTED_HOST,
+        ),
         ("https://ado.local/Coll/P/_git/r", UrlErrorKind::UNSUPPORTED_HOST),
         (
             "ssh://ado.local/tfs/Coll/P/_git/r",
