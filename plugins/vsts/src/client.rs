@@ -1,0 +1,152 @@
+//! A handle on one organisation or collection: its requests, and the check of one repository.
+//!
+//! A repository is asked for by its id when that is configured, since an id survives a rename, else by name within
+//! its project. The service hides a disabled repository like a missing one, so that answer is followed by a look at
+//! the list. No redirect is followed, and nothing is remembered but the version of the interface that the server
+//! speaks.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use forgewatch_plugin_api::{
+    Access, Authentication, Failure, Host, Integration, Reason, Repository, Request, Response, tracing,
+};
+
+use crate::answer::{self, Found};
+use crate::segment;
+use crate::target::Target;
+use crate::verdict;
+
+/// Versions of the interface, with the header that asks for each, newest first. Old servers refuse the first ones.
+const VERSIONS: [(&str, &str); 4] = [
+    ("7.1", "application/json;api-version=7.1"),
+    ("6.0", "application/json;api-version=6.0"),
+    ("5.1", "application/json;api-version=5.1"),
+    ("5.0", "application/json;api-version=5.0"),
+];
+
+/// A list comes in one piece, megabytes of it in a large organisation.
+const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// One organisation or collection, ready for concurrent checks.
+#[derive(Debug)]
+pub struct Client {
+    host: Host,
+    integration: String,
+    base_url: String,
+    authentication: Authentication,
+    /// Index of the newest of [`VERSIONS`] that the server has not refused.
+    version: AtomicUsize,
+}
+
+/// The form in which an integration's credential is sent.
+pub(crate) fn authentication(integration: &Integration) -> Authentication {
+    match integration.identity_kind() {
+        Some("pat") => Authentication::basic(""),
+        _ => Authentication::bearer(),
+    }
+}
+
+impl Client {
+    pub(crate) fn new(host: Host, integration: &Integration, base_url: String) -> Self {
+        Self {
+            host,
+            integration: integration.key().to_owned(),
+            base_url,
+            authentication: authentication(integration),
+            version: AtomicUsize::new(0),
+        }
+    }
+
+    /// Says whether the integration has access to a repository.
+    pub(crate) async fn check(&self, repository: &Repository) -> Result<Access, Failure> {
+        let target = Target::of(repository, &self.integration)?;
+        let response = match target.id {
+            Some(id) => self.get(None, Some(id), None).await?,
+            None => self.get(target.project, Some(target.name), None).await?,
+        };
+        let Some(fault) = verdict::fault(&response) else {
+            return target.judge(answer::repository(&response).as_ref());
+        };
+        if fault.may_be_disabled {
+            let listed = self.listed(&target).await;
+            return target.judge_listed(listed);
+        }
+        let hint = match target.project {
+            None if target.id.is_none() && fault.reason == Reason::PROVIDER_ERROR => {
+                " (a repository without a project is only found by its id: set `project`)"
+            }
+            _ => "",
+        };
+        let detail = format!("{target}: {}{hint}", fault.seen);
+        Err(Failure::new(fault.reason, detail).with_http_status(response.status()))
+    }
+
+    /// The repositories of the target's project, else of the organisation; or why they could not be had.
+    async fn listed(&self, target: &Target<'_>) -> Result<Vec<Found>, String> {
+        tracing::debug!(
+            integration = self.integration,
+            repository = target.name,
+            "looking for it in the list"
+        );
+        let mut response = self.list(target.project).await?;
+        // A repository that is known by its id may have left the configured project.
+        if response.status() == 404 && target.id.is_some() && target.project.is_some() {
+            response = self.list(None).await?;
+        }
+        match verdict::fault(&response) {
+            Some(fault) => Err(fault.seen),
+            None => answer::list(&response).ok_or_else(|| "the answer is no list of repositories".to_owned()),
+        }
+    }
+
+    async fn list(&self, project: Option<&str>) -> Result<Response, String> {
+        let answer = self.get(project, None, Some(LIST_TIMEOUT)).await;
+        answer.map_err(|failure| failure.detail().to_owned())
+    }
+
+    /// Asks for one repository, or without a `key` for all of them.
+    async fn get(
+        &self,
+        project: Option<&str>,
+        key: Option<&str>,
+        timeout: Option<Duration>,
+    ) -> Result<Response, Failure> {
+        loop {
+            let step = self.version.load(Ordering::Relaxed);
+            let mut request = self.request(project, key, VERSIONS[step]);
+            if let Some(timeout) = timeout {
+                request = request.with_timeout(timeout);
+            }
+            let response = self.host.http(request).await?;
+            if step + 1 == VERSIONS.len() || !verdict::wants_older_version(&response) {
+                return Ok(response);
+            }
+            self.version.fetch_max(step + 1, Ordering::Relaxed);
+        }
+    }
+
+    fn request(&self, project: Option<&str>, key: Option<&str>, (version, accept): (&str, &str)) -> Request {
+        let mut url = String::with_capacity(self.base_url.len() + 160);
+        url.push_str(&self.base_url);
+        if let Some(project) = project {
+            url.extend(segment::encode(project));
+            url.push('/');
+        }
+        url.push_str("_apis/git/repositories");
+        if let Some(key) = key {
+            url.push('/');
+            url.extend(segment::encode(key));
+        }
+        // Writing to a text does not fail.
+        let _ = write!(url, "?api-version={version}");
+        Request::get(url)
+            .with_authentication(self.authentication.clone())
+            .with_header("Accept", accept)
+            .with_header("Content-Type", "application/json")
+            .with_header("X-HTTP-Method-Override", "GET")
+            .with_header("X-TFS-FedAuthRedirect", "Suppress")
+            .with_header("X-VSS-ForceMsaPassThrough", "true")
+    }
+}
