@@ -1,1 +1,5 @@
 //! Skeleton.
+
+pub mod services;
+pub mod state;
+pub mod text;
