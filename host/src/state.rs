@@ -225,16 +225,17 @@ impl State {
         .map(drop)
     }
 
-    /// Opens the file beside the store that processes lock against each other for one purpose.
+    /// Waits until no other process, nor any other handle in this one, holds the lock for `purpose`, and takes
+    /// it. It is given back when the file is dropped.
     ///
     /// # Errors
     ///
-    /// [`StateError::Unwritable`] when it cannot be made.
-    pub fn lock_file(&self, purpose: &str) -> Result<File, StateError> {
+    /// [`StateError::Unwritable`] when the lock's file, beside the store, cannot be made.
+    pub fn exclusive(&self, purpose: &str) -> Result<File, StateError> {
         if self.read_only {
             return Err(StateError::read_only(&self.path));
         }
-        file::lock_file(&self.path, purpose).map_err(|error| StateError::from_io(&self.path, error))
+        file::lock(&self.path, purpose).map_err(|error| StateError::from_io(&self.path, error))
     }
 
     fn read<T>(

@@ -99,17 +99,24 @@ pub(super) fn open_read_only(path: &Path) -> Result<Option<Connection>, StateErr
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {
-        let connection = Connection::open_with_flags(path, flags)
-            .map_err(|error| StateError::from_sqlite(path, error))?;
+        let connection =
+            Connection::open_with_flags(path, flags).map_err(|error| StateError::from_sqlite(path, error))?;
         version(path, &connection).map(|version| (connection, version))
     };
-    let opened = open().or_else(|error| if error.is_unwritable() { open_immutable(path) } else { Err(error) });
+    let opened = open().or_else(|error| {
+        if error.is_unwritable() {
+            open_immutable(path)
+        } else {
+            Err(error)
+        }
+    });
     let (connection, version) = opened?;
     Ok((version != 0).then_some(connection))
 }
 
 fn open_immutable(path: &Path) -> Result<(Connection, i64), StateError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let escaped = percent_encoding::percent_encode(
         path.as_os_str().as_encoded_bytes(),
         percent_encoding::NON_ALPHANUMERIC,
@@ -157,10 +164,12 @@ fn create_schema(connection: &mut Connection) -> rusqlite::Result<()> {
 }
 
 /// Lock files are never removed: a process could hold the lock on a file that has lost its name.
-pub(super) fn lock_file(path: &Path, purpose: &str) -> io::Result<File> {
+pub(super) fn lock(path: &Path, purpose: &str) -> io::Result<File> {
     let digest = Sha256::digest(purpose.as_bytes());
     let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    private_file(&beside(path, &format!("-{short}.lock")))
+    let file = private_file(&beside(path, &format!("-{short}.lock")))?;
+    file.lock()?;
+    Ok(file)
 }
 
 fn private_file(path: &Path) -> io::Result<File> {
