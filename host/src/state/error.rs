@@ -41,12 +41,12 @@ pub enum StateError {
         problem: String,
     },
     /// Anything else.
-    #[error("the state `{}` failed", .path.display())]
+    #[error("the state `{}` failed: {problem}", .path.display())]
     Failed {
         /// The file.
         path: PathBuf,
         /// What was seen.
-        source: rusqlite::Error,
+        problem: String,
     },
 }
 
@@ -84,7 +84,7 @@ impl StateError {
                 | ErrorCode::DatabaseBusy
                 | ErrorCode::DatabaseLocked,
             ) => Self::Unwritable { path, problem },
-            _ => Self::Failed { path, source: error },
+            _ => Self::Failed { path, problem },
         }
     }
 }

@@ -113,7 +113,8 @@ impl Renewal {
                 tracing::warn!(identity = self.identity.name, "{}", failure.detail());
                 let pause = failure.retry_after_s().map(Duration::from_secs);
                 let until = Instant::now() + pause.unwrap_or_default().max(PAUSE);
-                memory.failed = Some((until, failure.clone()));
+                // Storing again what could not be stored asks nobody outside, so it need not wait.
+                memory.failed = memory.unsaved.is_none().then(|| (until, failure.clone()));
                 or_alive(self.identity.current(), self.rejected.as_ref(), failure)
             }
         }

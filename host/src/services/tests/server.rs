@@ -25,7 +25,10 @@ pub(super) enum Reply {
 /// A complete answer.
 pub(super) fn answer(status: u16, headers: &[&str], body: impl AsRef<[u8]>) -> Reply {
     let body = body.as_ref();
-    let mut bytes = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    let mut bytes = format!(
+        "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n",
+        body.len()
+    );
     for header in headers {
         bytes.push_str(header);
         bytes.push_str("\r\n");
@@ -148,7 +151,9 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<String> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let text = String::from_utf8_lossy(&bytes);
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
         let length = head
             .lines()
             .find_map(|line| line.strip_prefix("content-length: "))
