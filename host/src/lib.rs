@@ -3,8 +3,16 @@
 //! This library is the binary's inside: it exists so that tests and the binary share one build. Only the
 //! command line and the configuration files are promised to users, not these modules.
 //!
-//! Dependencies between the modules never run in a circle; [`config`] knows no other module.
+//! Dependencies between the modules never run in a circle; [`config`] and [`verdict`] know no other room.
 
 pub mod cli;
 pub mod config;
+pub mod journal;
 pub mod plugins;
+pub mod prepare;
+pub mod routing;
+pub mod services;
+pub mod state;
+pub mod sweep;
+pub mod text;
+pub mod verdict;

@@ -1,0 +1,84 @@
+//! What plugins may ask the host for: HTTP, metadata, the log and the time.
+//!
+//! - Plugins hold no secret and open no connection. Each request obeys one policy ([`http`]), reaches only what
+//!   the operator allowed for its integration, carries the integration's [`identity`], and its answer comes
+//!   back without the secret.
+//! - [`Services`] is made once in a process, [`IntegrationServices`] once for each integration.
+//! - Nothing in here knows a provider by name.
+
+mod base_url;
+mod bridge;
+pub mod call;
+mod egress;
+pub mod http;
+pub mod identity;
+mod integration;
+mod scrub;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use forgewatch_plugin_api::abi::HostObject;
+use forgewatch_plugin_api::{Failure, REFUSED, Reason, SiloMode};
+use tokio_util::task::TaskTracker;
+
+pub use base_url::effective_base_url;
+pub use egress::{PolicyError, ProviderPolicy};
+pub use integration::{DOMAIN_NAME, IntegrationServices, IntegrationSettings};
+
+use crate::state::State;
+use http::HttpClient;
+use identity::Keeper;
+
+/// What all integrations share. Cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    keeper: Keeper,
+    silo_mode: SiloMode,
+}
+
+impl Services {
+    /// Services on one client and one store.
+    pub fn new(client: HttpClient, state: Arc<State>, silo_mode: SiloMode) -> Self {
+        let keeper = Keeper {
+            client,
+            state,
+            tasks: TaskTracker::new(),
+        };
+        Self { keeper, silo_mode }
+    }
+
+    /// The services of one integration, with its saved base URL where that still holds.
+    ///
+    /// Reads the store, so it blocks for a moment.
+    pub fn for_integration(
+        &self,
+        provider: Arc<ProviderPolicy>,
+        settings: IntegrationSettings,
+    ) -> Arc<IntegrationServices> {
+        Arc::new(IntegrationServices::new(
+            self.keeper.clone(),
+            self.silo_mode,
+            provider,
+            settings,
+        ))
+    }
+
+    /// What a plugin is created with: its log and the time. Everything else needs an integration.
+    pub fn for_plugin(&self, plugin: &str) -> HostObject {
+        bridge::for_plugin(plugin)
+    }
+
+    /// Waits for the token refreshes under way. One that is cut short may cost a rotated refresh token, so a
+    /// process calls this (with a limit of its own) before it ends; there must be no further calls.
+    pub async fn finish(&self) {
+        self.keeper.tasks.close();
+        self.keeper.tasks.wait().await;
+    }
+}
+
+/// A request that is not sent because the operator has not allowed it.
+fn refused(detail: impl Into<String>) -> Failure {
+    Failure::new(Reason::UNREACHABLE, detail.into()).with_attribute(REFUSED, "true")
+}

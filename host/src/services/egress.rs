@@ -1,0 +1,299 @@
+//! What a plugin's request may be, judged before anything is sent.
+//!
+//! A request goes to the origin of its integration's base URL, or over HTTPS to a host that the operator named,
+//! and nowhere else; it reads unless the operator lets it write; it brings no header that is the host's own.
+//! Each refusal ends in the very line of configuration that would change it, where there is one.
+
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use forgewatch_plugin_api::{Failure, Method, Request, Scheme};
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use url::{Host, Origin, Url};
+
+use super::refused;
+use crate::text::printable;
+
+/// What the operator allows the integrations of one provider.
+#[derive(Debug)]
+pub struct ProviderPolicy {
+    pub(super) key: String,
+    pub(super) allow_hosts: Vec<HostPort>,
+    pub(super) allow_write: bool,
+    pub(super) server_roots: Vec<Url>,
+}
+
+/// A policy that cannot be understood.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// An entry of `allow_hosts` is something else than a host.
+    #[error(
+        "`providers.{provider}.allow_hosts` has `{entry}`: give a host, or host:port, without scheme or path"
+    )]
+    Host {
+        /// The provider's key.
+        provider: String,
+        /// The entry.
+        entry: String,
+    },
+    /// An entry of `server_roots` is no plain URL.
+    #[error("`providers.{provider}.options.server_roots` has `{entry}`: give an absolute https URL")]
+    ServerRoot {
+        /// The provider's key.
+        provider: String,
+        /// The entry, without user information.
+        entry: String,
+    },
+}
+
+impl ProviderPolicy {
+    /// The policy of the provider `key`, from its `allow_hosts`, `allow_write` and `options.server_roots`.
+    ///
+    /// # Errors
+    ///
+    /// An entry that is no host, or no URL.
+    pub fn new(
+        key: &str,
+        allow_hosts: &[String],
+        allow_write: bool,
+        server_roots: &[String],
+    ) -> Result<Self, PolicyError> {
+        let host = |entry: &String| {
+            HostPort::parse(entry).ok_or_else(|| PolicyError::Host {
+                provider: key.to_owned(),
+                entry: crate::text::mask_url(entry).into_owned(),
+            })
+        };
+        let root = |entry: &String| {
+            plain_url(entry).ok_or_else(|| PolicyError::ServerRoot {
+                provider: key.to_owned(),
+                entry: crate::text::mask_url(entry).into_owned(),
+            })
+        };
+        Ok(Self {
+            key: key.to_owned(),
+            allow_hosts: allow_hosts.iter().map(host).collect::<Result<_, _>>()?,
+            allow_write,
+            server_roots: server_roots.iter().map(root).collect::<Result<_, _>>()?,
+        })
+    }
+
+    pub(super) fn allows_host(&self, url: &Url) -> bool {
+        HostPort::of(url).is_some_and(|host| self.allow_hosts.contains(&host))
+    }
+
+    /// The line that would allow a host.
+    pub(super) fn allowing(&self, url: &Url) -> String {
+        let host = url.host_str().unwrap_or_default();
+        let port = match url.port_or_known_default() {
+            Some(443) | None => String::new(),
+            Some(port) => format!(":{port}"),
+        };
+        format!(
+            "add `allow_hosts = [\"{host}{port}\"]` under `[providers.{}]`",
+            self.key
+        )
+    }
+}
+
+/// A host and a port, normalised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HostPort {
+    host: Host,
+    port: u16,
+}
+
+impl HostPort {
+    fn parse(entry: &str) -> Option<Self> {
+        if entry.contains(['/', '\\', '?', '#', '@']) {
+            return None;
+        }
+        Self::of(&plain_url(&format!("https://{entry}"))?)
+    }
+
+    fn of(url: &Url) -> Option<Self> {
+        Some(Self {
+            host: url.host()?.to_owned(),
+            port: url.port_or_known_default()?,
+        })
+    }
+}
+
+/// An absolute HTTP URL with nothing but a host, a port and a path, and with nothing that parsing drops.
+pub(super) fn plain_url(text: &str) -> Option<Url> {
+    if text.contains(|char: char| char.is_whitespace() || char.is_control()) {
+        return None;
+    }
+    let url = Url::parse(text).ok()?;
+    let plain = matches!(url.scheme(), "https" | "http")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    plain.then_some(url)
+}
+
+/// A request that may be sent.
+#[derive(Clone, Debug)]
+pub(super) struct Outgoing {
+    pub(super) method: reqwest::Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) timeout: Option<Duration>,
+    pub(super) max_body_bytes: Option<u64>,
+}
+
+/// The judge of one integration's requests.
+pub(super) struct Egress {
+    integration: String,
+    allow_insecure_http: bool,
+    base: RwLock<Option<Origin>>,
+}
+
+impl Egress {
+    pub(super) fn new(integration: &str, allow_insecure_http: bool, base_url: &str) -> Self {
+        let egress = Self {
+            integration: integration.to_owned(),
+            allow_insecure_http,
+            base: RwLock::new(None),
+        };
+        egress.follow(base_url);
+        egress
+    }
+
+    /// Makes another base URL's origin the one that may be reached. A malformed one has none.
+    pub(super) fn follow(&self, base_url: &str) {
+        let origin = plain_url(base_url).map(|url| url.origin());
+        *self.base.write().unwrap_or_else(PoisonError::into_inner) = origin;
+    }
+
+    /// Turns a plugin's request into one that may be sent.
+    pub(super) fn judge(&self, policy: &ProviderPolicy, request: &Request) -> Result<Outgoing, Failure> {
+        let method = method(policy, request.method())?;
+        let url = self.url(policy, request.url())?;
+        if let Some(Scheme::Header { name }) = request.authentication().scheme() {
+            credential_header(name)?;
+        }
+        let mut headers = HeaderMap::with_capacity(8);
+        for (name, value) in request.headers().iter() {
+            let (name, value) = plugin_header(policy, name, value)?;
+            headers.append(name, value);
+        }
+        Ok(Outgoing {
+            method,
+            url,
+            headers,
+            body: Bytes::copy_from_slice(request.body()),
+            timeout: request.timeout(),
+            max_body_bytes: request.max_body_bytes(),
+        })
+    }
+
+    fn url(&self, policy: &ProviderPolicy, text: &str) -> Result<Url, Failure> {
+        let url = Url::parse(text).map_err(|error| {
+            let shown = crate::text::mask_url(text);
+            refused(format!("`{}` is no URL: {error}", printable(&shown, 200)))
+        })?;
+        let shown = || super::http::shown(&url);
+        if !url.username().is_empty() || url.password().is_some() {
+            let why = "a URL must not carry a user name or a password: ask for the integration's identity";
+            return Err(refused(format!("`{}` was not requested: {why}", shown())));
+        }
+        let origin = url.origin();
+        let is_base = self.base.read().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&origin);
+        match url.scheme() {
+            "https" if is_base || policy.allows_host(&url) => Ok(url),
+            "https" => Err(refused(format!(
+                "`{}` was not requested, since its host is not allowed: {}",
+                shown(),
+                policy.allowing(&url)
+            ))),
+            "http" if is_base && self.allow_insecure_http => Ok(url),
+            "http" if is_base => Err(refused(format!(
+                "`{}` was not requested, since it would be without TLS: use https, or add \
+                 `allow_insecure_http = true` under `[integrations.{}]`",
+                shown(),
+                self.integration
+            ))),
+            _ => Err(refused(format!(
+                "`{}` was not requested: https alone is possible beside the integration's own base URL",
+                shown()
+            ))),
+        }
+    }
+}
+
+fn method(policy: &ProviderPolicy, method: Method) -> Result<reqwest::Method, Failure> {
+    let name = method
+        .name()
+        .ok_or_else(|| refused("the plugin asks for an HTTP method that this version does not know"))?;
+    if !matches!(name, "GET" | "HEAD") && !policy.allow_write {
+        return Err(refused(format!(
+            "{name} requests are not allowed: add `allow_write = true` under `[providers.{}]`",
+            policy.key
+        )));
+    }
+    reqwest::Method::from_bytes(name.as_bytes()).map_err(|error| refused(error.to_string()))
+}
+
+/// Headers that are the host's own: credentials, framing, and what its client negotiates.
+const OWN: &[HeaderName] = &[
+    header::AUTHORIZATION,
+    header::PROXY_AUTHORIZATION,
+    header::COOKIE,
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::CONNECTION,
+    header::UPGRADE,
+    header::TE,
+    header::TRAILER,
+    header::EXPECT,
+    header::ACCEPT_ENCODING,
+    header::USER_AGENT,
+];
+const OWN_BY_TEXT: &[&str] = &["keep-alive", "proxy-connection", "http2-settings"];
+/// Some forges take the method from here, whatever the request line says.
+const METHOD_OVERRIDES: &[&str] = &["x-http-method-override", "x-http-method", "x-method-override"];
+
+fn is_own(name: &HeaderName) -> bool {
+    OWN.contains(name) || OWN_BY_TEXT.contains(&name.as_str())
+}
+
+fn plugin_header(
+    policy: &ProviderPolicy,
+    name: &str,
+    value: &str,
+) -> Result<(HeaderName, HeaderValue), Failure> {
+    let shown = printable(name, 64);
+    let parsed = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| refused(format!("`{shown}` is no header name")))?;
+    if is_own(&parsed) {
+        return Err(refused(format!(
+            "the header `{shown}` is the host's own: leave it out"
+        )));
+    }
+    let reads = ["GET", "HEAD"]
+        .iter()
+        .any(|method| value.eq_ignore_ascii_case(method));
+    if METHOD_OVERRIDES.contains(&parsed.as_str()) && !reads && !policy.allow_write {
+        return Err(refused(format!(
+            "the header `{shown}` asks for more than reading: add `allow_write = true` under `[providers.{}]`",
+            policy.key
+        )));
+    }
+    let value = HeaderValue::from_str(value)
+        .map_err(|_| refused(format!("the header `{shown}` has a value that cannot be sent")))?;
+    Ok((parsed, value))
+}
+
+/// The name of a header that may carry the credential.
+pub(super) fn credential_header(name: &str) -> Result<HeaderName, Failure> {
+    HeaderName::from_bytes(name.as_bytes())
+        .ok()
+        .filter(|name| *name == header::AUTHORIZATION || !is_own(name))
+        .ok_or_else(|| refused(format!("`{}` cannot carry a credential", printable(name, 64))))
+}

@@ -1,0 +1,252 @@
+//! The one HTTP client of the process.
+//!
+//! - Certificates are always checked; redirects are never followed; proxies come from the configuration alone.
+//! - A request is repeated only if it reads, and only after a refused or broken connection or a 502, 503 or 504
+//!   that does not say when to come back: at most twice, with less than a second of waiting altogether.
+//! - One time-out covers connecting, repeating and reading the body. It is never a cause to repeat.
+//!
+//! Judging what may be requested and adding credentials are absent here: what arrives is sent.
+
+mod cause;
+mod settings;
+mod tls;
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use forgewatch_plugin_api::{BodyState, Failure, Reason};
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, StatusCode};
+use tokio::sync::Semaphore;
+use url::Url;
+
+pub use settings::{BuildError, HttpSettings};
+
+use super::call::CallRecord;
+use super::egress::Outgoing;
+use crate::text::printable;
+
+/// What a request may wait for at most: this many times the operator's time-out.
+const LONGEST_TIMEOUT_FACTOR: u32 = 6;
+/// The waits before a repetition, up to half as much again; altogether less than a second.
+const WAITS: [Duration; 2] = [Duration::from_millis(150), Duration::from_millis(450)];
+/// What is set aside for a body before its first byte is there, at most.
+const FIRST_CAPACITY: u64 = 256 * 1024;
+
+/// The client. Cheap to clone; all clones share connections and limits.
+#[derive(Clone)]
+pub struct HttpClient {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    client: Client,
+    permits: Semaphore,
+    timeout: Duration,
+    max_response_bytes: u64,
+    /// What to add to a failure when requests go through a proxy.
+    via: String,
+}
+
+/// An answer, as it came.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+    pub(super) body_state: BodyState,
+}
+
+impl HttpClient {
+    /// Builds the client. Reads the system's certificates and `ca_file`, so it blocks for a moment.
+    ///
+    /// # Errors
+    ///
+    /// A `ca_file` or a proxy that cannot be used.
+    pub fn new(settings: &HttpSettings) -> Result<Self, BuildError> {
+        let mut builder = Client::builder()
+            .tls_backend_preconfigured(tls::config(settings.ca_file.as_deref())?)
+            .user_agent(concat!("forgewatch/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(settings.concurrency)
+            .no_proxy();
+        let mut via = String::new();
+        if let Some((proxy, shown)) = settings.proxy()? {
+            builder = builder.proxy(proxy);
+            via = format!(" (through the proxy `{shown}`)");
+        }
+        Ok(Self {
+            shared: Arc::new(Shared {
+                client: builder.build().map_err(|source| BuildError::Client { source })?,
+                permits: Semaphore::new(settings.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
+                timeout: settings.timeout,
+                max_response_bytes: settings.max_response_bytes,
+                via,
+            }),
+        })
+    }
+
+    /// Sends a request. Waiting for its turn does not count against its time-out.
+    pub(super) async fn send(
+        &self,
+        outgoing: &Outgoing,
+        credential: Option<&(HeaderName, HeaderValue)>,
+        record: Option<&CallRecord>,
+    ) -> Result<Answer, Failure> {
+        let shared = &*self.shared;
+        let _permit = shared.permits.acquire().await;
+        let started = Instant::now();
+        let limit = outgoing.timeout.map_or(shared.timeout, |timeout| {
+            timeout.min(shared.timeout * LONGEST_TIMEOUT_FACTOR)
+        });
+        let ended = tokio::time::timeout(limit, shared.exchange(outgoing, credential, record)).await;
+        let cause = match ended {
+            Ok(Ok(answer)) => {
+                tracing::debug!(
+                    method = %outgoing.method,
+                    url = %shown(&outgoing.url),
+                    status = answer.status,
+                    duration_ms = started.elapsed().as_secs_f64() * 1e3,
+                    "request"
+                );
+                return Ok(answer);
+            }
+            Ok(Err(error)) => cause::of(&error).text,
+            Err(_) => format!("timed out after {} s", limit.as_secs_f64()),
+        };
+        let detail = format!(
+            "no answer to {} {}{}: {cause}",
+            outgoing.method,
+            shown(&outgoing.url),
+            shared.via
+        );
+        tracing::debug!("{detail}");
+        Err(Failure::new(Reason::UNREACHABLE, detail))
+    }
+}
+
+impl Shared {
+    async fn exchange(
+        &self,
+        outgoing: &Outgoing,
+        credential: Option<&(HeaderName, HeaderValue)>,
+        record: Option<&CallRecord>,
+    ) -> Result<Answer, reqwest::Error> {
+        let mut waits = WAITS.into_iter();
+        let reads = matches!(outgoing.method, Method::GET | Method::HEAD);
+        loop {
+            if let Some(record) = record {
+                record.sent();
+            }
+            let result = self.client.execute(request(outgoing, credential)).await;
+            if let (Some(record), Ok(response)) = (record, &result) {
+                record.answered(response.status().as_u16(), retry_after_s(response.headers()));
+            }
+            let wait = if reads && is_worth_repeating(&result) {
+                waits.next()
+            } else {
+                None
+            };
+            match wait {
+                Some(wait) => {
+                    drop(result);
+                    tokio::time::sleep(wait.mul_f64(1.0 + jitter() / 2.0)).await;
+                }
+                None => return self.read(result?, outgoing.max_body_bytes).await,
+            }
+        }
+    }
+
+    /// Reads the body as far as it may and will come.
+    async fn read(
+        &self,
+        mut response: reqwest::Response,
+        max_body_bytes: Option<u64>,
+    ) -> Result<Answer, reqwest::Error> {
+        let limit = max_body_bytes.map_or(self.max_response_bytes, |max| max.min(self.max_response_bytes));
+        let expected = response
+            .content_length()
+            .unwrap_or(0)
+            .min(limit)
+            .min(FIRST_CAPACITY);
+        let mut body = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
+        let body_state = loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if (body.len() + chunk.len()) as u64 > limit => {
+                    body = Vec::new();
+                    break BodyState::TOO_LARGE;
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => break BodyState::COMPLETE,
+                Err(error) => {
+                    tracing::debug!("a body was cut off: {}", cause::of(&error).text);
+                    break BodyState::CUT_OFF;
+                }
+            }
+        };
+        Ok(Answer {
+            status: response.status().as_u16(),
+            headers: std::mem::take(response.headers_mut()),
+            body,
+            body_state,
+        })
+    }
+}
+
+fn request(outgoing: &Outgoing, credential: Option<&(HeaderName, HeaderValue)>) -> reqwest::Request {
+    let mut request = reqwest::Request::new(outgoing.method.clone(), outgoing.url.clone());
+    *request.headers_mut() = outgoing.headers.clone();
+    if let Some((name, value)) = credential {
+        request.headers_mut().insert(name, value.clone());
+    }
+    if !outgoing.body.is_empty() {
+        *request.body_mut() = Some(outgoing.body.clone().into());
+    }
+    request
+}
+
+fn is_worth_repeating(result: &Result<reqwest::Response, reqwest::Error>) -> bool {
+    match result {
+        Ok(response) => {
+            let overloaded = matches!(
+                response.status(),
+                StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+            );
+            overloaded && !response.headers().contains_key(header::RETRY_AFTER)
+        }
+        Err(error) => cause::of(error).is_refused_or_reset,
+    }
+}
+
+/// A number from 0 to 1, good enough to keep clients apart.
+fn jitter() -> f64 {
+    f64::from(RandomState::new().hash_one(0) as u32) / f64::from(u32::MAX)
+}
+
+/// The `Retry-After` of an answer in seconds, between 1 s and 15 min; `None` when there is none to be read.
+pub(super) fn retry_after_s(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let seconds = match text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true if text.is_empty() => return None,
+        // More digits than fit are more than the cap, too.
+        true => text.parse().unwrap_or(u64::MAX),
+        false => {
+            let at = httpdate::parse_http_date(text).ok()?;
+            let wait = at.duration_since(SystemTime::now()).unwrap_or_default();
+            wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+        }
+    };
+    Some(seconds.clamp(1, 900))
+}
+
+/// A URL as it may be shown: without user information, query and fragment.
+pub(super) fn shown(url: &Url) -> String {
+    let path = printable(url.path(), 300);
+    match url.host_str() {
+        Some(host) => {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}://{host}{port}{path}", url.scheme())
+        }
+        None => format!("{}:…", url.scheme()),
+    }
+}

@@ -1,0 +1,313 @@
+//! What an identity is made of, as configured.
+
+use std::time::SystemTime;
+
+use reqwest::header::{HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::Credential;
+use crate::services::egress::{credential_header, plain_url};
+
+/// The material of an identity, every secret in it resolved. Secrets do not show in its `Debug`.
+#[derive(Clone, Debug)]
+pub enum Material {
+    /// A personal access token, sent as the plugin asks.
+    Pat {
+        /// The token.
+        token: SecretString,
+    },
+    /// A bearer token, sent as the plugin asks.
+    Bearer {
+        /// The token.
+        token: SecretString,
+    },
+    /// A user name and a password, always sent as such.
+    Basic {
+        /// The user name.
+        username: String,
+        /// The password.
+        password: SecretString,
+    },
+    /// A header of its own.
+    Header {
+        /// The header's name.
+        header: String,
+        /// Its value.
+        value: SecretString,
+    },
+    /// OAuth 2 with a refresh token that may rotate.
+    OAuth2 {
+        /// The token end point.
+        token_url: String,
+        /// The client.
+        client_id: String,
+        /// The client's secret, if it has one.
+        client_secret: Option<SecretString>,
+        /// The scope to ask for, if any.
+        scope: Option<String>,
+        /// A token that is known already.
+        access_token: Option<SecretString>,
+        /// Until when; unknown means until the forge refuses it.
+        expires_at: Option<SystemTime>,
+        /// Without it the access token cannot be renewed.
+        refresh_token: Option<SecretString>,
+    },
+    /// Client credentials of an Entra application.
+    Entra {
+        /// The token end point.
+        token_url: String,
+        /// The client.
+        client_id: String,
+        /// The client's secret.
+        client_secret: SecretString,
+        /// The scope to ask for.
+        scope: String,
+    },
+}
+
+/// Why an identity cannot be used as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The token end point is no plain HTTPS URL.
+    #[error("`identities.{name}.token_url` must be an https URL without user name, query and fragment")]
+    TokenUrl {
+        /// The identity.
+        name: String,
+    },
+    /// A secret is empty, or has characters that no header can carry.
+    #[error(
+        "`identities.{name}.{key}` cannot be sent: it is empty or has a line break or another control character"
+    )]
+    Secret {
+        /// The identity.
+        name: String,
+        /// The key in the configuration.
+        key: &'static str,
+    },
+    /// The header is one that cannot carry a credential.
+    #[error("`identities.{name}.header` is no header that can carry a credential")]
+    Header {
+        /// The identity.
+        name: String,
+    },
+}
+
+/// How a secret goes into a request.
+pub(super) enum Form {
+    /// As the plugin asks.
+    Token,
+    Basic {
+        username: String,
+    },
+    Header {
+        header: HeaderName,
+    },
+}
+
+/// How new tokens are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grant {
+    RefreshToken,
+    ClientCredentials,
+}
+
+/// Who gives new tokens, and what it wants for them.
+pub(super) struct Issuer {
+    pub(super) grant: Grant,
+    pub(super) token_url: Url,
+    pub(super) client_id: String,
+    pub(super) client_secret: Option<SecretString>,
+    pub(super) scope: Option<String>,
+    pub(super) access_token: Option<SecretString>,
+    pub(super) expires_at: Option<SystemTime>,
+    pub(super) refresh_token: Option<SecretString>,
+    /// Tells one configuration of the identity from another without holding it.
+    pub(super) fingerprint: String,
+}
+
+/// A material taken apart.
+pub(super) struct Parts {
+    pub(super) kind: &'static str,
+    pub(super) form: Form,
+    /// The secret of a kind that never changes.
+    pub(super) fixed: Option<SecretString>,
+    pub(super) issuer: Option<Issuer>,
+}
+
+impl Material {
+    pub(super) fn into_parts(self, name: &str) -> Result<Parts, IdentityError> {
+        let fingerprint = self.fingerprint();
+        let fixed = |kind, form, key, secret: SecretString| {
+            sendable(name, key, &secret)?;
+            Ok(Parts {
+                kind,
+                form,
+                fixed: Some(secret),
+                issuer: None,
+            })
+        };
+        match self {
+            Self::Pat { token } => fixed("pat", Form::Token, "token", token),
+            Self::Bearer { token } => fixed("bearer", Form::Token, "token", token),
+            Self::Basic { username, password } => {
+                fixed("basic", Form::Basic { username }, "password", password)
+            }
+            Self::Header { header, value } => {
+                let header = credential_header(&header).map_err(|_| IdentityError::Header {
+                    name: name.to_owned(),
+                })?;
+                fixed("header", Form::Header { header }, "value", value)
+            }
+            Self::OAuth2 {
+                token_url,
+                client_id,
+                client_secret,
+                scope,
+                access_token,
+                expires_at,
+                refresh_token,
+            } => {
+                if let Some(token) = &access_token {
+                    sendable(name, "access_token", token)?;
+                }
+                let issuer = Issuer {
+                    grant: Grant::RefreshToken,
+                    token_url: token_end_point(name, &token_url)?,
+                    client_id,
+                    client_secret,
+                    scope,
+                    access_token,
+                    expires_at,
+                    refresh_token,
+                    fingerprint,
+                };
+                Ok(Parts::renewed("oauth2", issuer))
+            }
+            Self::Entra {
+                token_url,
+                client_id,
+                client_secret,
+                scope,
+            } => {
+                let issuer = Issuer {
+                    grant: Grant::ClientCredentials,
+                    token_url: token_end_point(name, &token_url)?,
+                    client_id,
+                    client_secret: Some(client_secret),
+                    scope: Some(scope),
+                    access_token: None,
+                    expires_at: None,
+                    refresh_token: None,
+                    fingerprint,
+                };
+                Ok(Parts::renewed("entra", issuer))
+            }
+        }
+    }
+
+    /// A digest over the whole of a renewable material; of no use for the others.
+    fn fingerprint(&self) -> String {
+        let mut digest = Sha256::new();
+        // Lengths first, so that no two materials run into the same bytes; a missing field has none.
+        let mut add = |field: Option<&str>| match field {
+            Some(text) => {
+                digest.update((text.len() as u64).to_be_bytes());
+                digest.update(text);
+            }
+            None => digest.update(u64::MAX.to_be_bytes()),
+        };
+        let open = |secret: &'_ Option<SecretString>| {
+            secret.as_ref().map(|secret| secret.expose_secret().to_owned())
+        };
+        match self {
+            Self::OAuth2 {
+                token_url,
+                client_id,
+                client_secret,
+                scope,
+                access_token,
+                expires_at,
+                refresh_token,
+            } => {
+                add(Some("oauth2"));
+                add(Some(token_url));
+                add(Some(client_id));
+                add(open(client_secret).as_deref());
+                add(scope.as_deref());
+                add(open(access_token).as_deref());
+                add(expires_at.map(|at| format!("{at:?}")).as_deref());
+                add(open(refresh_token).as_deref());
+            }
+            Self::Entra {
+                token_url,
+                client_id,
+                client_secret,
+                scope,
+            } => {
+                add(Some("entra"));
+                add(Some(token_url));
+                add(Some(client_id));
+                add(Some(client_secret.expose_secret()));
+                add(Some(scope));
+            }
+            Self::Pat { .. } | Self::Bearer { .. } | Self::Basic { .. } | Self::Header { .. } => {}
+        }
+        digest
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+impl Parts {
+    fn renewed(kind: &'static str, issuer: Issuer) -> Self {
+        Self {
+            kind,
+            form: Form::Token,
+            fixed: None,
+            issuer: Some(issuer),
+        }
+    }
+}
+
+impl Issuer {
+    pub(super) fn can_renew(&self) -> bool {
+        self.grant == Grant::ClientCredentials || self.refresh_token.is_some()
+    }
+
+    /// The access token of the configuration, whether it has ended or not.
+    pub(super) fn configured(&self) -> Option<Credential> {
+        let token = self.access_token.clone()?;
+        let credential = match self.expires_at {
+            Some(at) => Credential::ending(token, at),
+            None => Credential::lasting(token, None),
+        };
+        Some(credential.with_refresh_token(self.refresh_token.clone()))
+    }
+}
+
+fn token_end_point(name: &str, text: &str) -> Result<Url, IdentityError> {
+    plain_url(text)
+        .filter(|url| url.scheme() == "https")
+        .ok_or_else(|| IdentityError::TokenUrl {
+            name: name.to_owned(),
+        })
+}
+
+fn sendable(name: &str, key: &'static str, secret: &SecretString) -> Result<(), IdentityError> {
+    let secret = secret.expose_secret();
+    if is_sendable(secret) {
+        return Ok(());
+    }
+    Err(IdentityError::Secret {
+        name: name.to_owned(),
+        key,
+    })
+}
+
+pub(super) fn is_sendable(secret: &str) -> bool {
+    !secret.is_empty() && HeaderValue::from_str(secret).is_ok()
+}

@@ -1,0 +1,261 @@
+//! The services of one integration: its requests with its identity, and its metadata.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use abi_stable::std_types::RVec;
+use forgewatch_plugin_api::abi::HostObject;
+use forgewatch_plugin_api::{Failure, Reason, Request, Response, Scheme, SiloMode};
+use tokio::task::spawn_blocking;
+
+use super::base_url::{effective_base_url, validate};
+use super::call::CallRecord;
+use super::egress::{Egress, Outgoing, ProviderPolicy};
+use super::http::Answer;
+use super::identity::{Credential, Identity, Keeper};
+use super::scrub::Scrubber;
+use super::{bridge, refused};
+use crate::state::SavedMetadata;
+
+/// The metadata value that is the base URL.
+pub const DOMAIN_NAME: &str = "domain_name";
+const LONGEST_NAME: usize = 64;
+const LARGEST_VALUE_BYTES: usize = 4096;
+
+/// An integration as configured.
+#[derive(Clone, Debug)]
+pub struct IntegrationSettings {
+    /// Its name in the configuration.
+    pub key: String,
+    /// Its base URL, malformed or not.
+    pub domain_name: String,
+    /// Whether that may be without TLS.
+    pub allow_insecure_http: bool,
+    /// Its default identity.
+    pub identity: Option<Arc<Identity>>,
+    /// Its further metadata.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What the host does for the plugin of one integration.
+pub struct IntegrationServices {
+    keeper: Keeper,
+    silo_mode: SiloMode,
+    provider: Arc<ProviderPolicy>,
+    settings: IntegrationSettings,
+    egress: Egress,
+    /// Saved values that stand in for configured ones, the base URL among them.
+    saved: Mutex<BTreeMap<String, String>>,
+}
+
+impl IntegrationServices {
+    pub(super) fn new(
+        keeper: Keeper,
+        silo_mode: SiloMode,
+        provider: Arc<ProviderPolicy>,
+        settings: IntegrationSettings,
+    ) -> Self {
+        let rows = keeper.state.all_metadata(&settings.key).unwrap_or_else(|error| {
+            tracing::warn!(
+                integration = settings.key,
+                "saved metadata cannot be read: {error}"
+            );
+            Vec::new()
+        });
+        let mut saved: BTreeMap<String, String> = rows
+            .into_iter()
+            .filter(|row| configured(&settings, &row.name) == row.configured)
+            .map(|row| (row.name, row.value))
+            .collect();
+        let looked_up = saved.remove(DOMAIN_NAME);
+        let base_url = effective_base_url(&provider, &settings.domain_name, looked_up.as_deref());
+        let egress = Egress::new(&settings.key, settings.allow_insecure_http, &base_url);
+        saved.insert(DOMAIN_NAME.to_owned(), base_url);
+        Self {
+            keeper,
+            silo_mode,
+            provider,
+            settings,
+            egress,
+            saved: Mutex::new(saved),
+        }
+    }
+
+    /// The base URL as configured, or as looked up and saved.
+    pub fn domain_name(&self) -> String {
+        let saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        saved.get(DOMAIN_NAME).cloned().unwrap_or_default()
+    }
+
+    /// All further metadata, saved values in place of the configured ones.
+    pub fn metadata(&self) -> BTreeMap<String, String> {
+        let mut metadata = self.settings.metadata.clone();
+        metadata.extend(self.saved.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        metadata.remove(DOMAIN_NAME);
+        metadata
+    }
+
+    /// The services as a plugin gets them.
+    pub fn host_object(self: &Arc<Self>) -> HostObject {
+        bridge::for_integration(Arc::clone(self))
+    }
+
+    pub(super) fn plugin(&self) -> &str {
+        &self.provider.key
+    }
+
+    /// Sends a plugin's request, if it may be sent, and notes the answer in `record`.
+    ///
+    /// Cancel-safe: a token refresh that has begun is finished all the same.
+    ///
+    /// # Errors
+    ///
+    /// No credential where one is asked for, a request that is not allowed, or no answer.
+    pub async fn http(&self, request: &Request, record: Option<&CallRecord>) -> Result<Response, Failure> {
+        let scheme = request.authentication().scheme().ok_or_else(|| {
+            refused("the plugin asks for an authentication that this version does not know")
+        })?;
+        let identity = match scheme {
+            Scheme::None => None,
+            _ => Some(self.identity()?),
+        };
+        let outgoing = self.egress.judge(&self.provider, request)?;
+        match identity {
+            None => {
+                let answer = self.keeper.client.send(&outgoing, None, record).await?;
+                Ok(self.response(answer, None))
+            }
+            Some(identity) => self.with_identity(identity, scheme, &outgoing, record).await,
+        }
+    }
+
+    async fn with_identity(
+        &self,
+        identity: &Arc<Identity>,
+        scheme: Scheme<'_>,
+        outgoing: &Outgoing,
+        record: Option<&CallRecord>,
+    ) -> Result<Response, Failure> {
+        let client = &self.keeper.client;
+        let credential = identity.credential(&self.keeper).await?;
+        let header = identity.header(&credential, scheme)?;
+        let answer = client.send(outgoing, Some(&header), record).await?;
+        if answer.status == 401
+            && let Some(renewed) = identity.after_rejection(&self.keeper, &credential).await?
+        {
+            let header = identity.header(&renewed, scheme)?;
+            let answer = client.send(outgoing, Some(&header), record).await?;
+            return Ok(self.response(answer, Some(&renewed)));
+        }
+        Ok(self.response(answer, Some(&credential)))
+    }
+
+    fn identity(&self) -> Result<&Arc<Identity>, Failure> {
+        let invalid = |detail| Err(Failure::new(Reason::IDENTITY_INVALID, detail));
+        let key = &self.settings.key;
+        match &self.settings.identity {
+            _ if self.silo_mode == SiloMode::REGION => invalid(format!(
+                "integration `{key}` has no credential here: with `silo_mode = \"region\"` this process holds no \
+                 identities"
+            )),
+            Some(identity) => Ok(identity),
+            None => invalid(format!(
+                "integration `{key}` has no identity: add `identity` under `[integrations.{key}]`"
+            )),
+        }
+    }
+
+    /// The answer without the secrets that it may hold: those of the request, and those that are newer.
+    fn response(&self, answer: Answer, used: Option<&Arc<Credential>>) -> Response {
+        let current = self
+            .settings
+            .identity
+            .as_ref()
+            .and_then(|identity| identity.current());
+        let newer = current
+            .as_ref()
+            .filter(|current| !used.is_some_and(|used| Arc::ptr_eq(used, current)));
+        let scrubbers = || {
+            used.into_iter()
+                .chain(newer)
+                .map(|credential| credential.scrubber())
+        };
+        let mut body = answer.body;
+        for scrubber in scrubbers() {
+            body = scrubber.scrub(&body).unwrap_or(body);
+        }
+        let mut response = Response::new(answer.status, RVec::from(body)).with_body_state(answer.body_state);
+        for (name, value) in &answer.headers {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            let value = scrubbers().fold(value, |value: Cow<'_, str>, scrubber: &Scrubber| {
+                scrubber.scrub_text(value)
+            });
+            response = response.with_header(name.as_str(), &value);
+        }
+        response
+    }
+
+    /// Saves a metadata value and gives back what was saved. A base URL holds for the next request already.
+    ///
+    /// When the store cannot be written, the value holds for this run and a warning says so.
+    ///
+    /// # Errors
+    ///
+    /// A base URL that is not trusted, and names and values that are too long or no plain text.
+    pub async fn save_metadata(&self, name: &str, value: &str) -> Result<String, Failure> {
+        let value = match name {
+            DOMAIN_NAME if self.silo_mode == SiloMode::REGION => {
+                return Err(refused(
+                    "with `silo_mode = \"region\"` this process repairs no domain names",
+                ));
+            }
+            DOMAIN_NAME => validate(&self.provider, &self.settings.domain_name, value)?,
+            _ => plain(name, value)?,
+        };
+        let saved = SavedMetadata {
+            name: name.to_owned(),
+            configured: configured(&self.settings, name).to_owned(),
+            value: value.clone(),
+        };
+        if name == DOMAIN_NAME {
+            self.egress.follow(&value);
+        }
+        self.saved
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned(), value.clone());
+        let key = self.settings.key.clone();
+        let state = Arc::clone(&self.keeper.state);
+        let written = spawn_blocking(move || state.save_metadata(&key, &saved)).await;
+        let problem = match written {
+            Ok(Ok(())) => return Ok(value),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let integration = &self.settings.key;
+        tracing::warn!(integration, "`{name}` holds for this run alone: {problem}");
+        Ok(value)
+    }
+}
+
+fn configured<'a>(settings: &'a IntegrationSettings, name: &str) -> &'a str {
+    match name {
+        DOMAIN_NAME => &settings.domain_name,
+        _ => settings.metadata.get(name).map_or("", String::as_str),
+    }
+}
+
+fn plain(name: &str, value: &str) -> Result<String, Failure> {
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-".contains(&byte);
+    if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(is_name) {
+        let rule = "it must be 1 to 64 of a-z, 0-9, `_`, `.` and `-`";
+        return Err(refused(format!("a metadata name was not accepted: {rule}")));
+    }
+    if value.len() > LARGEST_VALUE_BYTES {
+        return Err(refused(format!(
+            "the metadata `{name}` is larger than {LARGEST_VALUE_BYTES} bytes"
+        )));
+    }
+    Ok(value.to_owned())
+}

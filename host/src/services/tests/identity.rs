@@ -1,0 +1,474 @@
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, SystemTime};
+
+use forgewatch_plugin_api::{Authentication, Reason};
+use futures_util::future::join_all;
+use rusqlite::Connection;
+use secrecy::SecretString;
+
+use super::server::{Reply, Server, answer};
+use super::*;
+
+const JSON: &[&str] = &["content-type: application/json"];
+const CLIENT_SECRET: &str = "client-secret-text";
+
+/// A forge whose issuer rotates: each refresh token works once, and the newest access token alone is accepted.
+async fn rotating() -> Server {
+    let generation = Mutex::new(0);
+    Server::start_tls(move |request, _| {
+        let mut generation = generation.lock().unwrap();
+        if !request.starts_with("POST /token") {
+            let is_newest = request.contains(&format!("Bearer access-token-{generation}\r\n"));
+            return answer(if is_newest { 200 } else { 401 }, &[], request);
+        }
+        if !request.contains(&format!("refresh_token=refresh-token-{generation}")) {
+            let body = r#"{"Error": "invalid_grant", "ErrorDescription": "used before"}"#;
+            return answer(400, JSON, body);
+        }
+        *generation += 1;
+        let body = format!(
+            r#"{{"access_token": "access-token-{generation}", "expires_in": "3599", "refresh_token": "refresh-token-{generation}"}}"#
+        );
+        answer(200, JSON, body)
+    })
+    .await
+}
+
+fn oauth2(server: &Server, refresh_token: Option<&str>, expires_at: Option<SystemTime>) -> Arc<Identity> {
+    let material = Material::OAuth2 {
+        token_url: server.url("token"),
+        client_id: "client".to_owned(),
+        client_secret: Some(CLIENT_SECRET.into()),
+        scope: None,
+        access_token: Some("access-token-old".into()),
+        expires_at,
+        refresh_token: refresh_token.map(SecretString::from),
+    };
+    Identity::new("bot", material).unwrap()
+}
+
+fn entra(server: &Server) -> Arc<Identity> {
+    let material = Material::Entra {
+        token_url: server.url("token"),
+        client_id: "client".to_owned(),
+        client_secret: CLIENT_SECRET.into(),
+        scope: "resource/.default".to_owned(),
+    };
+    Identity::new("app", material).unwrap()
+}
+
+fn past() -> Option<SystemTime> {
+    Some(SystemTime::now() - Duration::from_secs(1))
+}
+
+fn token_requests(server: &Server) -> usize {
+    let requests = server.requests();
+    requests
+        .iter()
+        .filter(|request| request.starts_with("POST /token"))
+        .count()
+}
+
+fn sql(fixture: &Fixture, statement: &str) {
+    let connection = Connection::open(fixture.folder.path().join("state.db")).unwrap();
+    connection.execute_batch(statement).unwrap();
+}
+
+async fn status(integration: &IntegrationServices, server: &Server) -> u16 {
+    integration
+        .http(&authenticated(&server.url("api")), None)
+        .await
+        .unwrap()
+        .status()
+}
+
+#[tokio::test]
+async fn many_refusals_in_two_processes_make_one_refresh() {
+    let server = rotating().await;
+    let fixture = Fixture::new().trusting(&server);
+    let processes = [(), ()].map(|()| {
+        let identity = oauth2(&server, Some("refresh-token-0"), None);
+        fixture.integration(&server.url(""), Some(identity))
+    });
+    let calls = (0..40).map(|number| status(&processes[number % 2], &server));
+    assert_eq!(join_all(calls).await, vec![200; 40]);
+    assert_eq!(token_requests(&server), 1);
+}
+
+#[tokio::test]
+async fn an_expired_token_is_refreshed_first_and_the_new_one_outlives_the_process() {
+    let server = rotating().await;
+    let fixture = Fixture::new().trusting(&server);
+    let expired = past();
+    let process = |refresh_token| {
+        let identity = oauth2(&server, Some(refresh_token), expired);
+        fixture.integration(&server.url(""), Some(identity))
+    };
+    for _ in 0..2 {
+        assert_eq!(status(&process("refresh-token-0"), &server).await, 200);
+    }
+    let requests = server.requests();
+    assert_eq!(requests.len(), 3, "{requests:?}");
+    let form = "grant_type=refresh_token&client_id=client&client_secret=client-secret-text&\
+                refresh_token=refresh-token-0";
+    assert!(requests[0].ends_with(form), "{}", requests[0]);
+
+    // Another configured refresh token: what was saved for the first one does not count.
+    assert_eq!(status(&process("refresh-token-1"), &server).await, 200);
+    assert_eq!(token_requests(&server), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_token_is_stored_before_it_is_used_whoever_waits() {
+    let (go, wait) = mpsc::channel::<()>();
+    let (asked, mut is_asked) = tokio::sync::mpsc::unbounded_channel();
+    let wait = Mutex::new(wait);
+    let server = Server::start_tls(move |request, _| {
+        if !request.starts_with("POST /token") {
+            return answer(200, &[], "");
+        }
+        asked.send(()).unwrap();
+        wait.lock().unwrap().recv().unwrap();
+        let body =
+            r#"{"access_token": "access-token-new", "expires_in": 3599, "refresh_token": "refresh-new"}"#;
+        answer(200, JSON, body)
+    })
+    .await;
+    let fixture = Fixture::new().trusting(&server);
+    let services = fixture.services();
+    let identity = oauth2(&server, Some("refresh-old"), past());
+    let integration = fixture.integration_of(&services, &server.url(""), Some(identity));
+    let request = authenticated(&server.url("api"));
+    tokio::select! {
+        _ = integration.http(&request, None) => panic!("there is no token yet"),
+        asked = is_asked.recv() => asked.unwrap(),
+    }
+    // The call is gone, as when its time is up. What the issuer sends now must not be lost.
+    go.send(()).unwrap();
+    services.finish().await;
+    let connection = Connection::open(fixture.folder.path().join("state.db")).unwrap();
+    let query = "SELECT access_token || ' ' || refresh_token FROM identities WHERE name = 'bot'";
+    let saved: String = connection.query_row(query, [], |row| row.get(0)).unwrap();
+    assert_eq!(saved, "access-token-new refresh-new");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_could_not_be_stored_is_not_used_until_it_is() {
+    let server = rotating().await;
+    let fixture = Fixture::new().trusting(&server);
+    let identity = oauth2(&server, Some("refresh-token-0"), past());
+    let integration = fixture.integration(&server.url(""), Some(identity));
+    sql(
+        &fixture,
+        "CREATE TRIGGER full BEFORE INSERT ON identities BEGIN SELECT raise(ABORT, 'full'); END",
+    );
+    for _ in 0..2 {
+        let failure = integration
+            .http(&authenticated(&server.url("api")), None)
+            .await
+            .unwrap_err();
+        assert_eq!(failure.reason(), Reason::PROVIDER_ERROR);
+        assert!(
+            failure.detail().contains("next refresh token would be lost"),
+            "{failure}"
+        );
+    }
+    sql(&fixture, "DROP TRIGGER full");
+    assert_eq!(status(&integration, &server).await, 200);
+    assert_eq!(token_requests(&server), 1);
+}
+
+#[tokio::test]
+async fn without_a_writable_store_only_what_does_not_rotate_is_refreshed() {
+    let server = Server::start_tls(|request, _| match request.starts_with("POST /token") {
+        true => answer(
+            200,
+            JSON,
+            r#"{"access_token": "access-token-new", "expires_in": 3599}"#,
+        ),
+        false => answer(200, &[], ""),
+    })
+    .await;
+    let fixture = Fixture::new().trusting(&server);
+    let state = Arc::new(State::open_read_only(&fixture.folder.path().join("none.db")).unwrap());
+    let services = fixture.services_on(state);
+    let identity = oauth2(&server, Some("refresh-token-0"), past());
+    let integration = fixture.integration_of(&services, &server.url(""), Some(identity));
+    let failure = integration
+        .http(&authenticated(&server.url("api")), None)
+        .await
+        .unwrap_err();
+    assert_eq!(failure.reason(), Reason::PROVIDER_ERROR);
+    assert!(failure.detail().contains("cannot be written"), "{failure}");
+    assert!(server.requests().is_empty());
+
+    let integration = fixture.integration_of(&services, &server.url(""), Some(entra(&server)));
+    for _ in 0..2 {
+        assert_eq!(status(&integration, &server).await, 200);
+    }
+    assert_eq!(token_requests(&server), 1);
+    let form = "grant_type=client_credentials&client_id=client&client_secret=client-secret-text&\
+                scope=resource%2F.default";
+    assert!(server.requests()[0].ends_with(form));
+}
+
+#[tokio::test]
+async fn a_token_end_points_answer_decides_the_reason() {
+    let reasons = [
+        (400, r#"{"error": "invalid_grant"}"#, Reason::IDENTITY_INVALID),
+        (
+            400,
+            r#"{"Error": "invalid_grant", "ErrorDescription": "x"}"#,
+            Reason::IDENTITY_INVALID,
+        ),
+        (400, r#"{"error": "invalid_client"}"#, Reason::IDENTITY_INVALID),
+        (401, "<html>", Reason::IDENTITY_INVALID),
+        (
+            400,
+            r#"{"error": "invalid_request", "error_description": "The access token is not valid"}"#,
+            Reason::IDENTITY_INVALID,
+        ),
+        (
+            400,
+            r#"{"error": "invalid_request", "error_description": "x"}"#,
+            Reason::PROVIDER_ERROR,
+        ),
+        (400, r#"{"error": "unauthorized_client"}"#, Reason::PROVIDER_ERROR),
+        (403, r#"{"error": ["odd"]}"#, Reason::PROVIDER_ERROR),
+        (429, "", Reason::RATE_LIMITED),
+        (503, "", Reason::PROVIDER_ERROR),
+        (302, "", Reason::PROVIDER_ERROR),
+        (200, "<html>", Reason::PROVIDER_ERROR),
+        (200, r#"{"expires_in": 3599}"#, Reason::PROVIDER_ERROR),
+        (200, r#"{"access_token": "t"}"#, Reason::PROVIDER_ERROR),
+        (
+            200,
+            r#"{"access_token": "t", "expires_in": "soon"}"#,
+            Reason::PROVIDER_ERROR,
+        ),
+        (
+            200,
+            r#"{"access_token": "t", "expires_in": 0}"#,
+            Reason::PROVIDER_ERROR,
+        ),
+        (
+            200,
+            r#"{"access_token": "t\n", "expires_in": 9}"#,
+            Reason::PROVIDER_ERROR,
+        ),
+    ];
+    for (status, body, reason) in reasons {
+        let server = Server::start_tls(move |_, _| answer(status, &["retry-after: 77"], body)).await;
+        let fixture = Fixture::new().trusting(&server);
+        let integration = fixture.integration(&server.url(""), Some(entra(&server)));
+        // The second answer is remembered.
+        for _ in 0..2 {
+            let failure = integration
+                .http(&authenticated(&server.url("api")), None)
+                .await
+                .unwrap_err();
+            assert_eq!(failure.reason(), reason, "{status} {body}");
+            assert!(failure.detail().contains(&format!("HTTP {status}")), "{failure}");
+            assert_eq!(failure.retry_after_s(), Some(77));
+        }
+        assert_eq!(server.requests().len(), 1, "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn an_end_points_words_are_shown_without_secrets() {
+    let server = Server::start_tls(|request, _| {
+        let body = request.split("\r\n\r\n").nth(1).unwrap();
+        let text = format!("\u{1b}[31mno: {CLIENT_SECRET} {body} {}", "x".repeat(1000));
+        let body = serde_json::json!({ "error": "invalid_client", "error_description": text });
+        answer(400, JSON, body.to_string())
+    })
+    .await;
+    let fixture = Fixture::new().trusting(&server);
+    let identity = oauth2(&server, Some("refresh-token-0"), past());
+    let integration = fixture.integration(&server.url(""), Some(identity));
+    let failure = integration
+        .http(&authenticated(&server.url("api")), None)
+        .await
+        .unwrap_err();
+    let detail = failure.detail();
+    assert!(
+        detail.contains("HTTP 400 (invalid_client): \\u{1b}[31mno: *** grant_type="),
+        "{detail}"
+    );
+    assert!(!detail.contains(CLIENT_SECRET) && !detail.contains("refresh-token-0") && detail.len() < 700);
+}
+
+#[tokio::test]
+async fn an_early_refresh_that_fails_leaves_the_old_token_in_use() {
+    let server = Server::start_tls(
+        |request, number| match (request.starts_with("POST /token"), number) {
+            (true, 0) => answer(
+                200,
+                JSON,
+                r#"{"access_token": "access-token-one", "expires_in": 3599}"#,
+            ),
+            (true, _) => Reply::Reset,
+            (false, _) => answer(
+                if request.contains("access-token-one") {
+                    200
+                } else {
+                    403
+                },
+                &[],
+                "",
+            ),
+        },
+    )
+    .await;
+    let fixture = Fixture::new().trusting(&server);
+    let process = || fixture.integration(&server.url(""), Some(entra(&server)));
+    assert_eq!(status(&process(), &server).await, 200);
+    // An hour later: the end is near and not here.
+    sql(
+        &fixture,
+        "UPDATE identities SET saved_at = saved_at - 3540000, expires_at = expires_at - 3540000",
+    );
+    let process = process();
+    for _ in 0..3 {
+        assert_eq!(status(&process, &server).await, 200);
+    }
+    assert_eq!(token_requests(&server), 2);
+}
+
+#[tokio::test]
+async fn a_young_token_that_is_refused_is_not_renewed_again() {
+    let server = Server::start_tls(|request, _| match request.starts_with("POST /token") {
+        true => answer(
+            200,
+            JSON,
+            r#"{"access_token": "access-token-new", "expires_in": 3599}"#,
+        ),
+        false => answer(
+            401,
+            &[],
+            format!("access-token-old {}", request.contains("Bearer access-token-new")),
+        ),
+    })
+    .await;
+    let fixture = Fixture::new().trusting(&server);
+    let identity = oauth2(&server, Some("refresh-token-0"), None);
+    let integration = fixture.integration(&server.url(""), Some(identity));
+    for requests in [3, 4] {
+        let response = integration
+            .http(&authenticated(&server.url("api")), None)
+            .await
+            .unwrap();
+        // The token of the generation before is masked as well.
+        assert_eq!((response.status(), response.text()), (401, Some("*** true")));
+        assert_eq!(server.requests().len(), requests);
+    }
+    assert_eq!(token_requests(&server), 1);
+}
+
+#[tokio::test]
+async fn without_a_refresh_token_the_access_token_is_all_there_is() {
+    let server = rotating().await;
+    let fixture = Fixture::new().trusting(&server);
+    let integration = fixture.integration(&server.url(""), Some(oauth2(&server, None, past())));
+    let failure = integration
+        .http(&authenticated(&server.url("api")), None)
+        .await
+        .unwrap_err();
+    assert_eq!(failure.reason(), Reason::IDENTITY_INVALID);
+    assert!(server.requests().is_empty());
+
+    for expires_at in [None, Some(SystemTime::now() + Duration::from_secs(60))] {
+        let integration = fixture.integration(&server.url(""), Some(oauth2(&server, None, expires_at)));
+        assert_eq!(status(&integration, &server).await, 401);
+    }
+    assert_eq!(token_requests(&server), 0);
+}
+
+#[tokio::test]
+async fn a_secret_is_sent_as_asked_or_in_the_identitys_own_form() {
+    let server = Server::start(|request, _| answer(200, &[], request)).await;
+    let fixture = Fixture::new();
+    let token = || SecretString::from(TOKEN);
+    let basic = || Material::Basic {
+        username: "me".to_owned(),
+        password: token(),
+    };
+    let header = || Material::Header {
+        header: "X-Key".to_owned(),
+        value: token(),
+    };
+    let bearer = Authentication::bearer();
+    let cases = [
+        (
+            Material::Pat { token: token() },
+            Authentication::basic(""),
+            "authorization: Basic OnRoZS12ZXJ5LXNlY3JldC10b2tlbg==",
+        ),
+        (
+            Material::Bearer { token: token() },
+            bearer.clone(),
+            "authorization: Bearer the-very-secret-token",
+        ),
+        (
+            Material::Pat { token: token() },
+            Authentication::header("Private-Token"),
+            "private-token: the-very-secret-token",
+        ),
+        (
+            basic(),
+            bearer.clone(),
+            "authorization: Basic bWU6dGhlLXZlcnktc2VjcmV0LXRva2Vu",
+        ),
+        (header(), bearer, "x-key: the-very-secret-token"),
+        (header(), Authentication::none(), "x-plain: 1"),
+    ];
+    for (number, (material, authentication, expected)) in cases.into_iter().enumerate() {
+        assert!(!format!("{material:?}").contains(TOKEN));
+        let identity = Identity::new("bot", material).unwrap();
+        let integration = fixture.integration(&server.url(""), Some(identity));
+        let request = Request::get(server.url(""))
+            .with_authentication(authentication)
+            .with_header("x-plain", "1");
+        let response = integration.http(&request, None).await.unwrap();
+        let sent = &server.requests()[number];
+        assert!(sent.contains(expected), "{sent}");
+        assert_eq!(
+            sent.contains("secret") || sent.contains("Basic"),
+            number < 5,
+            "{sent}"
+        );
+        assert!(!response.text().unwrap().contains("secret"), "{sent}");
+    }
+}
+
+#[test]
+fn material_that_cannot_work_is_refused() {
+    let entra = |token_url: &str| Material::Entra {
+        token_url: token_url.to_owned(),
+        client_id: String::new(),
+        client_secret: "x".into(),
+        scope: String::new(),
+    };
+    let cases = [
+        (Material::Pat { token: "".into() }, "identities.bot.token"),
+        (Material::Bearer { token: "a\nb".into() }, "identities.bot.token"),
+        (
+            Material::Header {
+                header: "Host".to_owned(),
+                value: "x".into(),
+            },
+            "identities.bot.header",
+        ),
+        (entra("http://login.example/token"), "identities.bot.token_url"),
+        (
+            entra("https://me:pw@login.example/token"),
+            "identities.bot.token_url",
+        ),
+    ];
+    for (material, expected) in cases {
+        let error = Identity::new("bot", material).unwrap_err().to_string();
+        assert!(error.contains(expected) && !error.contains("pw"), "{error}");
+    }
+}

@@ -1,0 +1,90 @@
+//! What can be wrong with a store, told apart by what a caller or an operator does about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// A later version made it.
+    #[error(
+        "the state `{}` has schema {found}, this version knows {known}: upgrade, or choose another `state.path`",
+        .path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The schema version in the file.
+        found: i64,
+        /// The newest schema version that is known here.
+        known: i64,
+    },
+    /// It is damaged, or something else altogether.
+    #[error(
+        "`{}` is no intact state of forgewatch: {problem}; move it away, or choose another `state.path`",
+        .path.display()
+    )]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+        /// What was seen.
+        problem: String,
+    },
+    /// It cannot be written: permissions, a read-only file system, a full disk, a lock that is never released.
+    #[error("the state `{}` cannot be written: {problem}", .path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What was seen.
+        problem: String,
+    },
+    /// Anything else.
+    #[error("the state `{}` failed: {problem}", .path.display())]
+    Failed {
+        /// The file.
+        path: PathBuf,
+        /// What was seen.
+        problem: String,
+    },
+}
+
+impl StateError {
+    /// Whether a caller may go on without saving.
+    pub fn is_unwritable(&self) -> bool {
+        matches!(self, Self::Unwritable { .. })
+    }
+
+    pub(super) fn read_only(path: &Path) -> Self {
+        Self::Unwritable {
+            path: path.to_owned(),
+            problem: "it was opened for reading alone".to_owned(),
+        }
+    }
+
+    pub(super) fn from_io(path: &Path, error: io::Error) -> Self {
+        Self::Unwritable {
+            path: path.to_owned(),
+            problem: error.to_string(),
+        }
+    }
+
+    pub(super) fn from_sqlite(path: &Path, error: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        let problem = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::NotAStore { path, problem },
+            Some(
+                ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+                | ErrorCode::PermissionDenied
+                | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked,
+            ) => Self::Unwritable { path, problem },
+            _ => Self::Failed { path, problem },
+        }
+    }
+}

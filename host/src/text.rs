@@ -1,0 +1,123 @@
+//! Foreign text on its way to a terminal, a log or a report: made harmless and short, without passwords.
+//!
+//! Whatever came from a plugin, a forge or a URL goes through here before anybody reads it.
+
+use std::borrow::Cow;
+
+use url::Url;
+
+/// Escapes what a terminal would act on or a reader could not see, and cuts to `max_chars` characters (an
+/// ellipsis included) of the original.
+pub fn printable(text: &str, max_chars: usize) -> Cow<'_, str> {
+    let long = text.len() > max_chars && text.chars().nth(max_chars).is_some();
+    if !long && !text.chars().any(is_unprintable) {
+        return Cow::Borrowed(text);
+    }
+    let kept = if long {
+        max_chars.saturating_sub(1)
+    } else {
+        max_chars
+    };
+    let mut shown = String::with_capacity(text.len().min(4 * max_chars));
+    for char in text.chars().take(kept) {
+        if is_unprintable(char) {
+            shown.extend(char.escape_default());
+        } else {
+            shown.push(char);
+        }
+    }
+    if long {
+        shown.push('…');
+    }
+    Cow::Owned(shown)
+}
+
+/// Control characters (C0, DEL, C1), line and paragraph separators, and what changes the direction of text.
+fn is_unprintable(char: char) -> bool {
+    char.is_control()
+        || matches!(char,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A URL without user name and password; also an scp-like `user@host:path`, and one that does not parse.
+///
+/// Where it is unclear what belongs to a password, rather too much is left out.
+pub fn mask_url(text: &str) -> Cow<'_, str> {
+    if !text.contains('@') {
+        return Cow::Borrowed(text);
+    }
+    match Url::parse(text.trim()) {
+        Ok(mut url) if url.has_host() => {
+            if url.username().is_empty() && url.password().is_none() {
+                return Cow::Borrowed(text);
+            }
+            match (url.set_username(""), url.set_password(None)) {
+                (Ok(()), Ok(())) => Cow::Owned(url.into()),
+                _ => mask_text(text),
+            }
+        }
+        _ => mask_text(text),
+    }
+}
+
+fn mask_text(text: &str) -> Cow<'_, str> {
+    let start = text.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = text.split_at(start);
+    let first_part = rest.find('/').map_or(rest, |slash| &rest[..slash]);
+    let end = match first_part.rfind('@') {
+        Some(at) => Some(at),
+        // A password may hold a slash; a host and a path with an `@` in it have no colon before the slash.
+        None if first_part.contains(':') || rest.starts_with("//") => rest.rfind('@'),
+        None => None,
+    };
+    match end {
+        Some(at) => Cow::Owned(format!("{scheme}{}", &rest[at + 1..])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unprintable_characters_are_escaped_and_long_text_is_cut() {
+        let cases = [
+            ("plain ü €", 20, "plain ü €"),
+            ("a\x1b[31m\r\nb", 40, "a\\u{1b}[31m\\r\\nb"),
+            ("\u{7f}\u{85}", 40, "\\u{7f}\\u{85}"),
+            ("\u{202e}x\u{2066}\u{2028}", 40, "\\u{202e}x\\u{2066}\\u{2028}"),
+            ("abcdef", 6, "abcdef"),
+            ("abcdefg", 6, "abcde…"),
+            ("ääääää", 6, "ääääää"),
+            ("äääääää", 6, "äääää…"),
+        ];
+        for (text, max, expected) in cases {
+            assert_eq!(printable(text, max), expected, "{text:?}");
+        }
+        assert!(matches!(printable("plain", 5), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn user_information_is_masked() {
+        let cases = [
+            ("https://example.org/a@b", "https://example.org/a@b"),
+            ("https://me:pw@example.org/x?y#z", "https://example.org/x?y#z"),
+            ("https://pw@example.org:8443/", "https://example.org:8443/"),
+            ("https://me:p/w@example.org/x", "https://example.org/x"),
+            ("https:/me:pw@example.org/x", "https://example.org/x"),
+            ("//me:pw@example.org/x", "example.org/x"),
+            ("git@example.org:team/app.git", "example.org:team/app.git"),
+            ("me:pw@example.org:team/app.git", "example.org:team/app.git"),
+            ("me:p/w@example.org:team/app.git", "example.org:team/app.git"),
+            ("ssh://git@example.org/x", "ssh://example.org/x"),
+            ("https://me:pw@exa mple/x", "https://exa mple/x"),
+            ("example.org/@scope/app", "example.org/@scope/app"),
+            ("me@example.org:@scope/app", "scope/app"),
+            ("", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(mask_url(text), expected, "{text:?}");
+        }
+    }
+}
