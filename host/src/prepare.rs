@@ -17,14 +17,11 @@ use crate::journal::Recorder;
 use crate::routing::{KnownIntegration, Parsed, RouteError, Router};
 use crate::services::http::{HttpClient, HttpSettings};
 use crate::services::identity::Identity;
-use crate::services::{IntegrationSettings, Services, effective_base_url};
+use crate::services::{DOMAIN_NAME, IntegrationSettings, Services, effective_base_url};
 use crate::state::State;
 use crate::sweep::{Integration, Sweep, Target};
 use providers::Providers;
 use repositories::Wanted;
-
-/// Name of the metadata value that holds a repaired base URL.
-const DOMAIN_NAME: &str = "domain_name";
 
 /// A sweep that can start.
 pub struct Prepared {
@@ -83,7 +80,12 @@ impl Routes {
             Ok(router) => Some(Self { providers, router }),
             Err(error) => {
                 let message = format!("the URL patterns of all plugins together do not compile: {error}");
-                problems.push(Problem { key: "plugins.dirs".to_owned(), source: None, message, help: None });
+                problems.push(Problem {
+                    key: "plugins.dirs".to_owned(),
+                    source: None,
+                    message,
+                    help: None,
+                });
                 None
             }
         }
@@ -131,18 +133,26 @@ impl Prepared {
             None => Vec::new(),
         };
         let identities = identities::resolve(loaded, &wanted, &mut problems).await;
-        let (Some(state), Some(client), Some(routes), true) = (state, client, routes, problems.is_empty()) else {
+        let (Some(state), Some(client), Some(routes), true) = (state, client, routes, problems.is_empty())
+        else {
             return Err(Problems(problems));
         };
         let services = Services::new(client, Arc::clone(&state), silo_mode(config));
         let integrations = integrations(config, &routes.providers, &services, &identities, &wanted)?;
-        let targets = wanted.into_iter().map(|wanted| wanted.target(&integrations)).collect();
+        let targets = wanted
+            .into_iter()
+            .map(|wanted| wanted.target(&integrations))
+            .collect();
         let sweep = Sweep {
             targets,
             concurrency: usize::from(config.http.concurrency),
             check_timeout: config.check_timeout.get(),
         };
-        Ok(Self { services, sweep, recorder: Recorder::new(state) })
+        Ok(Self {
+            services,
+            sweep,
+            recorder: Recorder::new(state),
+        })
     }
 }
 
@@ -156,26 +166,39 @@ fn integrations(
 ) -> Result<HashMap<String, Arc<Integration>>, Problems> {
     let mut integrations = HashMap::new();
     for name in wanted.iter().map(|wanted| &wanted.integration) {
-        let Some(integration) = config.integrations.get(name).filter(|_| !integrations.contains_key(name)) else {
+        let Some(integration) = config
+            .integrations
+            .get(name)
+            .filter(|_| !integrations.contains_key(name))
+        else {
             continue;
         };
         let key = &integration.provider;
         let provider = providers.open(key).map_err(|problem| Problems(vec![problem]))?;
-        let Some(policy) = providers.policies.get(key) else { continue };
-        let identity = integration.identity.as_ref().and_then(|name| identities.get(name)).cloned();
-        let kind = integration.identity.as_ref().and_then(|name| config.identities.get(name)).map(identities::kind);
+        let Some(policy) = providers.policies.get(key) else {
+            continue;
+        };
+        let identity = integration
+            .identity
+            .as_ref()
+            .and_then(|name| identities.get(name))
+            .cloned();
+        let kind = integration
+            .identity
+            .as_ref()
+            .and_then(|name| config.identities.get(name))
+            .map(identities::kind);
         let options = providers.options(key);
         let settings = IntegrationSettings {
-            name: name.clone(),
+            key: name.clone(),
             domain_name: integration.domain_name.expose().to_owned(),
             allow_insecure_http: integration.allow_insecure_http,
             identity,
+            metadata: integration.metadata.clone(),
         };
-        let metadata = integration.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let mut description = api::Integration::new(name, integration.domain_name.expose())
             .with_silo_mode(silo_mode(config))
             .with_insecure_http(integration.allow_insecure_http)
-            .with_metadata(metadata.collect())
             .with_options(&options);
         if let Some(id) = &integration.external_id {
             description = description.with_external_id(id);
@@ -204,7 +227,11 @@ impl Wanted {
         if let Some(id) = &self.external_id {
             repository = repository.with_external_id(id);
         }
-        Target { name: self.shown, integration: Arc::clone(&integrations[&self.integration]), repository }
+        Target {
+            name: self.shown,
+            integration: Arc::clone(&integrations[&self.integration]),
+            repository,
+        }
     }
 }
 
@@ -226,8 +253,14 @@ fn http_client(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<HttpClien
         max_response_bytes: http.max_response_bytes,
     };
     let client = HttpClient::new(&settings);
-    let path = if settings.ca_file.is_some() { ["http", "ca_file"] } else { ["http", "proxy"] };
-    client.map_err(|error| problems.push(loaded.problem(&path, error.to_string(), None))).ok()
+    let path = if settings.ca_file.is_some() {
+        ["http", "ca_file"]
+    } else {
+        ["http", "proxy"]
+    };
+    client
+        .map_err(|error| problems.push(loaded.problem(&path, error.to_string(), None)))
+        .ok()
 }
 
 /// The state, for reading alone where it cannot be written: checking goes on, with nothing saved.
@@ -241,19 +274,27 @@ fn open_state(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Arc<State>
             Err(error)
         }
     });
-    let state = opened.map_err(|error| problems.push(loaded.problem(&["state", "path"], error.to_string(), None)));
+    let state =
+        opened.map_err(|error| problems.push(loaded.problem(&["state", "path"], error.to_string(), None)));
     state.ok().map(Arc::new)
 }
 
 fn saved_base_url(state: &State, integration: &str, configured: &str) -> Option<String> {
-    state.metadata(integration, DOMAIN_NAME, configured).unwrap_or_else(|error| {
-        tracing::warn!(integration, "{error}; the configured base URL is used");
-        None
-    })
+    state
+        .metadata(integration, DOMAIN_NAME, configured)
+        .unwrap_or_else(|error| {
+            tracing::warn!(integration, "{error}; the configured base URL is used");
+            None
+        })
 }
 
 /// What `isolation` may be in this version.
-fn check_isolation(loaded: &Loaded, path: &[&str], isolation: Option<Isolation>, problems: &mut Vec<Problem>) {
+fn check_isolation(
+    loaded: &Loaded,
+    path: &[&str],
+    isolation: Option<Isolation>,
+    problems: &mut Vec<Problem>,
+) {
     if isolation == Some(Isolation::Process) {
         let message = "this version cannot run plugins in processes of their own yet";
         problems.push(loaded.problem(path, message, Some("set it to \"in_process\"".to_owned())));

@@ -65,17 +65,17 @@ impl Services {
         ))
     }
 
-    /// What a plugin is created with: its log and the time. Everything else needs an integration.
-    pub fn for_plugin(&self, plugin: &str) -> HostObject {
-        bridge::for_plugin(plugin)
-    }
-
     /// Waits for the token refreshes under way. One that is cut short may cost a rotated refresh token, so a
     /// process calls this (with a limit of its own) before it ends; there must be no further calls.
     pub async fn finish(&self) {
         self.keeper.tasks.close();
         self.keeper.tasks.wait().await;
     }
+}
+
+/// What a plugin is created with: its log and the time. Everything else needs an integration.
+pub fn for_plugin(plugin: &str) -> HostObject {
+    bridge::for_plugin(plugin)
 }
 
 /// A request that is not sent because the operator has not allowed it.

@@ -36,7 +36,10 @@ impl Verdict {
 /// Why the verdict is what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words are explained where plugins use them, in forgewatch_plugin_api::Reason")]
+#[expect(
+    missing_docs,
+    reason = "the words are explained where plugins use them, in forgewatch_plugin_api::Reason"
+)]
 pub enum Reason {
     Granted,
     Unauthorized,
@@ -58,9 +61,11 @@ impl Reason {
     pub fn verdict(self) -> Verdict {
         match self {
             Self::Granted => Verdict::Granted,
-            Self::Unauthorized | Self::Forbidden | Self::NotFound | Self::Disabled | Self::IdentityInvalid => {
-                Verdict::Denied
-            }
+            Self::Unauthorized
+            | Self::Forbidden
+            | Self::NotFound
+            | Self::Disabled
+            | Self::IdentityInvalid => Verdict::Denied,
             Self::RateLimited
             | Self::Unreachable
             | Self::ProviderError
@@ -127,7 +132,12 @@ impl Outcome {
     /// An outcome of the host's own making.
     pub fn new(reason: Reason, detail: impl AsRef<str>) -> Self {
         let detail = printable(detail.as_ref(), MAX_DETAIL).into_owned();
-        Self { reason, detail, http_status: None, retry_after_s: None }
+        Self {
+            reason,
+            detail,
+            http_status: None,
+            retry_after_s: None,
+        }
     }
 }
 
@@ -146,12 +156,18 @@ impl From<api::Failure> for Outcome {
             Some(reason) => Self::new(reason, failure.detail()),
             None => {
                 let code = failure.reason().code();
-                let detail =
-                    format!("{} (the plugin's reason {code} is unknown to this host)", failure.detail());
+                let detail = format!(
+                    "{} (the plugin's reason {code} is unknown to this host)",
+                    failure.detail()
+                );
                 Self::new(Reason::ProviderError, detail)
             }
         };
-        Self { http_status: failure.http_status(), retry_after_s: failure.retry_after_s(), ..outcome }
+        Self {
+            http_status: failure.http_status(),
+            retry_after_s: failure.retry_after_s(),
+            ..outcome
+        }
     }
 }
 
@@ -161,13 +177,25 @@ mod tests {
 
     #[test]
     fn only_an_answer_about_access_denies() {
-        let denied = ["unauthorized", "forbidden", "not_found", "disabled", "identity_invalid"];
+        let denied = [
+            "unauthorized",
+            "forbidden",
+            "not_found",
+            "disabled",
+            "identity_invalid",
+        ];
         for code in 1..=12 {
             let outcome = Outcome::from(api::Failure::new(api::Reason::from_code(code), ""));
-            let expected =
-                if denied.contains(&outcome.reason.as_str()) { Verdict::Denied } else { Verdict::Indeterminate };
+            let expected = if denied.contains(&outcome.reason.as_str()) {
+                Verdict::Denied
+            } else {
+                Verdict::Indeterminate
+            };
             assert_eq!(outcome.reason.verdict(), expected, "{}", outcome.reason.as_str());
-            assert_eq!(serde_json::to_value(outcome.reason).unwrap(), outcome.reason.as_str());
+            assert_eq!(
+                serde_json::to_value(outcome.reason).unwrap(),
+                outcome.reason.as_str()
+            );
         }
     }
 

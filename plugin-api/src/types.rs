@@ -107,6 +107,13 @@ impl Integration {
         }
     }
 
+    /// Sets the base URL.
+    #[must_use]
+    pub fn with_domain_name(mut self, domain_name: &str) -> Self {
+        self.domain_name = domain_name.into();
+        self
+    }
+
     /// Sets the forge's own id of the account.
     #[must_use]
     pub fn with_external_id(mut self, id: &str) -> Self {

@@ -71,7 +71,7 @@ impl Sandbox {
         let proxy = fake.proxy_url();
         sandbox.write(
             "base.toml",
-            &format!("[http]\nproxy = \"{proxy}\"\nca_file = \"ca.pem\"\n"),
+            format!("[http]\nproxy = \"{proxy}\"\nca_file = \"ca.pem\"\n"),
         );
         sandbox
     }

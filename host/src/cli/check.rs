@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::output::{Format, Swept, ndjson};
 use super::{GlobalArgs, USAGE, print, runtime, tell};
 use crate::prepare::Prepared;
-use crate::sweep::{CheckResult, Summary, Sweep};
+use crate::sweep::{CheckResult, Summary};
 
 /// How long token refreshes under way may still take at the end; one cut short may cost a refresh token.
 const GRACE: Duration = Duration::from_secs(5);
@@ -47,7 +47,10 @@ impl Arguments {
             match Prepared::for_check(&loaded, &self.repositories).await {
                 Ok(prepared) => self.sweep(prepared).await,
                 Err(problems) => {
-                    problems.0.iter().for_each(|problem| tell(AnsiColor::Red, "error", problem));
+                    problems
+                        .0
+                        .iter()
+                        .for_each(|problem| tell(AnsiColor::Red, "error", problem));
                     ExitCode::from(USAGE)
                 }
             }
@@ -58,12 +61,19 @@ impl Arguments {
     }
 
     async fn sweep(&self, prepared: Prepared) -> ExitCode {
-        let Prepared { services, sweep, recorder } = prepared;
+        let Prepared {
+            services,
+            sweep,
+            recorder,
+        } = prepared;
         let total = sweep.targets.len();
         let progress = progress_bar(total as u64, self.format);
         let cancelled = cancelled_by_interrupt();
         let (started_at, start) = (SystemTime::now(), Instant::now());
-        let mut lines = Lines { failed: None, wanted: self.format == Format::Ndjson };
+        let mut lines = Lines {
+            failed: None,
+            wanted: self.format == Format::Ndjson,
+        };
         let results = sweep
             .run(cancelled.clone(), |result| {
                 progress.inc(1);
@@ -71,7 +81,11 @@ impl Arguments {
             })
             .await;
         progress.finish_and_clear();
-        let swept = Swept { started_at, duration: start.elapsed(), results };
+        let swept = Swept {
+            started_at,
+            duration: start.elapsed(),
+            results,
+        };
         if tokio::time::timeout(GRACE, services.finish()).await.is_err() {
             tracing::warn!("a token refresh did not end within {GRACE:?}; its new token may be lost");
         }
@@ -80,16 +94,28 @@ impl Arguments {
             Ok(text) if text.is_empty() => ExitCode::SUCCESS,
             Ok(text) => print(&text),
             Err(error) => {
-                tell(AnsiColor::Red, "error", format_args!("the results cannot be printed: {error}"));
+                tell(
+                    AnsiColor::Red,
+                    "error",
+                    format_args!("the results cannot be printed: {error}"),
+                );
                 ExitCode::from(USAGE)
             }
         };
-        if let Some(status) = lines.failed.or(Some(printed)).filter(|status| *status != ExitCode::SUCCESS) {
+        if let Some(status) = lines
+            .failed
+            .or(Some(printed))
+            .filter(|status| *status != ExitCode::SUCCESS)
+        {
             return status;
         }
         if swept.results.len() < total {
             let known = swept.results.len();
-            tell(AnsiColor::Yellow, "interrupted", format_args!("{known} of {total} repositories were checked"));
+            tell(
+                AnsiColor::Yellow,
+                "interrupted",
+                format_args!("{known} of {total} repositories were checked"),
+            );
             return ExitCode::from(INTERRUPTED);
         }
         status(Summary::of(&swept.results))
@@ -99,7 +125,9 @@ impl Arguments {
 fn status(summary: Summary) -> ExitCode {
     match summary {
         Summary { denied: 1.., .. } => ExitCode::from(1),
-        Summary { indeterminate: 1.., .. } => ExitCode::from(3),
+        Summary {
+            indeterminate: 1.., ..
+        } => ExitCode::from(3),
         _ => ExitCode::SUCCESS,
     }
 }
@@ -121,7 +149,11 @@ impl Lines {
             cancelled.cancel();
             self.failed = Some(ExitCode::from(INTERRUPTED));
             if error.kind() != io::ErrorKind::BrokenPipe {
-                tell(AnsiColor::Red, "error", format_args!("cannot write to standard output: {error}"));
+                tell(
+                    AnsiColor::Red,
+                    "error",
+                    format_args!("cannot write to standard output: {error}"),
+                );
                 self.failed = Some(ExitCode::from(USAGE));
             }
         }

@@ -56,12 +56,18 @@ impl Arguments {
             Err(status) => return status,
         };
         let answers = Routes::of(&loaded).and_then(|routes| {
-            self.urls.iter().map(|url| Ok(answer(url, routes.destination(url)?))).collect::<Result<Vec<_>, _>>()
+            self.urls
+                .iter()
+                .map(|url| Ok(answer(url, routes.destination(url)?)))
+                .collect::<Result<Vec<_>, _>>()
         });
         let answers = match answers {
             Ok(answers) => answers,
             Err(problems) => {
-                problems.0.iter().for_each(|problem| tell(AnsiColor::Red, "error", problem));
+                problems
+                    .0
+                    .iter()
+                    .for_each(|problem| tell(AnsiColor::Red, "error", problem));
                 return ExitCode::from(USAGE);
             }
         };
@@ -69,8 +75,14 @@ impl Arguments {
             Format::Table => print(&answers.iter().map(Answer::lines).collect::<String>()),
             Format::Json => print(&serde_json::to_string_pretty(&answers).unwrap_or_default()),
         };
-        let failed = answers.iter().any(|answer| matches!(answer, Answer::Error { .. }));
-        if printed == ExitCode::SUCCESS && failed { ExitCode::from(1) } else { printed }
+        let failed = answers
+            .iter()
+            .any(|answer| matches!(answer, Answer::Error { .. }));
+        if printed == ExitCode::SUCCESS && failed {
+            ExitCode::from(1)
+        } else {
+            printed
+        }
     }
 }
 
@@ -85,7 +97,11 @@ fn answer(url: &str, destination: Destination) -> Answer {
             project: parsed.url.project().map(ToOwned::to_owned),
             name: parsed.url.name().to_owned(),
         },
-        Err(error) => Answer::Error { url, error: error.kind, detail: error.detail },
+        Err(error) => Answer::Error {
+            url,
+            error: error.kind,
+            detail: error.detail,
+        },
     }
 }
 
@@ -93,17 +109,31 @@ impl Answer {
     fn lines(&self) -> String {
         let shown = |text: &str| printable(text, 500).into_owned();
         match self {
-            Self::Route { url, provider, integration, base_url, project, name } => {
+            Self::Route {
+                url,
+                provider,
+                integration,
+                base_url,
+                project,
+                name,
+            } => {
                 let integration = integration.as_deref().unwrap_or("none has this base URL");
                 let project = project.as_deref().unwrap_or("none");
                 format!(
                     "{url}\n  provider     {}\n  integration  {}\n  base URL     {}\n  project      {}\n  name         {}\n",
-                    shown(provider), shown(integration), shown(base_url), shown(project), shown(name)
+                    shown(provider),
+                    shown(integration),
+                    shown(base_url),
+                    shown(project),
+                    shown(name)
                 )
             }
             Self::Error { url, error, detail } => {
                 let kind = serde_json::to_value(error).ok();
-                let kind = kind.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
+                let kind = kind
+                    .as_ref()
+                    .and_then(serde_json::Value::as_str)
+                    .unwrap_or_default();
                 format!("{url}\n  {kind}: {detail}\n")
             }
         }

@@ -21,7 +21,7 @@ pub struct Integration {
     pub provider: Provider,
     /// What its provider may ask the host for.
     pub services: Arc<IntegrationServices>,
-    /// What its provider is told of it; the base URL is filled in when the client is made.
+    /// What its provider is told of it; base URL and metadata are filled in when the client is made.
     pub description: api::Integration,
 }
 
@@ -64,7 +64,17 @@ impl Integration {
     /// Makes the client, within `limit`.
     pub(super) async fn connect(&self, limit: Duration) -> Connected {
         let record = Arc::new(CallRecord::default());
-        let integration = self.services.describe(self.description.clone());
+        let metadata = self.services.metadata();
+        let integration = self
+            .description
+            .clone()
+            .with_domain_name(&self.services.domain_name())
+            .with_metadata(
+                metadata
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str()))
+                    .collect(),
+            );
         let call = self.provider.get_client(self.services.host_object(), integration);
         let deadline = Instant::now() + limit;
         match timeout_at(deadline, call::scope(Arc::clone(&record), call)).await {
@@ -99,7 +109,7 @@ impl Target {
             repository: self.name.clone(),
             integration: self.integration.name.clone(),
             provider: self.integration.provider_key.clone(),
-            base_url: self.integration.services.base_url(),
+            base_url: self.integration.services.domain_name(),
             outcome,
             checked_at,
             duration: start.elapsed(),

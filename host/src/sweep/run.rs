@@ -39,7 +39,10 @@ pub struct Summary {
 impl Summary {
     /// Counts results.
     pub fn of(results: &[CheckResult]) -> Self {
-        let mut summary = Self { total: results.len(), ..Self::default() };
+        let mut summary = Self {
+            total: results.len(),
+            ..Self::default()
+        };
         for result in results {
             match result.outcome.reason.verdict() {
                 Verdict::Granted => summary.granted += 1,
@@ -63,12 +66,21 @@ impl Sweep {
     /// Checks everything, calling `each` with every result as it ends, and gives all results in name order.
     ///
     /// When `cancelled` is triggered, running checks are dropped and what has ended is given back.
-    pub async fn run(self, cancelled: CancellationToken, mut each: impl FnMut(&CheckResult)) -> Vec<CheckResult> {
+    pub async fn run(
+        self,
+        cancelled: CancellationToken,
+        mut each: impl FnMut(&CheckResult),
+    ) -> Vec<CheckResult> {
         let workers = self.concurrency.min(self.targets.len()).max(1);
         let names = self.targets.iter().map(|target| target.integration.name.clone());
         let clients = names.map(|name| (name, OnceCell::new())).collect();
         let mut results = Vec::with_capacity(self.targets.len());
-        let shared = Arc::new(Shared { sweep: self, next: AtomicUsize::new(0), clients, cancelled });
+        let shared = Arc::new(Shared {
+            sweep: self,
+            next: AtomicUsize::new(0),
+            clients,
+            cancelled,
+        });
         let (sender, mut receiver) = mpsc::channel(workers * 2);
         let mut tasks = JoinSet::new();
         for _ in 0..workers {
@@ -85,10 +97,17 @@ impl Sweep {
 }
 
 async fn work(shared: Arc<Shared>, results: mpsc::Sender<CheckResult>) {
-    let next = || shared.sweep.targets.get(shared.next.fetch_add(1, Ordering::Relaxed));
+    let next = || {
+        shared
+            .sweep
+            .targets
+            .get(shared.next.fetch_add(1, Ordering::Relaxed))
+    };
     while let Some(target) = next() {
         let check = check(&shared, target);
-        let Some(result) = shared.cancelled.run_until_cancelled(check).await else { return };
+        let Some(result) = shared.cancelled.run_until_cancelled(check).await else {
+            return;
+        };
         if results.send(result).await.is_err() {
             return;
         }
@@ -100,5 +119,8 @@ async fn check(shared: &Shared, target: &Target) -> CheckResult {
     let integration = &target.integration;
     let client = &shared.clients[&integration.name];
     let span = tracing::error_span!("check", repository = %target.name, integration = %integration.name);
-    target.check(client.get_or_init(|| integration.connect(limit)), limit).instrument(span).await
+    target
+        .check(client.get_or_init(|| integration.connect(limit)), limit)
+        .instrument(span)
+        .await
 }

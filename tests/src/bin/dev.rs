@@ -4,7 +4,7 @@ use std::error::Error;
 use std::process::{Command, ExitCode};
 
 use forgewatch_tests::build;
-use forgewatch_tests::fake::{Answer, Fake, Match, World, contoso};
+use forgewatch_tests::fake::{Answer, Fake, Match, Organisation, Project, Repository, World, contoso};
 
 fn main() -> ExitCode {
     let result = match std::env::args().nth(1).as_deref() {
@@ -20,11 +20,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// A second organisation, whose token has expired.
+fn fabrikam() -> Organisation {
+    let factory = Project::new("c0470500-5e1f-4b0a-9c3d-0000000a0009", "Factory");
+    let robots = Repository::new("c0470500-5e1f-4b0a-9c3d-0000000b0009", "robots");
+    Organisation::cloud("c0470500-5e1f-4b0a-9c3d-00000000c009", "fabrikam")
+        .project(factory.repository(robots))
+}
+
 /// Runs the real binary with the real plugin and `examples/quickstart` against a fake forge.
 fn quickstart() -> Result<(), Box<dyn Error>> {
     eprintln!("building forgewatch and its plugins …");
     let built = build::workspace();
-    let fake = Fake::start_blocking(World::contoso());
+    let fake = Fake::start_blocking(World::contoso().organisation(fabrikam()));
     fake.fault(Match::any().path_contains("repositories/Tools"), Answer::e20());
     let scratch = tempfile::tempdir()?;
     let ca_file = scratch.path().join("ca.pem");
@@ -47,7 +55,7 @@ fn quickstart() -> Result<(), Box<dyn Error>> {
             &format!("state.path={:?}", scratch.path().join("state.db")),
         ])
         .env("CONTOSO_PAT", contoso::PAT)
-        .env("AUDIT_PAT", contoso::EXPIRED_PAT)
+        .env("FABRIKAM_PAT", contoso::EXPIRED_PAT)
         .status()?;
     match status.code() {
         Some(1) => {

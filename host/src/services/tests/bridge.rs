@@ -8,6 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::server::{Server, answer};
 use super::*;
 use crate::services::call::{self, CallRecord};
+use crate::services::for_plugin;
 
 /// A log in memory.
 #[derive(Clone, Default)]
@@ -80,7 +81,7 @@ async fn a_plugins_requests_carry_the_identity_and_are_noted() {
 
 #[tokio::test]
 async fn without_an_integration_there_is_only_the_log_and_the_time() {
-    let host = Host::new(Fixture::new().services().for_plugin("vsts"));
+    let host = Host::new(for_plugin("vsts"));
     assert!(
         host.http(Request::get("https://acme.example/"))
             .await
@@ -105,7 +106,7 @@ fn a_plugins_log_comes_out_as_the_hosts() {
         .finish();
     tracing::subscriber::with_default(subscriber, || {
         let _span = tracing::info_span!("check", repository = "web").entered();
-        let host = Fixture::new().services().for_plugin("vsts");
+        let host = for_plugin("vsts");
         host.log(LogRecord {
             level: 2,
             target: "forgewatch_vsts".into(),

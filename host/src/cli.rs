@@ -3,7 +3,11 @@
 //! Standard output carries a command's result, standard error everything else. Nothing here panics when a
 //! stream is closed. Wrong usage and a wrong configuration end with status 2.
 
+mod check;
 mod config;
+mod output;
+mod plugin;
+mod route;
 
 use std::{
     io::{self, Write},
@@ -30,9 +34,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Arguments),
+    Route(route::Arguments),
+    /// List, inspect and verify plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
     /// Check, show and explain the configuration.
     #[command(subcommand)]
     Config(config::Command),
+    /// Print the completions for a shell.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Arguments that every command takes, before its name as well as after it.
@@ -165,7 +180,11 @@ pub fn run() -> ExitCode {
         Ok((global, cli)) => {
             global.start_logging();
             match cli.command {
+                Command::Check(arguments) => arguments.run(&global),
+                Command::Route(arguments) => arguments.run(&global),
+                Command::Plugin(command) => command.run(&global),
                 Command::Config(command) => command.run(&global),
+                Command::Completions { shell } => completions(shell),
             }
         }
         Err(error) => {
@@ -176,9 +195,23 @@ pub fn run() -> ExitCode {
     }
 }
 
+fn completions(shell: clap_complete::Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command(), "forgewatch", &mut script);
+    print(&String::from_utf8_lossy(&script))
+}
+
+/// The runtime of a command.
+fn runtime() -> Result<tokio::runtime::Runtime, ExitCode> {
+    tokio::runtime::Runtime::new().map_err(|error| {
+        tell(AnsiColor::Red, "error", format_args!("cannot start: {error}"));
+        ExitCode::from(USAGE)
+    })
+}
+
 /// Prints a command's result. Whoever stopped reading has what they wanted; other errors are told.
 fn print(text: &str) -> ExitCode {
-    let mut out = io::stdout().lock();
+    let mut out = anstream::stdout().lock();
     let end = if text.ends_with('\n') { "" } else { "\n" };
     match write!(out, "{text}{end}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
