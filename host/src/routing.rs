@@ -168,7 +168,7 @@ impl Router {
                 }),
                 // A plugin that knows the host says more than one that does not.
                 Err(new) if error.is_none() || new.kind != RouteErrorKind::UnsupportedHost => {
-                    error = Some(new)
+                    error = Some(new);
                 }
                 Err(_) => {}
             }
