@@ -172,15 +172,12 @@ impl Material {
                     sendable(name, "access_token", token)?;
                 }
                 let issuer = Issuer {
-                    grant: Grant::RefreshToken,
-                    token_url: token_end_point(name, &token_url)?,
-                    client_id,
                     client_secret,
                     scope,
                     access_token,
                     expires_at,
                     refresh_token,
-                    fingerprint: String::new(),
+                    ..Issuer::new(name, Grant::RefreshToken, &token_url, client_id)?
                 };
                 Ok(Parts::renewed("oauth2", issuer))
             }
@@ -191,15 +188,9 @@ impl Material {
                 scope,
             } => {
                 let issuer = Issuer {
-                    grant: Grant::ClientCredentials,
-                    token_url: token_end_point(name, &token_url)?,
-                    client_id,
                     client_secret: Some(client_secret),
                     scope: Some(scope),
-                    access_token: None,
-                    expires_at: None,
-                    refresh_token: None,
-                    fingerprint: String::new(),
+                    ..Issuer::new(name, Grant::ClientCredentials, &token_url, client_id)?
                 };
                 Ok(Parts::renewed("entra", issuer))
             }
@@ -220,6 +211,20 @@ impl Parts {
 }
 
 impl Issuer {
+    fn new(name: &str, grant: Grant, token_url: &str, client_id: String) -> Result<Self, IdentityError> {
+        Ok(Self {
+            grant,
+            token_url: token_end_point(name, token_url)?,
+            client_id,
+            client_secret: None,
+            scope: None,
+            access_token: None,
+            expires_at: None,
+            refresh_token: None,
+            fingerprint: String::new(),
+        })
+    }
+
     /// A digest over everything that is configured.
     fn digest(&self) -> String {
         fn open(secret: &Option<SecretString>) -> Option<&str> {

@@ -74,6 +74,18 @@ async fn a_failure_names_its_cause_and_no_secret() {
         "{failure}"
     );
 
+    // Too long a label to be asked anybody about.
+    let base = format!("http://{}.example/", "a".repeat(64));
+    let integration = fixture.integration(&base, None);
+    let failure = integration
+        .http(&Request::get(base.as_str()), None)
+        .await
+        .unwrap_err();
+    assert!(
+        failure.detail().contains(": name resolution failed: "),
+        "{failure}"
+    );
+
     let garbage = Server::start(|_, _| Reply::Bytes(b"SSH-2.0-x\r\n\r\n".to_vec())).await;
     let integration = fixture.integration(&garbage.url(""), None);
     let failure = integration
