@@ -116,7 +116,7 @@ pub(super) fn open_read_only(path: &Path) -> Result<Option<Connection>, StateErr
     Ok((version != 0).then_some(connection))
 }
 
-fn open_immutable(path: &Path) -> Result<(Connection, i64), StateError> {
+pub(super) fn open_immutable(path: &Path) -> Result<(Connection, i64), StateError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let escaped = percent_encoding::percent_encode(

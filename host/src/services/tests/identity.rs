@@ -195,18 +195,23 @@ async fn without_a_writable_store_only_what_does_not_rotate_is_refreshed() {
     })
     .await;
     let fixture = Fixture::new().trusting(&server);
-    let state = Arc::new(State::open_read_only(&fixture.folder.path().join("none.db")).unwrap());
-    let services = fixture.services_on(state);
-    let identity = oauth2(&server, Some("refresh-token-0"), past());
-    let integration = fixture.integration_of(&services, &server.url(""), Some(identity));
-    let failure = integration
-        .http(&authenticated(&server.url("api")), None)
-        .await
-        .unwrap_err();
-    assert_eq!(failure.reason(), Reason::PROVIDER_ERROR);
-    assert!(failure.detail().contains("cannot be written"), "{failure}");
-    assert!(server.requests().is_empty());
+    let turned = fixture.state();
+    turned.freeze();
+    let missing = Arc::new(State::open_read_only(&fixture.folder.path().join("none.db")).unwrap());
+    for state in [&turned, &missing] {
+        let services = fixture.services_on(Arc::clone(state));
+        let identity = oauth2(&server, Some("refresh-token-0"), past());
+        let integration = fixture.integration_of(&services, &server.url(""), Some(identity));
+        let failure = integration
+            .http(&authenticated(&server.url("api")), None)
+            .await
+            .unwrap_err();
+        assert_eq!(failure.reason(), Reason::PROVIDER_ERROR);
+        assert!(failure.detail().contains("cannot be written"), "{failure}");
+        assert!(server.requests().is_empty());
+    }
 
+    let services = fixture.services_on(missing);
     let integration = fixture.integration_of(&services, &server.url(""), Some(entra(&server)));
     for _ in 0..2 {
         assert_eq!(status(&integration, &server).await, 200);
