@@ -238,6 +238,13 @@ impl State {
         file::lock(&self.path, purpose).map_err(|error| StateError::from_io(&self.path, error))
     }
 
+    /// Makes every write from now on fail, as on a file system that has turned read-only.
+    #[cfg(test)]
+    pub(crate) fn freeze(&self) {
+        let connection = self.lock().unwrap();
+        connection.pragma_update(None, "query_only", true).unwrap();
+    }
+
     fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,

@@ -12,8 +12,9 @@ use forgewatch_plugin_api::{Failure, Method, Request, Scheme};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Origin, Url};
 
+use super::http::shown;
 use super::refused;
-use crate::text::printable;
+use crate::text::{mask_url, printable};
 
 /// What the operator allows the integrations of one provider.
 #[derive(Debug)]
@@ -62,13 +63,13 @@ impl ProviderPolicy {
         let host = |entry: &String| {
             HostPort::parse(entry).ok_or_else(|| PolicyError::Host {
                 provider: key.to_owned(),
-                entry: crate::text::mask_url(entry).into_owned(),
+                entry: mask_url(entry).into_owned(),
             })
         };
         let root = |entry: &String| {
             plain_url(entry).ok_or_else(|| PolicyError::ServerRoot {
                 provider: key.to_owned(),
-                entry: crate::text::mask_url(entry).into_owned(),
+                entry: mask_url(entry).into_owned(),
             })
         };
         Ok(Self {
@@ -194,10 +195,11 @@ impl Egress {
 
     fn url(&self, policy: &ProviderPolicy, text: &str) -> Result<Url, Failure> {
         let url = Url::parse(text).map_err(|error| {
-            let shown = crate::text::mask_url(text);
-            refused(format!("`{}` is no URL: {error}", printable(&shown, 200)))
+            let masked = mask_url(text);
+            let shown = masked.split(['?', '#']).next().unwrap_or_default();
+            refused(format!("`{}` is no URL: {error}", printable(shown, 200)))
         })?;
-        let shown = || super::http::shown(&url);
+        let shown = || shown(&url);
         if !url.username().is_empty() || url.password().is_some() {
             let why = "a URL must not carry a user name or a password: ask for the integration's identity";
             return Err(refused(format!("`{}` was not requested: {why}", shown())));

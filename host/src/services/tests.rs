@@ -4,6 +4,7 @@ mod bridge;
 mod egress;
 mod http;
 mod identity;
+mod material;
 mod metadata;
 mod server;
 

@@ -77,6 +77,8 @@ pub(super) fn prepare(path: &Path) -> Result<(), StateError> {
 
 pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
     let failed = |error| StateError::from_sqlite(path, error);
+    // Turning a new file into a store takes steps that SQLite's own locks do not wait for.
+    let _alone = lock(path, "open").map_err(|error| StateError::from_io(path, error))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
@@ -114,7 +116,7 @@ pub(super) fn open_read_only(path: &Path) -> Result<Option<Connection>, StateErr
     Ok((version != 0).then_some(connection))
 }
 
-fn open_immutable(path: &Path) -> Result<(Connection, i64), StateError> {
+pub(super) fn open_immutable(path: &Path) -> Result<(Connection, i64), StateError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let escaped = percent_encoding::percent_encode(
@@ -128,12 +130,14 @@ fn open_immutable(path: &Path) -> Result<(Connection, i64), StateError> {
 
 /// The schema version of a store, 0 for an empty file.
 fn version(path: &Path, connection: &Connection) -> Result<i64, StateError> {
-    let ask = |query| {
-        connection
-            .query_row(query, [], |row| row.get::<_, i64>(0))
-            .map_err(|error| StateError::from_sqlite(path, error))
+    // All three from one moment, since another process may be making the store.
+    let ask = || {
+        let moment = connection.unchecked_transaction()?;
+        let ask = |query| moment.query_row(query, [], |row| row.get::<_, i64>(0));
+        let tables = ask("SELECT count(*) FROM sqlite_schema")?;
+        Ok((ask("PRAGMA user_version")?, ask("PRAGMA application_id")?, tables))
     };
-    let found = ask("PRAGMA user_version")?;
+    let (found, application_id, tables) = ask().map_err(|error| StateError::from_sqlite(path, error))?;
     if found > SCHEMA_VERSION {
         return Err(StateError::Newer {
             path: path.to_owned(),
@@ -141,8 +145,7 @@ fn version(path: &Path, connection: &Connection) -> Result<i64, StateError> {
             known: SCHEMA_VERSION,
         });
     }
-    let is_ours = ask("PRAGMA application_id")? == APPLICATION_ID;
-    if !is_ours && (found != 0 || ask("SELECT count(*) FROM sqlite_schema")? != 0) {
+    if application_id != APPLICATION_ID && (found != 0 || tables != 0) {
         return Err(StateError::NotAStore {
             path: path.to_owned(),
             problem: "another program made this database".to_owned(),
@@ -153,13 +156,9 @@ fn version(path: &Path, connection: &Connection) -> Result<i64, StateError> {
 
 fn create_schema(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another process may have been faster.
-    let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if found == 0 {
-        transaction.execute_batch(SCHEMA)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-    }
+    transaction.execute_batch(SCHEMA)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()
 }
 

@@ -178,7 +178,10 @@ fn what_cannot_be_written_is_told_apart() {
     assert!(state.append(&long).err().unwrap().is_unwritable());
 
     let reader = State::open_read_only(state.path()).unwrap();
-    assert_eq!(reader.all_metadata("acme").unwrap(), [saved.clone()]);
+    assert_eq!(
+        reader.all_metadata("acme").unwrap().as_slice(),
+        std::slice::from_ref(&saved)
+    );
     assert!(
         reader
             .save_metadata("acme", &saved)
@@ -188,6 +191,28 @@ fn what_cannot_be_written_is_told_apart() {
     );
     assert!(reader.ensure_writable().err().unwrap().is_unwritable());
     assert!(reader.exclusive("x").err().unwrap().is_unwritable());
+}
+
+#[test]
+fn a_store_that_turns_read_only_is_noticed_before_anything_is_lost() {
+    let (_folder, state) = store();
+    state.freeze();
+    assert!(state.ensure_writable().err().unwrap().is_unwritable());
+    assert!(state.all_metadata("acme").unwrap().is_empty());
+}
+
+#[test]
+fn a_store_without_its_log_is_read_as_it_stands() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("odd ?#%41 name.db");
+    let state = State::open(&path).unwrap();
+    let saved = domain_name("acme", "https://acme.example/");
+    state.save_metadata("acme", &saved).unwrap();
+    drop(state);
+    let (connection, version) = file::open_immutable(&path).unwrap();
+    let query = "SELECT value FROM metadata";
+    let value: String = connection.query_row(query, [], |row| row.get(0)).unwrap();
+    assert_eq!((value.as_str(), version), ("https://acme.example/", 1));
 }
 
 #[test]

@@ -138,7 +138,6 @@ pub(super) struct Parts {
 
 impl Material {
     pub(super) fn into_parts(self, name: &str) -> Result<Parts, IdentityError> {
-        let fingerprint = self.fingerprint();
         let fixed = |kind, form, key, secret: SecretString| {
             sendable(name, key, &secret)?;
             Ok(Parts {
@@ -173,15 +172,12 @@ impl Material {
                     sendable(name, "access_token", token)?;
                 }
                 let issuer = Issuer {
-                    grant: Grant::RefreshToken,
-                    token_url: token_end_point(name, &token_url)?,
-                    client_id,
                     client_secret,
                     scope,
                     access_token,
                     expires_at,
                     refresh_token,
-                    fingerprint,
+                    ..Issuer::new(name, Grant::RefreshToken, &token_url, client_id)?
                 };
                 Ok(Parts::renewed("oauth2", issuer))
             }
@@ -192,78 +188,19 @@ impl Material {
                 scope,
             } => {
                 let issuer = Issuer {
-                    grant: Grant::ClientCredentials,
-                    token_url: token_end_point(name, &token_url)?,
-                    client_id,
                     client_secret: Some(client_secret),
                     scope: Some(scope),
-                    access_token: None,
-                    expires_at: None,
-                    refresh_token: None,
-                    fingerprint,
+                    ..Issuer::new(name, Grant::ClientCredentials, &token_url, client_id)?
                 };
                 Ok(Parts::renewed("entra", issuer))
             }
         }
     }
-
-    /// A digest over the whole of a renewable material; of no use for the others.
-    fn fingerprint(&self) -> String {
-        let mut digest = Sha256::new();
-        // Lengths first, so that no two materials run into the same bytes; a missing field has none.
-        let mut add = |field: Option<&str>| match field {
-            Some(text) => {
-                digest.update((text.len() as u64).to_be_bytes());
-                digest.update(text);
-            }
-            None => digest.update(u64::MAX.to_be_bytes()),
-        };
-        let open = |secret: &'_ Option<SecretString>| {
-            secret.as_ref().map(|secret| secret.expose_secret().to_owned())
-        };
-        match self {
-            Self::OAuth2 {
-                token_url,
-                client_id,
-                client_secret,
-                scope,
-                access_token,
-                expires_at,
-                refresh_token,
-            } => {
-                add(Some("oauth2"));
-                add(Some(token_url));
-                add(Some(client_id));
-                add(open(client_secret).as_deref());
-                add(scope.as_deref());
-                add(open(access_token).as_deref());
-                add(expires_at.map(|at| format!("{at:?}")).as_deref());
-                add(open(refresh_token).as_deref());
-            }
-            Self::Entra {
-                token_url,
-                client_id,
-                client_secret,
-                scope,
-            } => {
-                add(Some("entra"));
-                add(Some(token_url));
-                add(Some(client_id));
-                add(Some(client_secret.expose_secret()));
-                add(Some(scope));
-            }
-            Self::Pat { .. } | Self::Bearer { .. } | Self::Basic { .. } | Self::Header { .. } => {}
-        }
-        digest
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
-    }
 }
 
 impl Parts {
-    fn renewed(kind: &'static str, issuer: Issuer) -> Self {
+    fn renewed(kind: &'static str, mut issuer: Issuer) -> Self {
+        issuer.fingerprint = issuer.digest();
         Self {
             kind,
             form: Form::Token,
@@ -274,6 +211,54 @@ impl Parts {
 }
 
 impl Issuer {
+    fn new(name: &str, grant: Grant, token_url: &str, client_id: String) -> Result<Self, IdentityError> {
+        Ok(Self {
+            grant,
+            token_url: token_end_point(name, token_url)?,
+            client_id,
+            client_secret: None,
+            scope: None,
+            access_token: None,
+            expires_at: None,
+            refresh_token: None,
+            fingerprint: String::new(),
+        })
+    }
+
+    /// A digest over everything that is configured.
+    fn digest(&self) -> String {
+        fn open(secret: &Option<SecretString>) -> Option<&str> {
+            secret.as_ref().map(ExposeSecret::expose_secret)
+        }
+        let grant = match self.grant {
+            Grant::RefreshToken => "oauth2",
+            Grant::ClientCredentials => "entra",
+        };
+        let expires_at = self.expires_at.map(|at| format!("{at:?}"));
+        let fields = [
+            Some(grant),
+            Some(self.token_url.as_str()),
+            Some(&self.client_id),
+            open(&self.client_secret),
+            self.scope.as_deref(),
+            open(&self.access_token),
+            expires_at.as_deref(),
+            open(&self.refresh_token),
+        ];
+        let mut digest = Sha256::new();
+        for field in fields {
+            // Lengths first, so that no two materials run into the same bytes; a missing field has none.
+            let length = field.map_or(u64::MAX, |text| text.len() as u64);
+            digest.update(length.to_be_bytes());
+            digest.update(field.unwrap_or_default());
+        }
+        digest
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
     pub(super) fn can_renew(&self) -> bool {
         self.grant == Grant::ClientCredentials || self.refresh_token.is_some()
     }

@@ -46,7 +46,7 @@ async fn urls_outside_of_what_is_allowed_are_refused() {
         "/relative",
         "https://",
         "",
-        "https://me:pass-word@:99999",
+        "https://me:pass-word@:99999/?pass-word",
     ] {
         let detail = refusal(&fixture, authenticated(url)).await;
         assert!(!detail.contains("pass-word"), "{detail}");

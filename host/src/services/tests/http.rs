@@ -7,20 +7,22 @@ use super::*;
 use crate::services::call::{CallRecord, Seen};
 use crate::services::http::BuildError;
 
+type Script = fn() -> Reply;
+
 /// Answers with each of `replies` in turn.
-async fn scripted<const N: usize>(replies: [fn() -> Reply; N]) -> Server {
+async fn scripted<const N: usize>(replies: [Script; N]) -> Server {
     Server::start(move |_, number| replies[number.min(N - 1)]()).await
 }
 
 #[tokio::test]
 async fn only_what_may_help_and_cannot_harm_is_repeated() {
-    let ok: fn() -> Reply = || answer(200, &[], "ok");
-    let busy: fn() -> Reply = || answer(503, &[], "");
-    let wait: fn() -> Reply = || answer(503, &["retry-after: 7"], "");
-    let bad_gateway: fn() -> Reply = || answer(502, &[], "");
-    let error: fn() -> Reply = || answer(500, &[], "");
-    let reset: fn() -> Reply = || Reply::Reset;
-    let cases: [(Method, [fn() -> Reply; 4], Option<u16>, usize); 8] = [
+    let ok: Script = || answer(200, &[], "ok");
+    let busy: Script = || answer(503, &[], "");
+    let wait: Script = || answer(503, &["retry-after: 7"], "");
+    let bad_gateway: Script = || answer(502, &[], "");
+    let error: Script = || answer(500, &[], "");
+    let reset: Script = || Reply::Reset;
+    let cases: [(Method, [Script; 4], Option<u16>, usize); 8] = [
         (Method::GET, [busy, bad_gateway, ok, ok], Some(200), 3),
         (Method::HEAD, [reset, busy, ok, ok], Some(200), 3),
         (Method::GET, [busy, busy, busy, ok], Some(503), 3),
@@ -69,6 +71,18 @@ async fn a_failure_names_its_cause_and_no_secret() {
         .unwrap_err();
     assert!(
         failure.detail().ends_with("/closed: connection refused"),
+        "{failure}"
+    );
+
+    // Too long a label to be asked anybody about.
+    let base = format!("http://{}.example/", "a".repeat(64));
+    let integration = fixture.integration(&base, None);
+    let failure = integration
+        .http(&Request::get(base.as_str()), None)
+        .await
+        .unwrap_err();
+    assert!(
+        failure.detail().contains(": name resolution failed: "),
         "{failure}"
     );
 
