@@ -278,6 +278,11 @@ impl Response {
         self.status
     }
 
+    /// All headers.
+    pub fn headers(&self) -> &Attributes {
+        &self.headers
+    }
+
     /// The first header of that name, compared without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get_ignoring_case(name)

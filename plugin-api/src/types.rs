@@ -357,6 +357,20 @@ impl Failure {
         }
     }
 
+    /// Changes the reason and keeps the rest.
+    #[must_use]
+    pub fn with_reason(mut self, reason: Reason) -> Self {
+        self.reason = reason;
+        self
+    }
+
+    /// Changes the sentence and keeps the rest.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<RString>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
     /// Names the HTTP status that decided. Without it the host reports the last answer's.
     #[must_use]
     pub fn with_http_status(mut self, status: u16) -> Self {

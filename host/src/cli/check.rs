@@ -31,6 +31,9 @@ pub(super) struct Arguments {
     /// How to print the results.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Stop before the first request: open plugins, route URLs and read secrets, and say what is wrong.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl Arguments {
@@ -45,6 +48,12 @@ impl Arguments {
         };
         let status = runtime.block_on(async {
             match Prepared::for_check(&loaded, &self.repositories).await {
+                Ok(prepared) if self.dry_run => {
+                    let count = prepared.sweep.targets.len();
+                    print(&format!(
+                        "nothing stands in the way of checking {count} repositories"
+                    ))
+                }
                 Ok(prepared) => self.sweep(prepared).await,
                 Err(problems) => {
                     problems

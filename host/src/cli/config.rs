@@ -13,7 +13,8 @@ use crate::config::{Config, Explained, schema::Schema};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Say whether the configuration is valid, or everything that is wrong with it.
+    /// Say whether the configuration is valid, or everything that is wrong with it. Plugins, URLs and secrets
+    /// are tried by `forgewatch check --dry-run`.
     Check,
     /// Print the merged configuration, with its defaults, masked.
     Show {

@@ -119,8 +119,13 @@ async fn check(shared: &Shared, target: &Target) -> CheckResult {
     let integration = &target.integration;
     let client = &shared.clients[&integration.name];
     let span = tracing::error_span!("check", repository = %target.name, integration = %integration.name);
+    // The client is made inside whichever check comes first, and is not that check's alone.
+    let connect = || {
+        let span = tracing::error_span!(parent: None, "get_client", integration = %integration.name);
+        integration.connect(limit).instrument(span)
+    };
     target
-        .check(client.get_or_init(|| integration.connect(limit)), limit)
+        .check(client.get_or_init(connect), limit)
         .instrument(span)
         .await
 }

@@ -1,6 +1,6 @@
 //! Looking up the base URL of an organisation, to repair a malformed one.
 
-use forgewatch_plugin_api::{Failure, Host, Integration, REFUSED, Reason, Request, Response, tracing};
+use forgewatch_plugin_api::{Failure, Host, Integration, Reason, Request, Response, tracing};
 
 use crate::options::Options;
 use crate::shown::{Shown, without_user_info};
@@ -33,7 +33,7 @@ pub(crate) async fn repair(host: &Host, integration: &Integration) -> Result<Str
             Shown(configured),
             failure.detail()
         );
-        restated(&failure, failure.reason(), detail)
+        failure.with_detail(detail)
     })?;
     let saved = host.save_metadata(DOMAIN_NAME, &found).await.map_err(|failure| {
         let detail = format!(
@@ -43,7 +43,7 @@ pub(crate) async fn repair(host: &Host, integration: &Integration) -> Result<Str
             Shown(&found),
             failure.detail()
         );
-        restated(&failure, Reason::BASE_URL_UNRESOLVED, detail)
+        failure.with_reason(Reason::BASE_URL_UNRESOLVED).with_detail(detail)
     })?;
     tracing::info!(integration = key, base_url = %saved, "the malformed base URL was looked up and replaced");
     Ok(saved)
@@ -72,7 +72,7 @@ pub(crate) async fn get_base_url(host: &Host, integration: &Integration) -> Resu
     let response = host.http(request).await.map_err(|failure| {
         tracing::warn!(integration = key, %failure, "the base URL could not be looked up");
         let reason = reason_of(&failure);
-        restated(&failure, reason, failure.detail())
+        failure.with_reason(reason)
     })?;
     read_location(&response, account, &options).inspect_err(|failure| {
         tracing::warn!(
@@ -109,7 +109,7 @@ fn read_location(response: &Response, account: &str, options: &Options) -> Resul
         },
     };
     let reason = reason_of(&failure);
-    Err(restated(&failure, reason, failure.detail()).with_http_status(response.status()))
+    Err(failure.with_reason(reason).with_http_status(response.status()))
 }
 
 /// A failed look-up's reason: its own where that one names a cause to wait for or to repair first.
@@ -122,21 +122,6 @@ fn reason_of(failure: &Failure) -> Reason {
         | Reason::UNREACHABLE
         | Reason::PROVIDER_ERROR) => reason,
         _ => Reason::BASE_URL_UNRESOLVED,
-    }
-}
-
-/// The same failure under another reason and sentence.
-fn restated(failure: &Failure, reason: Reason, detail: impl Into<String>) -> Failure {
-    let mut restated = Failure::new(reason, detail.into());
-    if let Some(status) = failure.http_status() {
-        restated = restated.with_http_status(status);
-    }
-    if let Some(seconds) = failure.retry_after_s() {
-        restated = restated.with_retry_after_s(seconds);
-    }
-    match failure.attribute(REFUSED) {
-        Some(refused) => restated.with_attribute(REFUSED, refused),
-        None => restated,
     }
 }
 

@@ -59,16 +59,18 @@ fn stub() -> HostObject {
 
 /// The same work without a boundary: a boxed future that awaits another boxed future.
 trait Direct {
-    fn has_repo_access<'a>(&'a self, repository: &'a Repository) -> Pin<Box<dyn Future<Output = bool> + 'a>>;
+    fn has_repo_access<'a>(&'a self, repository: &'a Repository) -> Boxed<'a, bool>;
 }
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 struct DirectClient {
     base_url: String,
-    http: Box<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Response>>>>,
+    http: Box<dyn Fn(Request) -> Boxed<'static, Response>>,
 }
 
 impl Direct for DirectClient {
-    fn has_repo_access<'a>(&'a self, _: &'a Repository) -> Pin<Box<dyn Future<Output = bool> + 'a>> {
+    fn has_repo_access<'a>(&'a self, _: &'a Repository) -> Boxed<'a, bool> {
         Box::pin(async {
             let request = Request::get(format!("{}ok", self.base_url));
             (self.http)(request).await.status() == 200
