@@ -211,15 +211,19 @@ fn runtime() -> Result<tokio::runtime::Runtime, ExitCode> {
 
 /// Prints a command's result. Whoever stopped reading has what they wanted; other errors are told.
 fn print(text: &str) -> ExitCode {
-    let mut out = anstream::stdout().lock();
+    write_result(io::stdout().lock(), text)
+}
+
+/// Prints a result with colours in it, to those who want them.
+fn print_styled(text: &str) -> ExitCode {
+    write_result(anstream::stdout().lock(), text)
+}
+
+fn write_result(mut out: impl Write, text: &str) -> ExitCode {
     let end = if text.ends_with('\n') { "" } else { "\n" };
     match write!(out, "{text}{end}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            tell(
-                AnsiColor::Red,
-                "error",
-                format_args!("cannot write to standard output: {error}"),
-            );
+            tell(AnsiColor::Red, "error", format_args!("cannot write to standard output: {error}"));
             ExitCode::from(USAGE)
         }
         _ => ExitCode::SUCCESS,

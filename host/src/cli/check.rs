@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::output::{Format, Swept, ndjson};
-use super::{GlobalArgs, USAGE, print, runtime, tell};
+use super::{GlobalArgs, USAGE, print, print_styled, runtime, tell};
 use crate::prepare::Prepared;
 use crate::sweep::{CheckResult, Summary};
 
@@ -46,30 +46,27 @@ impl Arguments {
             Ok(runtime) => runtime,
             Err(status) => return status,
         };
-        let status = runtime.block_on(async {
-            match Prepared::for_check(&loaded, &self.repositories).await {
-                Ok(prepared) if self.dry_run => {
-                    let count = prepared.sweep.targets.len();
-                    print(&format!(
-                        "nothing stands in the way of checking {count} repositories"
-                    ))
-                }
-                Ok(prepared) => self.sweep(prepared).await,
-                Err(problems) => {
-                    problems
-                        .0
-                        .iter()
-                        .for_each(|problem| tell(AnsiColor::Red, "error", problem));
-                    ExitCode::from(USAGE)
-                }
+        let status = match runtime.block_on(Prepared::for_check(&loaded, &self.repositories)) {
+            Ok(prepared) if self.dry_run => {
+                let count = prepared.sweep.targets.len();
+                print(&format!("nothing stands in the way of checking {count} repositories"))
             }
-        });
+            // On a worker: collecting results wakes no other thread there.
+            Ok(prepared) => runtime.block_on(async { tokio::spawn(self.sweep(prepared)).await }).unwrap_or_else(|error| {
+                tell(AnsiColor::Red, "error", format_args!("the sweep failed, which is a fault of forgewatch: {error}"));
+                ExitCode::from(USAGE)
+            }),
+            Err(problems) => {
+                problems.0.iter().for_each(|problem| tell(AnsiColor::Red, "error", problem));
+                ExitCode::from(USAGE)
+            }
+        };
         // A plugin that blocks its thread must not hold the process.
         runtime.shutdown_background();
         status
     }
 
-    async fn sweep(&self, prepared: Prepared) -> ExitCode {
+    async fn sweep(self, prepared: Prepared) -> ExitCode {
         let Prepared {
             services,
             sweep,
@@ -101,6 +98,7 @@ impl Arguments {
         recorder.record(swept.started_at, swept.duration, &swept.results);
         let printed = match swept.render(self.format) {
             Ok(text) if text.is_empty() => ExitCode::SUCCESS,
+            Ok(text) if self.format == Format::Table => print_styled(&text),
             Ok(text) => print(&text),
             Err(error) => {
                 tell(

@@ -99,7 +99,9 @@ impl HttpClient {
         let limit = outgoing.timeout.map_or(shared.timeout, |timeout| {
             timeout.min(shared.timeout * LONGEST_TIMEOUT_FACTOR)
         });
-        let ended = tokio::time::timeout(limit, shared.exchange(outgoing, credential, record)).await;
+        // Boxed here, since it is kilobytes that every future around it would carry along and move.
+        let exchange = Box::pin(shared.exchange(outgoing, credential, record));
+        let ended = tokio::time::timeout(limit, exchange).await;
         let cause = match ended {
             Ok(Ok(answer)) => {
                 tracing::debug!(

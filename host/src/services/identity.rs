@@ -83,7 +83,7 @@ impl Identity {
         let current = self.current();
         match (current, &self.issuer) {
             (Some(current), _) if current.is_fresh() => Ok(current),
-            (_, Some(issuer)) if issuer.can_renew() => self.renew(keeper, issuer, None).await,
+            (_, Some(issuer)) if issuer.can_renew() => Box::pin(self.renew(keeper, issuer, None)).await,
             (current, issuer) => current
                 .or_else(|| Some(self.adopt(issuer.as_ref()?.configured()?)))
                 .filter(|current| current.is_alive())
@@ -100,7 +100,7 @@ impl Identity {
         let Some(issuer) = self.issuer.as_ref().filter(|issuer| issuer.can_renew()) else {
             return Ok(None);
         };
-        let renewed = self.renew(keeper, issuer, Some(rejected)).await?;
+        let renewed = Box::pin(self.renew(keeper, issuer, Some(rejected))).await?;
         Ok((!Arc::ptr_eq(&renewed, rejected)).then_some(renewed))
     }
 
