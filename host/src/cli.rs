@@ -223,7 +223,11 @@ fn write_result(mut out: impl Write, text: &str) -> ExitCode {
     let end = if text.ends_with('\n') { "" } else { "\n" };
     match write!(out, "{text}{end}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            tell(AnsiColor::Red, "error", format_args!("cannot write to standard output: {error}"));
+            tell(
+                AnsiColor::Red,
+                "error",
+                format_args!("cannot write to standard output: {error}"),
+            );
             ExitCode::from(USAGE)
         }
         _ => ExitCode::SUCCESS,

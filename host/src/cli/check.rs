@@ -49,15 +49,26 @@ impl Arguments {
         let status = match runtime.block_on(Prepared::for_check(&loaded, &self.repositories)) {
             Ok(prepared) if self.dry_run => {
                 let count = prepared.sweep.targets.len();
-                print(&format!("nothing stands in the way of checking {count} repositories"))
+                print(&format!(
+                    "nothing stands in the way of checking {count} repositories"
+                ))
             }
             // On a worker: collecting results wakes no other thread there.
-            Ok(prepared) => runtime.block_on(async { tokio::spawn(self.sweep(prepared)).await }).unwrap_or_else(|error| {
-                tell(AnsiColor::Red, "error", format_args!("the sweep failed, which is a fault of forgewatch: {error}"));
-                ExitCode::from(USAGE)
-            }),
+            Ok(prepared) => runtime
+                .block_on(async { tokio::spawn(self.sweep(prepared)).await })
+                .unwrap_or_else(|error| {
+                    tell(
+                        AnsiColor::Red,
+                        "error",
+                        format_args!("the sweep failed, which is a fault of forgewatch: {error}"),
+                    );
+                    ExitCode::from(USAGE)
+                }),
             Err(problems) => {
-                problems.0.iter().for_each(|problem| tell(AnsiColor::Red, "error", problem));
+                problems
+                    .0
+                    .iter()
+                    .for_each(|problem| tell(AnsiColor::Red, "error", problem));
                 ExitCode::from(USAGE)
             }
         };

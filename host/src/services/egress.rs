@@ -270,12 +270,13 @@ fn plugin_header(
     name: &str,
     value: &str,
 ) -> Result<(HeaderName, HeaderValue), Failure> {
-    let shown = printable(name, 64);
+    let shown = || printable(name, 64);
     let parsed = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| refused(format!("`{shown}` is no header name")))?;
+        .map_err(|_| refused(format!("`{}` is no header name", shown())))?;
     if is_own(&parsed) {
         return Err(refused(format!(
-            "the header `{shown}` is the host's own: leave it out"
+            "the header `{}` is the host's own: leave it out",
+            shown()
         )));
     }
     let reads = ["GET", "HEAD"]
@@ -283,12 +284,17 @@ fn plugin_header(
         .any(|method| value.eq_ignore_ascii_case(method));
     if METHOD_OVERRIDES.contains(&parsed.as_str()) && !reads && !policy.allow_write {
         return Err(refused(format!(
-            "the header `{shown}` asks for more than reading: add `allow_write = true` under `[providers.{}]`",
+            "the header `{}` asks for more than reading: add `allow_write = true` under `[providers.{}]`",
+            shown(),
             policy.key
         )));
     }
-    let value = HeaderValue::from_str(value)
-        .map_err(|_| refused(format!("the header `{shown}` has a value that cannot be sent")))?;
+    let value = HeaderValue::from_str(value).map_err(|_| {
+        refused(format!(
+            "the header `{}` has a value that cannot be sent",
+            shown()
+        ))
+    })?;
     Ok((parsed, value))
 }
 

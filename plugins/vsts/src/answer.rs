@@ -2,9 +2,12 @@
 //!
 //! Only what a verdict rests on is read, and strictly; the rest may have any shape, since versions differ.
 
+use std::borrow::Cow;
+
 use forgewatch_plugin_api::Response;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// A repository, alone or in a list.
 #[derive(Debug, Deserialize)]
@@ -14,8 +17,8 @@ pub(crate) struct Found {
     pub(crate) name: String,
     #[serde(default)]
     is_disabled: Value,
-    #[serde(default)]
-    project: Value,
+    /// Taken apart only when it matters.
+    project: Option<Box<RawValue>>,
 }
 
 impl Found {
@@ -24,9 +27,16 @@ impl Found {
         self.is_disabled == Value::Bool(true)
     }
 
-    pub(crate) fn project(&self) -> Option<&str> {
-        self.project.get("name")?.as_str()
+    pub(crate) fn project(&self) -> Option<String> {
+        let project: Project<'_> = serde_json::from_str(self.project.as_ref()?.get()).ok()?;
+        Some(project.name.into_owned())
     }
+}
+
+#[derive(Deserialize)]
+struct Project<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]

@@ -105,15 +105,15 @@ impl<'a> Target<'a> {
     fn granted(&self, found: &Found) -> Access {
         // Asked for by name, it has the name.
         let was_renamed = self.id.is_some() && !same(&found.name, self.name);
-        let new_project = found.project().filter(|project| {
-            self.id.is_some() && self.project.is_some_and(|configured| !same(configured, project))
-        });
+        let configured = self.project.filter(|_| self.id.is_some());
+        let new_project =
+            configured.and_then(|configured| found.project().filter(|now| !same(configured, now)));
         match (was_renamed, new_project) {
             (false, None) => Access::granted(),
             (_, Some(project)) => Access::granted().with_detail(format!(
                 "{self} is {} of project {} now: update `name` and `project`",
                 Shown(&found.name),
-                Shown(project)
+                Shown(&project)
             )),
             (true, None) => Access::granted().with_detail(format!(
                 "{self} is called {} now: update `name`",

@@ -22,6 +22,14 @@ const REPOSITORIES: usize = 20_000;
 const PROBES: usize = 2_000;
 const CONCURRENCY: usize = 64;
 const RUNS: usize = 5;
+/// What the plugin sends, so that the server has the same to do.
+const HEADERS: [(&str, &str); 5] = [
+    ("Accept", "application/json;api-version=7.1"),
+    ("Content-Type", "application/json"),
+    ("X-HTTP-Method-Override", "GET"),
+    ("X-TFS-FedAuthRedirect", "Suppress"),
+    ("X-VSS-ForceMsaPassThrough", "true"),
+];
 
 pub(crate) fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
     let fake = Fake::start_blocking(World::large(PROJECTS, REPOSITORIES / PROJECTS));
@@ -136,7 +144,10 @@ pub(crate) fn run_load(concurrency: usize, file: &Path) -> Result<(), Box<dyn Er
             let (client, urls, next) = (client.clone(), Arc::clone(&urls), Arc::clone(&next));
             tokio::spawn(async move {
                 while let Some(url) = urls.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let answer = client.get(url).basic_auth("", Some(contoso::PAT)).send().await?;
+                    let request = HEADERS
+                        .iter()
+                        .fold(client.get(url), |it, (name, value)| it.header(*name, *value));
+                    let answer = request.basic_auth("", Some(contoso::PAT)).send().await?;
                     answer.error_for_status()?.bytes().await?;
                 }
                 Ok::<_, reqwest::Error>(())
