@@ -160,7 +160,8 @@ mod tests {
             assert_eq!(failure.reason(), Reason::BASE_URL_UNRESOLVED);
         }
         let failure = validate(&policy(), "acme.example", "https://other.example:444/").unwrap_err();
-        let line = "add `allow_hosts = [\"other.example:444\"]` under `[providers.vsts]`";
+        let line = "write `allow_hosts = [\"forge.example\", \"localhost:8443\", \"10.1.2.3\", \"other.example:444\"]` \
+                    under `[providers.vsts]`";
         assert!(failure.detail().ends_with(line), "{}", failure.detail());
     }
 
