@@ -60,6 +60,9 @@ fn config() -> Config {
         .toml("access_token = { env = \"STALE\" }\nrefresh_token = { env = \"REFRESH\" }")
         .integration("userinfo", &format!("https://me:{IN_DOMAIN_NAME}@dev.azure.com/contoso/"), "pat")
         .repository("userinfo", "userinfo", "storefront")
+        .toml("[integrations.lost]\nprovider = \"vsts\"\nidentity = \"pat\"\nexternal_id = \"unknown\"")
+        .toml(&format!("domain_name = \"https://me:{IN_DOMAIN_NAME}@dev.azure.com/lost/\""))
+        .repository("lost", "lost", "storefront")
         .integration("other", "https://contoso.visualstudio.com/", "pat")
         .toml(&format!(
             "[repositories.url]\nintegration = \"other\"\nurl = \"https://me:{IN_REPOSITORY_URL}@contoso.visualstudio.com/_git/Tools\""
@@ -174,7 +177,7 @@ fn nothing_that_is_printed_or_left_holds_a_secret() {
     let foreign = format!("https://me:{ON_COMMAND_LINE}@evil.example/x");
     let odd = format!("me:{ON_COMMAND_LINE}@evil.example:x");
     let broken = format!("https://me:{ON_COMMAND_LINE}/@dev.azure.com/contoso/%zz/_git/Tools");
-    let all = ["*", "userinfo"];
+    let all = ["*", "lost"];
     let mut runs = Vec::new();
     for format in ["table", "json", "ndjson", "junit"] {
         let arguments = [&["--log-level", "trace", "check", "--format", format][..], &all].concat();
@@ -208,6 +211,7 @@ fn nothing_that_is_printed_or_left_holds_a_secret() {
         &["check", &broken],
         &["route", &routed, &foreign, &odd, &broken],
         &["route", "--format", "json", &routed, &foreign, &odd, &broken],
+        &["check", "--format", "json", "--set", "silo_mode=\"region\""],
         &["config", "check"],
         &["config", "show"],
         &["config", "show", "--format", "json"],
