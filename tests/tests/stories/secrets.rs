@@ -67,42 +67,41 @@ fn config() -> Config {
         .toml(&format!(
             "[repositories.url]\nintegration = \"other\"\nurl = \"https://me:{IN_REPOSITORY_URL}@contoso.visualstudio.com/_git/Tools\""
         ));
+    let config = quoting(contoso::PAT).iter().fold(config, |config, (name, _)| {
+        config.repository_with_id(name, "pat", "renamed", name)
+    });
     KINDS.into_iter().fold(config, |config, kind| {
-        let config = config.integration(kind, BASE_URL, kind);
-        let rows = echoes("").into_iter().map(|(name, _)| name).chain(["storefront"]);
-        rows.fold(config, |config, row| {
-            config.repository(&format!("{kind} {row}"), kind, row)
+        let config = config.integration(kind, BASE_URL, kind).repository(
+            &format!("{kind} storefront"),
+            kind,
+            "storefront",
+        );
+        ECHOES.into_iter().fold(config, |config, status| {
+            config.repository(&format!("{kind} echo {status}"), kind, &format!("echo.{status}"))
         })
     })
 }
 
-/// Answers that hand the credential back, raw and decoded, in every place that a detail may be made of.
-fn echoes(secret: &str) -> Vec<(&'static str, Answer)> {
+/// Answers that hand the credential back, whichever it is.
+const ECHOES: [u16; 9] = [200, 203, 302, 400, 401, 403, 404, 429, 500];
+
+/// Answers that hold a secret in whatever a detail may be made of.
+fn quoting(secret: &str) -> [(&'static str, Answer); 4] {
     let encoded = STANDARD.encode(format!("me:{secret}"));
-    let told = format!("it was {secret} or {encoded}");
-    let named = json!({"id": secret, "name": told, "project": {"name": encoded}});
-    let mut rows: Vec<(&'static str, Answer)> = [
-        ("echo.200", 200),
-        ("echo.203", 203),
-        ("echo.302", 302),
-        ("echo.400", 400),
-        ("echo.401", 401),
-        ("echo.403", 403),
-        ("echo.404", 404),
-        ("echo.429", 429),
-        ("echo.500", 500),
+    let named = json!({"id": "quoted.name", "name": secret, "project": {"name": encoded}});
+    let other = json!({"id": secret, "name": encoded});
+    [
+        (
+            "quoted.activity",
+            Answer::status(400).header("activityid", secret),
+        ),
+        (
+            "quoted.location",
+            Answer::redirect(&format!("https://{secret}.example/{secret}")),
+        ),
+        ("quoted.name", Answer::json(200, &named)),
+        ("quoted.other", Answer::json(200, &other)),
     ]
-    .map(|(name, status)| (name, Answer::echo_authorization(status)))
-    .into();
-    let plain = secret.is_ascii() && !secret.is_empty();
-    let header = if plain { secret } else { "x" };
-    rows.push(("echo.activity", Answer::e15().header("activityid", header)));
-    rows.push((
-        "echo.location",
-        Answer::redirect(&format!("https://{header}.example/{header}")),
-    ));
-    rows.push(("echo.named", Answer::json(200, &named)));
-    rows
 }
 
 fn planted(fake: &Fake) -> Sandbox {
@@ -136,8 +135,15 @@ fn echoing() -> Fake {
     let fake = Fake::start_blocking(
         World::contoso().credential(Credential::pat("basic", BASIC_PASSWORD).member_of("contoso")),
     );
-    for (name, answer) in echoes(contoso::PAT) {
-        fake.fault(Match::any().path_contains(&format!("/{name}")), answer);
+    for status in ECHOES {
+        let path = format!("/echo.{status}");
+        fake.fault(
+            Match::any().path_contains(&path),
+            Answer::echo_authorization(status),
+        );
+    }
+    for (name, answer) in quoting(contoso::PAT) {
+        fake.fault(Match::any().path_contains(name), answer);
     }
     fake
 }
@@ -197,6 +203,13 @@ fn nothing_that_is_printed_or_left_holds_a_secret() {
             "granted",
             "{granted}: {}",
             results.detail(granted)
+        );
+    }
+    for quoted in ["quoted.activity", "quoted.name", "quoted.other"] {
+        assert!(
+            results.detail(quoted).contains("***"),
+            "{}",
+            results.detail(quoted)
         );
     }
     for command in [
