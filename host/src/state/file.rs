@@ -128,8 +128,12 @@ fn open_immutable(path: &Path) -> Result<(Connection, i64), StateError> {
 
 /// The schema version of a store, 0 for an empty file.
 fn version(path: &Path, connection: &Connection) -> Result<i64, StateError> {
+    // All answers from one moment: another process may be making the schema meanwhile.
+    let snapshot = connection
+        .unchecked_transaction()
+        .map_err(|error| StateError::from_sqlite(path, error))?;
     let ask = |query| {
-        connection
+        snapshot
             .query_row(query, [], |row| row.get::<_, i64>(0))
             .map_err(|error| StateError::from_sqlite(path, error))
     };
