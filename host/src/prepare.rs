@@ -17,7 +17,7 @@ use crate::journal::Recorder;
 use crate::routing::{KnownIntegration, Parsed, RouteError, Router};
 use crate::services::http::{HttpClient, HttpSettings};
 use crate::services::identity::Identity;
-use crate::services::{DOMAIN_NAME, IntegrationSettings, Services, effective_base_url};
+use crate::services::{DOMAIN_NAME, IntegrationSettings, Services, effective_base_url, origin_of};
 use crate::state::State;
 use crate::sweep::{Integration, Sweep, Target};
 use providers::Providers;
@@ -281,7 +281,7 @@ fn open_state(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Arc<State>
 
 fn saved_base_url(state: &State, integration: &str, configured: &str) -> Option<String> {
     state
-        .metadata(integration, DOMAIN_NAME, configured)
+        .metadata(integration, DOMAIN_NAME, &origin_of(configured))
         .unwrap_or_else(|error| {
             tracing::warn!(integration, "{error}; the configured base URL is used");
             None

@@ -23,7 +23,7 @@ use forgewatch_plugin_api::abi::HostObject;
 use forgewatch_plugin_api::{Failure, REFUSED, Reason, SiloMode};
 use tokio_util::task::TaskTracker;
 
-pub use base_url::effective_base_url;
+pub use base_url::{effective_base_url, origin_of};
 pub use egress::{PolicyError, ProviderPolicy};
 pub use integration::{DOMAIN_NAME, IntegrationServices, IntegrationSettings};
 

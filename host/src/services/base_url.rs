@@ -5,7 +5,10 @@
 //! wrote, so loopback, link-local, private and other special addresses, and `localhost`, pass only where the
 //! configuration names that very one. What a plugin's manifest wishes for counts for nothing here.
 
+use std::borrow::Cow;
+
 use forgewatch_plugin_api::{Failure, REFUSED, Reason};
+use sha2::{Digest, Sha256};
 use url::{Host, Url};
 
 use super::egress::{ProviderPolicy, plain_url};
@@ -26,6 +29,16 @@ pub fn effective_base_url(policy: &ProviderPolicy, configured: &str, saved: Opti
         );
         configured.to_owned()
     })
+}
+
+/// What stands for a configured value in the store: itself, or a digest where it may hold a password.
+pub fn origin_of(configured: &str) -> Cow<'_, str> {
+    if !configured.contains('@') {
+        return Cow::Borrowed(configured);
+    }
+    let digest = Sha256::digest(configured);
+    let hex = digest.iter().map(|byte| format!("{byte:02x}"));
+    Cow::Owned(format!("sha256:{}", hex.collect::<String>()))
 }
 
 /// Checks a base URL that was looked up and normalises it (small letters, a final slash).
@@ -160,8 +173,20 @@ mod tests {
             assert_eq!(failure.reason(), Reason::BASE_URL_UNRESOLVED);
         }
         let failure = validate(&policy(), "acme.example", "https://other.example:444/").unwrap_err();
-        let line = "add `allow_hosts = [\"other.example:444\"]` under `[providers.vsts]`";
+        let line = "write `allow_hosts = [\"forge.example\", \"localhost:8443\", \"10.1.2.3\", \"other.example:444\"]` \
+                    under `[providers.vsts]`";
         assert!(failure.detail().ends_with(line), "{}", failure.detail());
+    }
+
+    #[test]
+    fn passwords_are_not_stored() {
+        assert_eq!(origin_of("acme.example"), "acme.example");
+        let stored = origin_of("https://me:pw@acme.example/");
+        assert!(
+            stored.starts_with("sha256:") && !stored.contains("pw"),
+            "{stored}"
+        );
+        assert_ne!(stored, origin_of("https://me:px@acme.example/"));
     }
 
     #[test]

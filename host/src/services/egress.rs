@@ -4,6 +4,7 @@
 //! and nowhere else; it reads unless the operator lets it write; it brings no header that is the host's own.
 //! Each refusal ends in the very line of configuration that would change it, where there is one.
 
+use std::fmt;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -84,15 +85,18 @@ impl ProviderPolicy {
         HostPort::of(url).is_some_and(|host| self.allow_hosts.contains(&host))
     }
 
-    /// The line that would allow a host.
+    /// The line that would allow a host, with those that are allowed already: it takes the place of theirs.
     pub(super) fn allowing(&self, url: &Url) -> String {
-        let host = url.host_str().unwrap_or_default();
-        let port = match url.port_or_known_default() {
-            Some(443) | None => String::new(),
-            Some(port) => format!(":{port}"),
-        };
+        let hosts: Vec<String> = self
+            .allow_hosts
+            .iter()
+            .cloned()
+            .chain(HostPort::of(url))
+            .map(|host| format!("\"{host}\""))
+            .collect();
         format!(
-            "add `allow_hosts = [\"{host}{port}\"]` under `[providers.{}]`",
+            "write `allow_hosts = [{}]` under `[providers.{}]`",
+            hosts.join(", "),
             self.key
         )
     }
@@ -118,6 +122,15 @@ impl HostPort {
             host: url.host()?.to_owned(),
             port: url.port_or_known_default()?,
         })
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            443 => self.host.fmt(f),
+            port => write!(f, "{}:{port}", self.host),
+        }
     }
 }
 

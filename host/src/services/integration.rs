@@ -9,7 +9,7 @@ use forgewatch_plugin_api::abi::HostObject;
 use forgewatch_plugin_api::{Failure, Reason, Request, Response, Scheme, SiloMode};
 use tokio::task::spawn_blocking;
 
-use super::base_url::{effective_base_url, validate};
+use super::base_url::{effective_base_url, origin_of, validate};
 use super::call::CallRecord;
 use super::egress::{Egress, Outgoing, ProviderPolicy};
 use super::http::Answer;
@@ -215,7 +215,7 @@ impl IntegrationServices {
         };
         let saved = SavedMetadata {
             name: name.to_owned(),
-            configured: configured(&self.settings, name).to_owned(),
+            configured: configured(&self.settings, name).into_owned(),
             value: value.clone(),
         };
         if name == DOMAIN_NAME {
@@ -239,11 +239,12 @@ impl IntegrationServices {
     }
 }
 
-fn configured<'a>(settings: &'a IntegrationSettings, name: &str) -> &'a str {
-    match name {
+/// What a saved value came from, as the store knows it.
+fn configured<'a>(settings: &'a IntegrationSettings, name: &str) -> Cow<'a, str> {
+    origin_of(match name {
         DOMAIN_NAME => &settings.domain_name,
         _ => settings.metadata.get(name).map_or("", String::as_str),
-    }
+    })
 }
 
 fn plain(name: &str, value: &str) -> Result<String, Failure> {

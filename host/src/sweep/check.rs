@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use forgewatch_plugin_api as api;
 use tokio::time::{Instant, timeout_at};
 
+use crate::config::mask_user_info;
 use crate::plugins::{Client, Provider};
 use crate::services::IntegrationServices;
 use crate::services::call::{self, CallRecord};
@@ -44,7 +45,7 @@ pub struct CheckResult {
     pub integration: String,
     /// Its provider's key.
     pub provider: String,
-    /// The base URL that was used, or the configured value where none could be.
+    /// The base URL that was used, or the configured value where none could be, its user name and password masked.
     pub base_url: String,
     /// How it ended; `http_status` and `retry_after_s` are filled in from the last answer where the plugin said
     /// nothing.
@@ -109,7 +110,7 @@ impl Target {
             repository: self.name.clone(),
             integration: self.integration.name.clone(),
             provider: self.integration.provider_key.clone(),
-            base_url: self.integration.services.domain_name(),
+            base_url: mask_user_info(&self.integration.services.domain_name()).into_owned(),
             outcome,
             checked_at,
             duration: start.elapsed(),

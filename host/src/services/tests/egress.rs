@@ -17,7 +17,8 @@ async fn refusal(fixture: &Fixture, request: Request) -> String {
 async fn urls_outside_of_what_is_allowed_are_refused() {
     let mut fixture = Fixture::new();
     fixture.allow_hosts = vec!["look.example".to_owned()];
-    let allowing = |host| format!("add `allow_hosts = [\"{host}\"]` under `[providers.vsts]`");
+    let allowing =
+        |host| format!("write `allow_hosts = [\"look.example\", \"{host}\"]` under `[providers.vsts]`");
     let insecure = "https alone is possible beside the integration's own base URL".to_owned();
     let cases = [
         ("https://other.example/x?token=y", allowing("other.example")),
