@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::check::{CheckResult, Connected, Target};
+use crate::text::printable;
 use crate::verdict::Verdict;
 
 /// A list of repositories and the limits within which to check them.
@@ -118,7 +119,7 @@ async fn check(shared: &Shared, target: &Target) -> CheckResult {
     let limit = shared.sweep.check_timeout;
     let integration = &target.integration;
     let client = &shared.clients[&integration.name];
-    let span = tracing::error_span!("check", repository = %target.name, integration = %integration.name);
+    let span = tracing::error_span!("check", repository = %target.name, integration = %printable(&integration.name, 500));
     target
         .check(client.get_or_init(|| integration.connect(limit)), limit)
         .instrument(span)

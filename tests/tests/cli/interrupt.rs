@@ -57,9 +57,7 @@ impl Running {
     fn end(mut self) -> (Option<i32>, String, String, Duration) {
         let start = Instant::now();
         let (mut stdout, mut stderr) = (String::new(), String::new());
-        self.output
-            .read_to_string(&mut stdout)
-            .expect("output is text");
+        self.output.read_to_string(&mut stdout).expect("output is text");
         let errors = self.child.stderr.as_mut().expect("it is piped");
         errors.read_to_string(&mut stderr).expect("errors are text");
         let status = self.child.wait().expect("it ends");
@@ -70,10 +68,7 @@ impl Running {
 /// Waits until the fake was asked for a path with `part` in it: everything before that has ended then.
 fn wait_for_request(fake: &Fake, part: &str) {
     let start = Instant::now();
-    while fake
-        .requests_to(|request| request.path.contains(part))
-        .is_empty()
-    {
+    while fake.requests_to(|request| request.path.contains(part)).is_empty() {
         assert!(start.elapsed() < PATIENCE, "nobody asked for {part}");
         thread::yield_now();
     }
@@ -107,10 +102,7 @@ fn what_is_known_is_printed_in_every_format() {
             "{format}"
         );
         match format {
-            "table" => assert_has(
-                &stdout,
-                &["2 repositories: 1 granted, 1 denied, 0 indeterminate"],
-            ),
+            "table" => assert_has(&stdout, &["2 repositories: 1 granted, 1 denied, 0 indeterminate"]),
             "json" => {
                 let report: Value = serde_json::from_str(&stdout).expect("a whole document");
                 assert_eq!(report["summary"]["total"], 2);

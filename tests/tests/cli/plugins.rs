@@ -197,6 +197,26 @@ fn a_parser_that_panics_is_a_route_that_fails() {
     assert_eq!(routes[2]["integration"], "contoso");
 }
 
+#[test]
+fn a_url_that_two_plugins_claim_is_ambiguous() {
+    let (fake, sandbox) = misbehaving(World::contoso());
+    let library = fs::read(build::misbehaving()).expect("the library is there");
+    let other = patched(&library, "\0key=misbehaving", "\0key=misbehavior");
+    sandbox.write("plugins/other.so", other);
+    sandbox.write(
+        "forgewatch.toml",
+        "[repositories.a]\nurl = \"https://misbehaving.example/fine\"\n",
+    );
+    let route = sandbox.run(&["route", "--format=json", "https://misbehaving.example/fine"]);
+    assert_eq!(route.exits(1).json()[0]["error"], "ambiguous");
+    let told = sandbox.run(&["check"]).exits(2).stderr;
+    assert_has(
+        &told,
+        &["error: repositories.a.url: several plugins claim this URL: misbehaving, misbehavior\n  where: "],
+    );
+    assert_eq!(fake.counters().connections(), 0);
+}
+
 /// Where `text` lies in `bytes`, for the first time.
 fn position(bytes: &[u8], text: &str) -> Range<usize> {
     let at = bytes

@@ -12,7 +12,8 @@ use rusqlite::Connection;
 
 use crate::support::{CONTOSO, assert_has, contoso_sandbox, finish};
 
-const STOREFRONT: &str = "[repositories.storefront]\nurl = \"https://dev.azure.com/contoso/Web%20Shop/_git/storefront\"\n";
+const STOREFRONT: &str =
+    "[repositories.storefront]\nurl = \"https://dev.azure.com/contoso/Web%20Shop/_git/storefront\"\n";
 
 fn sandbox() -> (Fake, Sandbox) {
     let fake = Fake::start_blocking(World::contoso());
@@ -74,9 +75,7 @@ fn processes_that_share_a_store_lose_nothing() {
 
     // What they saved is used: nobody is asked for the base URL again.
     fake.take_requests();
-    sandbox
-        .run(&["check", "--config", "process-1.toml"])
-        .exits(0);
+    sandbox.run(&["check", "--config", "process-1.toml"]).exits(0);
     let asked = fake.requests_to(|request| request.host == "app.vssps.visualstudio.com");
     assert!(asked.is_empty(), "{asked:?}");
 }
@@ -99,23 +98,15 @@ fn the_store_is_its_owners_alone_and_lies_where_the_rules_say() {
     let mut command = sandbox.command(&["check"]);
     command.env("XDG_STATE_HOME", "not/absolute");
     finish(command).exits(0);
-    assert!(
-        sandbox
-            .path("home/.local/state/forgewatch/state.db")
-            .is_file()
-    );
-    sandbox
-        .run(&["check", "--set", "state.path=here/it.db"])
-        .exits(0);
+    assert!(sandbox.path("home/.local/state/forgewatch/state.db").is_file());
+    sandbox.run(&["check", "--set", "state.path=here/it.db"]).exits(0);
     assert!(sandbox.path("here/it.db").is_file());
 }
 
 #[test]
 fn what_is_no_store_of_this_version_is_refused_and_left_as_it_is() {
     let (fake, sandbox) = sandbox();
-    sandbox
-        .run(&["check", "--set", "state.path=good.db"])
-        .exits(0);
+    sandbox.run(&["check", "--set", "state.path=good.db"]).exits(0);
     let good = fs::read(sandbox.path("good.db")).expect("the store is there");
     fake.take_requests();
 
@@ -126,9 +117,7 @@ fn what_is_no_store_of_this_version_is_refused_and_left_as_it_is() {
         .expect("the version can be set");
     drop(newer);
     let foreign = Connection::open(sandbox.path("foreign.db")).expect("a database");
-    foreign
-        .execute_batch("CREATE TABLE theirs (a)")
-        .expect("a table");
+    foreign.execute_batch("CREATE TABLE theirs (a)").expect("a table");
     drop(foreign);
     sandbox.write("text.db", "dear diary\n".repeat(100));
     sandbox.write("short.db", "dear diary");
@@ -164,7 +153,11 @@ fn what_is_no_store_of_this_version_is_refused_and_left_as_it_is() {
                 &*path.to_string_lossy(),
             ],
         );
-        assert_eq!((run.stdout.as_str(), run.stderr.lines().count()), ("", 2), "{run:#?}");
+        assert_eq!(
+            (run.stdout.as_str(), run.stderr.lines().count()),
+            ("", 2),
+            "{run:#?}"
+        );
         assert_eq!(fs::read(&path).ok(), before, "{name} was changed");
         if path.is_file() && name != "cut.db" {
             assert_eq!(mode(&path), 0o644, "{name}");
@@ -178,17 +171,16 @@ fn a_store_that_cannot_be_written_is_a_warning() {
     let (_fake, sandbox) = sandbox();
     sandbox.write("file", "");
     for path in ["file/state.db", "/proc/nobody/state.db", "/dev/null/state.db"] {
-        let run = sandbox.run(&[
-            "check",
-            "--format=json",
-            "--set",
-            &format!("state.path={path}"),
-        ]);
+        let run = sandbox.run(&["check", "--format=json", "--set", &format!("state.path={path}")]);
         let run = run.exits(0);
         assert_eq!(run.json()["summary"]["granted"], 1);
         assert_has(
             &run.stderr,
-            &[" WARN ", "cannot be written", "checking goes on, but nothing is saved"],
+            &[
+                " WARN ",
+                "cannot be written",
+                "checking goes on, but nothing is saved",
+            ],
         );
     }
 }
@@ -198,7 +190,8 @@ fn a_store_is_whole_after_a_sudden_end() {
     let fake = Fake::start_blocking(World::contoso());
     let sandbox = contoso_sandbox(&fake);
     let names = |count: usize| (0..count).map(|it| format!("it-{it:02}"));
-    let hanging = "[repositories.zz]\nintegration = \"it-00\"\nproject = \"Web Shop\"\nname = \"storefront\"\n";
+    let hanging =
+        "[repositories.zz]\nintegration = \"it-00\"\nproject = \"Web Shop\"\nname = \"storefront\"\n";
     sandbox.write("forgewatch.toml", to_repair(names(20)) + hanging);
     fake.fault(Match::any().path_contains("storefront"), Answer::hang());
     // Killed after ever more results.
