@@ -3,7 +3,9 @@
 mod bad_config;
 mod config_commands;
 mod formats;
+mod help;
 mod interrupt;
+mod plugin_files;
 mod plugins;
 mod state;
 mod support;
