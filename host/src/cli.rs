@@ -19,10 +19,13 @@ use anstyle::{AnsiColor, Style};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::config::{Environment, Loaded, Request, load};
+use crate::config::{Environment, Loaded, Problems, Request, load};
+use crate::text::printable;
 
 /// Exit status for wrong usage and for a wrong configuration.
 const USAGE: u8 = 2;
+/// Characters of one line of a message; nothing sensible is longer.
+const LONGEST_LINE: usize = 10_000;
 
 /// Knows, for every configured repository, whether your integration can still reach it, and why not.
 #[derive(Debug, Parser)]
@@ -125,13 +128,7 @@ impl GlobalArgs {
             set: self.set.clone(),
             environment: Environment::of_process(),
         };
-        let loaded = load(&request).map_err(|problems| {
-            problems
-                .0
-                .iter()
-                .for_each(|problem| tell(AnsiColor::Red, "error", problem));
-            ExitCode::from(USAGE)
-        })?;
+        let loaded = load(&request).map_err(|problems| refuse(&problems))?;
         if self.log_level != Some(LogLevel::Error) {
             loaded
                 .warnings
@@ -234,11 +231,36 @@ fn write_result(mut out: impl Write, text: &str) -> ExitCode {
     }
 }
 
-/// Tells about something on standard error.
+/// Tells about something on standard error. Names from files and arguments are in it: each line is escaped.
 fn tell(colour: AnsiColor, label: &str, what: impl std::fmt::Display) {
     let style = Style::new().fg_color(Some(colour.into())).bold();
+    let what = what.to_string();
+    let lines: Vec<_> = what
+        .split('\n')
+        .map(|line| printable(line, LONGEST_LINE))
+        .collect();
     // Where standard error is closed there is nobody to tell.
-    let _ = writeln!(anstream::stderr().lock(), "{style}{label}{style:#}: {what}");
+    let _ = writeln!(
+        anstream::stderr().lock(),
+        "{style}{label}{style:#}: {}",
+        lines.join("\n")
+    );
+}
+
+/// Tells everything that is wrong; the status to exit with.
+fn refuse(problems: &Problems) -> ExitCode {
+    for problem in &problems.0 {
+        tell(AnsiColor::Red, "error", problem);
+    }
+    if problems.0.len() > 1 {
+        let count = problems.0.len();
+        tell(
+            AnsiColor::Red,
+            "error",
+            format_args!("{count} problems, nothing was run"),
+        );
+    }
+    ExitCode::from(USAGE)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::services::identity::Identity;
 use crate::services::{DOMAIN_NAME, IntegrationSettings, Services, effective_base_url, origin_of};
 use crate::state::State;
 use crate::sweep::{Integration, Sweep, Target};
+use crate::text::printable;
 use providers::Providers;
 use repositories::Wanted;
 
@@ -268,7 +269,10 @@ fn open_state(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Arc<State>
     let path = &loaded.config.state.path;
     let opened = State::open(path).or_else(|error| {
         if error.is_unwritable() {
-            tracing::warn!("{error}; checking goes on, but nothing is saved");
+            tracing::warn!(
+                "{}; checking goes on, but nothing is saved",
+                printable(&error.to_string(), 500)
+            );
             State::open_read_only(path)
         } else {
             Err(error)

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 use anstyle::AnsiColor;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::output::{Format, Swept, ndjson};
-use super::{GlobalArgs, USAGE, print, print_styled, runtime, tell};
+use super::{GlobalArgs, USAGE, print, print_styled, refuse, runtime, tell};
 use crate::prepare::Prepared;
 use crate::sweep::{CheckResult, Summary};
 
@@ -64,13 +65,7 @@ impl Arguments {
                     );
                     ExitCode::from(USAGE)
                 }),
-            Err(problems) => {
-                problems
-                    .0
-                    .iter()
-                    .for_each(|problem| tell(AnsiColor::Red, "error", problem));
-                ExitCode::from(USAGE)
-            }
+            Err(problems) => refuse(&problems),
         };
         // A plugin that blocks its thread must not hold the process.
         runtime.shutdown_background();
@@ -103,10 +98,6 @@ impl Arguments {
             duration: start.elapsed(),
             results,
         };
-        if tokio::time::timeout(GRACE, services.finish()).await.is_err() {
-            tracing::warn!("a token refresh did not end within {GRACE:?}; its new token may be lost");
-        }
-        recorder.record(swept.started_at, swept.duration, &swept.results);
         let printed = match swept.render(self.format) {
             Ok(text) if text.is_empty() => ExitCode::SUCCESS,
             Ok(text) if self.format == Format::Table => print_styled(&text),
@@ -120,6 +111,11 @@ impl Arguments {
                 ExitCode::from(USAGE)
             }
         };
+        // What is known is printed by now: whoever interrupts again loses none of it.
+        if tokio::time::timeout(GRACE, services.finish()).await.is_err() {
+            tracing::warn!("a token refresh did not end within {GRACE:?}; its new token may be lost");
+        }
+        recorder.record(swept.started_at, swept.duration, &swept.results);
         if let Some(status) = lines
             .failed
             .or(Some(printed))
@@ -193,26 +189,24 @@ fn progress_bar(total: u64, format: Format) -> ProgressBar {
 /// Cancelled by the first Ctrl-C or SIGTERM; the second ends the process at once.
 fn cancelled_by_interrupt() -> CancellationToken {
     let cancelled = CancellationToken::new();
-    let token = cancelled.clone();
-    tokio::spawn(async move {
-        interrupted().await;
-        token.cancel();
-        interrupted().await;
-        std::process::exit(i32::from(INTERRUPTED));
-    });
-    cancelled
-}
-
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-
+    // Listening from here on, without a gap between the first signal and the second.
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
-        return std::future::pending().await;
+        return cancelled;
     };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    let token = cancelled.clone();
+    tokio::spawn(async move {
+        for last in [false, true] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if last {
+                std::process::exit(i32::from(INTERRUPTED));
+            }
+            token.cancel();
+        }
+    });
+    cancelled
 }

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use anstyle::AnsiColor;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{GlobalArgs, USAGE, print, tell};
+use super::{GlobalArgs, print, refuse};
 use crate::prepare::{Destination, Routes};
 use crate::routing::RouteErrorKind;
 use crate::text::{mask_url, printable};
@@ -63,13 +62,7 @@ impl Arguments {
         });
         let answers = match answers {
             Ok(answers) => answers,
-            Err(problems) => {
-                problems
-                    .0
-                    .iter()
-                    .for_each(|problem| tell(AnsiColor::Red, "error", problem));
-                return ExitCode::from(USAGE);
-            }
+            Err(problems) => return refuse(&problems),
         };
         let printed = match self.format {
             Format::Table => print(&answers.iter().map(Answer::lines).collect::<String>()),

@@ -94,8 +94,8 @@ impl Reader<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !required => return,
             Err(error) => {
                 let message = match error.kind() {
-                    io::ErrorKind::InvalidData => "cannot be read: it is not UTF-8 text".into(),
-                    _ => format!("cannot be read: {error}"),
+                    io::ErrorKind::InvalidData => "this file cannot be read: it is not UTF-8 text".into(),
+                    _ => format!("this file cannot be read: {error}"),
                 };
                 self.problems.push(about_file(path, message));
                 return;

@@ -52,6 +52,7 @@ impl Providers {
                 problems,
             );
             if !providers.registry.discovery().plugins.contains_key(key) {
+                let key = printable(key, 100);
                 tracing::warn!("`providers.{key}` has settings, but there is no plugin `{key}`");
             }
         }

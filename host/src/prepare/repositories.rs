@@ -9,6 +9,9 @@ use crate::config::{Loaded, Problem, Repository, mask_user_info, nearest};
 use crate::routing::{KnownIntegration, Parsed, looks_like_url};
 use crate::text::{mask_url, printable};
 
+/// Integrations that a message names; it comes once for each wrong repository.
+const MOST_CANDIDATES: usize = 5;
+
 /// A repository to check.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
@@ -155,6 +158,12 @@ fn candidates(routes: &Routes, parsed: &Parsed) -> String {
         .map(|known| format!("{} (`{}`)", known.name, mask_user_info(&known.base_url)))
         .collect();
     match known.as_slice() {
+        many if many.len() > MOST_CANDIDATES => format!(
+            "integrations of provider `{}`: {} and {} more",
+            parsed.provider,
+            many[..MOST_CANDIDATES].join(", "),
+            many.len() - MOST_CANDIDATES
+        ),
         [] => format!(
             "add an integration with `provider = \"{}\"` and this `domain_name`",
             parsed.provider
@@ -196,7 +205,8 @@ fn select(
             .map_err(|(message, help)| problem(format!("`{shown}`: {message}"), help))
             .map(|wanted| vec![wanted]);
     }
-    let glob = glob(selector).map_err(|error| problem(format!("`{shown}` is no pattern: {error}"), None))?;
+    let glob = glob(selector)
+        .map_err(|error| problem(format!("`{shown}` is no pattern: {}", error.kind()), None))?;
     if all.keys().any(|name| glob.is_match(name)) {
         let matching = configured.iter().filter(|(name, _)| glob.is_match(name));
         return Ok(matching.map(|(_, wanted)| wanted.clone()).collect());

@@ -51,10 +51,15 @@ CREATE VIEW journal AS SELECT * FROM events
     WHERE seq IN (SELECT max(seq) FROM events GROUP BY id, day);
 ";
 
-/// Makes the folder (0700) and the file (0600) where they are missing, and takes the file, if it is there, from
-/// everybody but its owner. SQLite gives the files that it puts beside it the same mode.
+/// Makes the folder (0700) and the file (0600) where they are missing.
 pub(super) fn prepare(path: &Path) -> Result<(), StateError> {
     let unwritable = |error| StateError::from_io(path, error);
+    if path.is_dir() {
+        return Err(StateError::NotAStore {
+            path: path.to_owned(),
+            problem: "it is a folder".to_owned(),
+        });
+    }
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new()
             .recursive(true)
@@ -62,12 +67,16 @@ pub(super) fn prepare(path: &Path) -> Result<(), StateError> {
             .create(folder)
             .map_err(unwritable)?;
     }
-    private_file(path).map_err(unwritable)?;
+    private_file(path).map(drop).map_err(unwritable)
+}
+
+/// Takes the store from everybody but its owner. SQLite gives the files that it puts beside it the same mode.
+fn keep_private(path: &Path) -> io::Result<()> {
     for ending in ["", "-wal", "-shm"] {
         let file = beside(path, ending);
         match fs::metadata(&file) {
             Ok(found) if found.permissions().mode() & 0o077 != 0 => {
-                fs::set_permissions(&file, Permissions::from_mode(0o600)).map_err(unwritable)?;
+                fs::set_permissions(&file, Permissions::from_mode(0o600))?;
             }
             _ => {}
         }
@@ -84,6 +93,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     // The version comes first: a newer store is not touched, not even its journal mode.
     let version = version(path, &connection)?;
+    // Nor is another program's file, which this may turn out to be.
+    keep_private(path).map_err(|error| StateError::from_io(path, error))?;
     connection
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
         .map_err(failed)?;

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use forgewatch_plugin_api as api;
 use tokio::time::{Instant, timeout_at};
 
-use crate::config::mask_user_info;
 use crate::plugins::{Client, Provider};
 use crate::services::IntegrationServices;
 use crate::services::call::{self, CallRecord};
+use crate::text::{mask_url, printable};
 use crate::verdict::{Outcome, Reason};
 
 /// An integration that is ready to be swept.
@@ -36,7 +36,7 @@ pub struct Target {
     pub repository: api::Repository,
 }
 
-/// How the check of one repository ended.
+/// How the check of one repository ended. All text in it is safe to print.
 #[derive(Clone, Debug)]
 pub struct CheckResult {
     /// The repository's name.
@@ -108,9 +108,9 @@ impl Target {
         };
         CheckResult {
             repository: self.name.clone(),
-            integration: self.integration.name.clone(),
+            integration: printable(&self.integration.name, 500).into_owned(),
             provider: self.integration.provider_key.clone(),
-            base_url: mask_user_info(&self.integration.services.domain_name()).into_owned(),
+            base_url: printable(&mask_url(&self.integration.services.domain_name()), 500).into_owned(),
             outcome,
             checked_at,
             duration: start.elapsed(),

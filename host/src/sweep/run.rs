@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::check::{CheckResult, Connected, Target};
+use crate::text::printable;
 use crate::verdict::Verdict;
 
 /// A list of repositories and the limits within which to check them.
@@ -118,10 +119,10 @@ async fn check(shared: &Shared, target: &Target) -> CheckResult {
     let limit = shared.sweep.check_timeout;
     let integration = &target.integration;
     let client = &shared.clients[&integration.name];
-    let span = tracing::error_span!("check", repository = %target.name, integration = %integration.name);
+    let span = tracing::error_span!("check", repository = %target.name, integration = %printable(&integration.name, 500));
     // The client is made inside whichever check comes first, and is not that check's alone.
     let connect = || {
-        let span = tracing::error_span!(parent: None, "get_client", integration = %integration.name);
+        let span = tracing::error_span!(parent: None, "get_client", integration = %printable(&integration.name, 500));
         integration.connect(limit).instrument(span)
     };
     target

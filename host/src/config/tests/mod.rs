@@ -158,7 +158,7 @@ fn named_files_stand_in_for_the_usual_ones() {
     assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
     let problems = world.config("missing.toml").problems();
     assert!(
-        problems[0].starts_with(" | missing.toml | cannot be read"),
+        problems[0].starts_with(" | missing.toml | this file cannot be read"),
         "{problems:?}"
     );
 }

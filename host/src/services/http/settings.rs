@@ -68,7 +68,7 @@ impl fmt::Debug for HttpSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The certificates cannot be read.
-    #[error("`http.ca_file` `{}` cannot be used: {problem}", .path.display())]
+    #[error("`{}` cannot be used: {problem}", .path.display())]
     CaFile {
         /// The file.
         path: PathBuf,
@@ -76,7 +76,7 @@ pub enum BuildError {
         problem: String,
     },
     /// The proxy is no usable URL.
-    #[error("`http.proxy` `{shown}` cannot be used: give a URL such as http://proxy.example:3128")]
+    #[error("`{shown}` cannot be used: give a URL such as http://proxy.example:3128")]
     Proxy {
         /// The setting without user information.
         shown: String,

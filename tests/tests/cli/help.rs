@@ -1,0 +1,42 @@
+//! What the command line says of itself.
+
+use forgewatch_tests::sandbox::Sandbox;
+
+use crate::support::{assert_harmless, assert_has};
+
+/// Every command, as its path of names.
+const COMMANDS: [&[&str]; 13] = [
+    &[],
+    &["check"],
+    &["route"],
+    &["plugin"],
+    &["plugin", "list"],
+    &["plugin", "inspect"],
+    &["plugin", "verify"],
+    &["config"],
+    &["config", "check"],
+    &["config", "show"],
+    &["config", "explain"],
+    &["config", "schema"],
+    &["completions"],
+];
+
+#[test]
+fn help_is_there_for_every_command() {
+    let sandbox = Sandbox::new();
+    for path in COMMANDS {
+        let run = sandbox.run(&[path, &["--help"]].concat()).exits(0);
+        assert_eq!(run.stderr, "", "{path:?}");
+        assert_has(&run.stdout, &["Usage:", "--config", "--set", "--profile"]);
+        assert_harmless(&run.stdout);
+    }
+    insta::assert_snapshot!("help", sandbox.run(&["--help"]).stdout);
+    insta::assert_snapshot!("help_check", sandbox.run(&["check", "--help"]).stdout);
+
+    let version = sandbox.run(&["--version"]).exits(0).stdout;
+    assert_eq!(version, concat!("forgewatch ", env!("CARGO_PKG_VERSION"), "\n"));
+    for shell in ["bash", "zsh", "fish"] {
+        let script = sandbox.run(&["completions", shell]).exits(0).stdout;
+        assert_has(&script, &["forgewatch", "inspect", "ndjson"]);
+    }
+}

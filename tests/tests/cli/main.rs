@@ -1,0 +1,11 @@
+//! Stories about the command line, told through the real binary: what it prints, how it ends, what it survives.
+
+mod bad_config;
+mod config_commands;
+mod formats;
+mod help;
+mod interrupt;
+mod plugin_files;
+mod plugins;
+mod state;
+mod support;
