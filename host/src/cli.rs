@@ -130,10 +130,7 @@ impl GlobalArgs {
         };
         let loaded = load(&request).map_err(|problems| refuse(&problems))?;
         if self.log_level != Some(LogLevel::Error) {
-            loaded
-                .warnings
-                .iter()
-                .for_each(|warning| tell(AnsiColor::Yellow, "warning", warning));
+            loaded.warnings.iter().for_each(|warning| tell(AnsiColor::Yellow, "warning", warning));
         }
         Ok(loaded)
     }
@@ -158,20 +155,14 @@ fn command() -> clap::Command {
         let command = command.args(globals.get_arguments().cloned());
         command.mut_subcommands(|command| with_globals(command, globals))
     }
-    with_globals(
-        Cli::command(),
-        &GlobalArgs::augment_args(clap::Command::new("globals")),
-    )
+    with_globals(Cli::command(), &GlobalArgs::augment_args(clap::Command::new("globals")))
 }
 
 /// Runs the command that the process' arguments name.
 pub fn run() -> ExitCode {
     let parsed = command().try_get_matches().and_then(|matches| {
         let global = GlobalArgs::of_levels(&matches)?;
-        Ok((
-            global,
-            Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?,
-        ))
+        Ok((global, Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?))
     });
     match parsed {
         Ok((global, cli)) => {
@@ -220,11 +211,7 @@ fn write_result(mut out: impl Write, text: &str) -> ExitCode {
     let end = if text.ends_with('\n') { "" } else { "\n" };
     match write!(out, "{text}{end}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            tell(
-                AnsiColor::Red,
-                "error",
-                format_args!("cannot write to standard output: {error}"),
-            );
+            tell(AnsiColor::Red, "error", format_args!("cannot write to standard output: {error}"));
             ExitCode::from(USAGE)
         }
         _ => ExitCode::SUCCESS,
@@ -235,16 +222,9 @@ fn write_result(mut out: impl Write, text: &str) -> ExitCode {
 fn tell(colour: AnsiColor, label: &str, what: impl std::fmt::Display) {
     let style = Style::new().fg_color(Some(colour.into())).bold();
     let what = what.to_string();
-    let lines: Vec<_> = what
-        .split('\n')
-        .map(|line| printable(line, LONGEST_LINE))
-        .collect();
+    let lines: Vec<_> = what.split('\n').map(|line| printable(line, LONGEST_LINE)).collect();
     // Where standard error is closed there is nobody to tell.
-    let _ = writeln!(
-        anstream::stderr().lock(),
-        "{style}{label}{style:#}: {}",
-        lines.join("\n")
-    );
+    let _ = writeln!(anstream::stderr().lock(), "{style}{label}{style:#}: {}", lines.join("\n"));
 }
 
 /// Tells everything that is wrong; the status to exit with.
@@ -254,11 +234,7 @@ fn refuse(problems: &Problems) -> ExitCode {
     }
     if problems.0.len() > 1 {
         let count = problems.0.len();
-        tell(
-            AnsiColor::Red,
-            "error",
-            format_args!("{count} problems, nothing was run"),
-        );
+        tell(AnsiColor::Red, "error", format_args!("{count} problems, nothing was run"));
     }
     ExitCode::from(USAGE)
 }
@@ -274,13 +250,8 @@ mod tests {
 
     #[test]
     fn commands_keep_their_descriptions() {
-        let about = command()
-            .find_subcommand("config")
-            .and_then(|config| config.get_about().cloned());
-        assert_eq!(
-            about.unwrap().to_string(),
-            "Check, show and explain the configuration"
-        );
+        let about = command().find_subcommand("config").and_then(|config| config.get_about().cloned());
+        assert_eq!(about.unwrap().to_string(), "Check, show and explain the configuration");
     }
 
     #[test]

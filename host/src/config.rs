@@ -112,12 +112,7 @@ impl Loaded {
 
     /// A problem with the setting at `path`. The message must not quote a value that could be a secret.
     pub fn problem(&self, path: &[&str], message: impl Into<String>, help: Option<String>) -> Problem {
-        Problem {
-            key: dotted(path),
-            source: self.source(path),
-            message: message.into(),
-            help,
-        }
+        Problem { key: dotted(path), source: self.source(path), message: message.into(), help }
     }
 
     /// Checks the value at `path` against a schema that is not the configuration's, such as a plugin's for
@@ -137,10 +132,7 @@ impl Loaded {
             path: path.iter().map(ToString::to_string).chain(finding.path).collect(),
             ..finding
         };
-        Ok(findings
-            .into_iter()
-            .map(|finding| located(&self.layers, absolute(finding)))
-            .collect())
+        Ok(findings.into_iter().map(|finding| located(&self.layers, absolute(finding))).collect())
     }
 
     /// The merged settings as a document, defaults included and profiles left out, masked for showing.
@@ -181,24 +173,11 @@ pub fn load(request: &Request) -> Result<Loaded, Problems> {
     let config: Config = serde_json::from_value(merged).map_err(|_| {
         // The error may quote a value. The schema and the types agree, so only a fault of ours leads here.
         let message = "a valid setting cannot be read: this is a fault of forgewatch".into();
-        Problems(vec![Problem {
-            key: String::new(),
-            source: None,
-            message,
-            help: None,
-        }])
+        Problems(vec![Problem { key: String::new(), source: None, message, help: None }])
     })?;
-    warnings.extend(
-        without_effect(&config)
-            .into_iter()
-            .map(|finding| located(&layers, finding)),
-    );
+    warnings.extend(without_effect(&config).into_iter().map(|finding| located(&layers, finding)));
     layers.forget_lines();
-    Ok(Loaded {
-        config,
-        warnings,
-        layers,
-    })
+    Ok(Loaded { config, warnings, layers })
 }
 
 /// Settings that are valid but change nothing.
@@ -209,16 +188,10 @@ fn without_effect(config: &Config) -> Vec<Finding> {
         help: None,
     };
     let unread = "this version reads discovery but does not act on it yet";
-    let mut found: Vec<_> = config
-        .discovery
-        .keys()
-        .map(|name| finding(&["discovery", name], unread))
-        .collect();
+    let mut found: Vec<_> =
+        config.discovery.keys().map(|name| finding(&["discovery", name], unread)).collect();
     if config.silo_mode == SiloMode::Region && !config.identities.is_empty() {
-        found.push(finding(
-            &["identities"],
-            "a region holds no identity: these are not used",
-        ));
+        found.push(finding(&["identities"], "a region holds no identity: these are not used"));
     }
     found
 }
@@ -228,23 +201,15 @@ fn gather(request: &Request, problems: &mut Vec<Problem>, warnings: &mut Vec<Pro
     let environment = &request.environment;
     let mut below = vec![defaults(environment)];
     below.extend(files::read(&request.config, environment, problems, warnings));
-    let mut above = vec![inputs::environment(
-        &environment.variables,
-        &environment.working_dir,
-        problems,
-        warnings,
-    )];
+    let mut above =
+        vec![inputs::environment(&environment.variables, &environment.working_dir, problems, warnings)];
     for text in &request.set {
         match inputs::set(text, &environment.working_dir) {
             Ok(layer) => above.push(layer),
             Err(problem) => problems.push(problem),
         }
     }
-    Layers {
-        below,
-        profile: request.profile.clone(),
-        above,
-    }
+    Layers { below, profile: request.profile.clone(), above }
 }
 
 fn defaults(environment: &Environment) -> Layer {
@@ -252,18 +217,11 @@ fn defaults(environment: &Environment) -> Layer {
     if let Some(home) = environment.xdg_dir("XDG_STATE_HOME", ".local/state") {
         config.state.path = home.join(Path::new("forgewatch/state.db"));
     }
-    let values = figment::value::Value::serialize(config)
-        .ok()
-        .and_then(figment::value::Value::into_dict);
+    let values = figment::value::Value::serialize(config).ok().and_then(figment::value::Value::into_dict);
     Layer::of_values(Source::Default, values.unwrap_or_default())
 }
 
 fn located(layers: &Layers, finding: Finding) -> Problem {
     let Finding { path, message, help } = finding;
-    Problem {
-        key: dotted(&path),
-        source: layers.source(&path),
-        message,
-        help,
-    }
+    Problem { key: dotted(&path), source: layers.source(&path), message, help }
 }

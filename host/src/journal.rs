@@ -23,10 +23,7 @@ impl Recorder {
 
     /// Records the transaction of a sweep. A state that cannot be written costs a warning, not the results.
     pub fn record(&self, started_at: SystemTime, duration: Duration, results: &[CheckResult]) {
-        let nanoseconds = started_at
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_nanos();
+        let nanoseconds = started_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let event = Event {
             id: format!("sweep-{nanoseconds:x}-{:x}", std::process::id()),
             kind: EventKind::Transaction,

@@ -81,12 +81,7 @@ impl Routes {
             Ok(router) => Some(Self { providers, router }),
             Err(error) => {
                 let message = format!("the URL patterns of all plugins together do not compile: {error}");
-                problems.push(Problem {
-                    key: "plugins.dirs".to_owned(),
-                    source: None,
-                    message,
-                    help: None,
-                });
+                problems.push(Problem { key: "plugins.dirs".to_owned(), source: None, message, help: None });
                 None
             }
         }
@@ -140,20 +135,13 @@ impl Prepared {
         };
         let services = Services::new(client, Arc::clone(&state), silo_mode(config));
         let integrations = integrations(config, &routes.providers, &services, &identities, &wanted)?;
-        let targets = wanted
-            .into_iter()
-            .map(|wanted| wanted.target(&integrations))
-            .collect();
+        let targets = wanted.into_iter().map(|wanted| wanted.target(&integrations)).collect();
         let sweep = Sweep {
             targets,
             concurrency: usize::from(config.http.concurrency),
             check_timeout: config.check_timeout.get(),
         };
-        Ok(Self {
-            services,
-            sweep,
-            recorder: Recorder::new(state),
-        })
+        Ok(Self { services, sweep, recorder: Recorder::new(state) })
     }
 }
 
@@ -167,10 +155,7 @@ fn integrations(
 ) -> Result<HashMap<String, Arc<Integration>>, Problems> {
     let mut integrations = HashMap::new();
     for name in wanted.iter().map(|wanted| &wanted.integration) {
-        let Some(integration) = config
-            .integrations
-            .get(name)
-            .filter(|_| !integrations.contains_key(name))
+        let Some(integration) = config.integrations.get(name).filter(|_| !integrations.contains_key(name))
         else {
             continue;
         };
@@ -179,16 +164,9 @@ fn integrations(
         let Some(policy) = providers.policies.get(key) else {
             continue;
         };
-        let identity = integration
-            .identity
-            .as_ref()
-            .and_then(|name| identities.get(name))
-            .cloned();
-        let kind = integration
-            .identity
-            .as_ref()
-            .and_then(|name| config.identities.get(name))
-            .map(identities::kind);
+        let identity = integration.identity.as_ref().and_then(|name| identities.get(name)).cloned();
+        let kind =
+            integration.identity.as_ref().and_then(|name| config.identities.get(name)).map(identities::kind);
         let options = providers.options(key);
         let settings = IntegrationSettings {
             key: name.clone(),
@@ -228,11 +206,7 @@ impl Wanted {
         if let Some(id) = &self.external_id {
             repository = repository.with_external_id(id);
         }
-        Target {
-            name: self.shown,
-            integration: Arc::clone(&integrations[&self.integration]),
-            repository,
-        }
+        Target { name: self.shown, integration: Arc::clone(&integrations[&self.integration]), repository }
     }
 }
 
@@ -254,14 +228,8 @@ fn http_client(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<HttpClien
         max_response_bytes: http.max_response_bytes,
     };
     let client = HttpClient::new(&settings);
-    let path = if settings.ca_file.is_some() {
-        ["http", "ca_file"]
-    } else {
-        ["http", "proxy"]
-    };
-    client
-        .map_err(|error| problems.push(loaded.problem(&path, error.to_string(), None)))
-        .ok()
+    let path = if settings.ca_file.is_some() { ["http", "ca_file"] } else { ["http", "proxy"] };
+    client.map_err(|error| problems.push(loaded.problem(&path, error.to_string(), None))).ok()
 }
 
 /// The state, for reading alone where it cannot be written: checking goes on, with nothing saved.
@@ -269,10 +237,7 @@ fn open_state(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Arc<State>
     let path = &loaded.config.state.path;
     let opened = State::open(path).or_else(|error| {
         if error.is_unwritable() {
-            tracing::warn!(
-                "{}; checking goes on, but nothing is saved",
-                printable(&error.to_string(), 500)
-            );
+            tracing::warn!("{}; checking goes on, but nothing is saved", printable(&error.to_string(), 500));
             State::open_read_only(path)
         } else {
             Err(error)
@@ -284,12 +249,10 @@ fn open_state(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Arc<State>
 }
 
 fn saved_base_url(state: &State, integration: &str, configured: &str) -> Option<String> {
-    state
-        .metadata(integration, DOMAIN_NAME, &origin_of(configured))
-        .unwrap_or_else(|error| {
-            tracing::warn!(integration, "{error}; the configured base URL is used");
-            None
-        })
+    state.metadata(integration, DOMAIN_NAME, &origin_of(configured)).unwrap_or_else(|error| {
+        tracing::warn!(integration, "{error}; the configured base URL is used");
+        None
+    })
 }
 
 /// What `isolation` may be in this version.

@@ -44,10 +44,7 @@ pub struct RouteError {
 
 impl RouteError {
     fn new(kind: RouteErrorKind, detail: impl fmt::Display) -> Self {
-        Self {
-            kind,
-            detail: printable(&detail.to_string(), 500).into_owned(),
-        }
+        Self { kind, detail: printable(&detail.to_string(), 500).into_owned() }
     }
 
     /// Several integrations have the URL's base URL.
@@ -114,11 +111,7 @@ impl Router {
         let mut keys = Vec::new();
         let mut contexts = BTreeMap::new();
         for (key, provider) in providers {
-            let own = || {
-                integrations
-                    .iter()
-                    .filter(|integration| integration.provider == *key)
-            };
+            let own = || integrations.iter().filter(|integration| integration.provider == *key);
             let roots = server_roots(&provider.options).filter_map(|root| host_pattern(&root));
             let bases = own().filter_map(|integration| host_pattern(&integration.base_url));
             let all = provider.url_patterns.iter().cloned().chain(roots).chain(bases);
@@ -128,12 +121,7 @@ impl Router {
             let options = serde_json::Value::Object(provider.options.clone()).to_string();
             contexts.insert(key.clone(), UrlContext::new(&options, base_urls));
         }
-        Ok(Self {
-            patterns: RegexSet::new(patterns)?,
-            keys,
-            contexts,
-            integrations,
-        })
+        Ok(Self { patterns: RegexSet::new(patterns)?, keys, contexts, integrations })
     }
 
     /// Takes a URL apart. `provider` opens a provider by its key.
@@ -151,21 +139,14 @@ impl Router {
             let detail = "this is no URL: expected https://… or user@host:path";
             return Ok(Err(RouteError::new(RouteErrorKind::NotARepositoryUrl, detail)));
         }
-        let mut candidates: Vec<&str> = self
-            .patterns
-            .matches(url)
-            .iter()
-            .map(|index| self.keys[index].as_str())
-            .collect();
+        let mut candidates: Vec<&str> =
+            self.patterns.matches(url).iter().map(|index| self.keys[index].as_str()).collect();
         candidates.dedup();
         let mut parsed: Vec<Parsed> = Vec::new();
         let mut error = None;
         for key in candidates {
             match self.ask(key, url, &provider(key)?) {
-                Ok(url) => parsed.push(Parsed {
-                    provider: key.to_owned(),
-                    url,
-                }),
+                Ok(url) => parsed.push(Parsed { provider: key.to_owned(), url }),
                 // A plugin that knows the host says more than one that does not.
                 Err(new) if error.is_none() || new.kind != RouteErrorKind::UnsupportedHost => {
                     error = Some(new);
@@ -213,13 +194,8 @@ impl Router {
             .filter_map(comparable)
             .collect();
         let fits = |url: &str| comparable(url).is_some_and(|url| wanted.contains(&url));
-        let known = self
-            .integrations
-            .iter()
-            .filter(|it| it.provider == parsed.provider);
-        known
-            .filter(|it| fits(&it.base_url) || fits(&it.domain_name))
-            .collect()
+        let known = self.integrations.iter().filter(|it| it.provider == parsed.provider);
+        known.filter(|it| fits(&it.base_url) || fits(&it.domain_name)).collect()
     }
 
     /// The integrations of a provider, for a message.
@@ -231,19 +207,14 @@ impl Router {
 /// The servers that a provider's options name, by the convention that all providers share.
 pub fn server_roots(options: &serde_json::Map<String, serde_json::Value>) -> impl Iterator<Item = String> {
     let roots = options.get("server_roots").and_then(serde_json::Value::as_array);
-    roots
-        .into_iter()
-        .flatten()
-        .filter_map(|root| root.as_str().map(ToOwned::to_owned))
+    roots.into_iter().flatten().filter_map(|root| root.as_str().map(ToOwned::to_owned))
 }
 
 /// Whether a text is a URL or scp-like address rather than a name.
 pub fn looks_like_url(text: &str) -> bool {
     let head = text.split(['/', '?', '#']).next().unwrap_or_default();
     text.contains("://")
-        || head
-            .split_once(':')
-            .is_some_and(|(host, _)| host.len() > 1 && host.contains(['.', '@']))
+        || head.split_once(':').is_some_and(|(host, _)| host.len() > 1 && host.contains(['.', '@']))
 }
 
 /// A pattern for URLs on the host of `base_url`, whatever the scheme, the user or the case.
@@ -256,9 +227,7 @@ fn host_pattern(base_url: &str) -> Option<String> {
 /// final slash; a host alone counts as `https`.
 fn comparable(base_url: &str) -> Option<String> {
     let text = base_url.trim().to_lowercase();
-    let mut url = Url::parse(&text)
-        .or_else(|_| Url::parse(&format!("https://{text}")))
-        .ok()?;
+    let mut url = Url::parse(&text).or_else(|_| Url::parse(&format!("https://{text}"))).ok()?;
     if !url.path().ends_with('/') {
         let path = format!("{}/", url.path());
         url.set_path(&path);
@@ -273,27 +242,11 @@ mod tests {
     #[test]
     fn base_urls_compare_by_where_they_lead() {
         let cases = [
-            (
-                "https://dev.azure.com/Contoso/",
-                "https://dev.azure.com/contoso",
-                true,
-            ),
-            (
-                "https://user@dev.azure.com/contoso/",
-                "https://dev.azure.com:443/contoso/",
-                true,
-            ),
-            (
-                "contoso.visualstudio.com",
-                "https://contoso.visualstudio.com/",
-                true,
-            ),
+            ("https://dev.azure.com/Contoso/", "https://dev.azure.com/contoso", true),
+            ("https://user@dev.azure.com/contoso/", "https://dev.azure.com:443/contoso/", true),
+            ("contoso.visualstudio.com", "https://contoso.visualstudio.com/", true),
             ("http://ado.example/tfs/", "https://ado.example/tfs/", false),
-            (
-                "https://dev.azure.com/contoso2/",
-                "https://dev.azure.com/contoso/",
-                false,
-            ),
+            ("https://dev.azure.com/contoso2/", "https://dev.azure.com/contoso/", false),
         ];
         for (one, other, same) in cases {
             assert_eq!(comparable(one) == comparable(other), same, "{one} {other}");
@@ -305,13 +258,9 @@ mod tests {
         for text in ["", "payments-api", "a b", "C:", "group/name", "C:\\x", "foo:bar"] {
             assert!(!looks_like_url(text), "{text}");
         }
-        for text in [
-            "https://a/b",
-            "git@ssh.dev.azure.com:v3/a/b/c",
-            "ssh.dev.azure.com:v3/a",
-            "://",
-            "ftp://x",
-        ] {
+        for text in
+            ["https://a/b", "git@ssh.dev.azure.com:v3/a/b/c", "ssh.dev.azure.com:v3/a", "://", "ftp://x"]
+        {
             assert!(looks_like_url(text), "{text}");
         }
     }

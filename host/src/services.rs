@@ -41,11 +41,7 @@ pub struct Services {
 impl Services {
     /// Services on one client and one store.
     pub fn new(client: HttpClient, state: Arc<State>, silo_mode: SiloMode) -> Self {
-        let keeper = Keeper {
-            client,
-            state,
-            tasks: TaskTracker::new(),
-        };
+        let keeper = Keeper { client, state, tasks: TaskTracker::new() };
         Self { keeper, silo_mode }
     }
 
@@ -57,12 +53,7 @@ impl Services {
         provider: Arc<ProviderPolicy>,
         settings: IntegrationSettings,
     ) -> Arc<IntegrationServices> {
-        Arc::new(IntegrationServices::new(
-            self.keeper.clone(),
-            self.silo_mode,
-            provider,
-            settings,
-        ))
+        Arc::new(IntegrationServices::new(self.keeper.clone(), self.silo_mode, provider, settings))
     }
 
     /// Waits for the token refreshes under way. One that is cut short may cost a rotated refresh token, so a

@@ -43,11 +43,7 @@ impl State {
     pub fn open(path: &Path) -> Result<Self, StateError> {
         file::prepare(path)?;
         let connection = file::open(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            connection: Some(Mutex::new(connection)),
-            read_only: false,
-        })
+        Ok(Self { path: path.to_owned(), connection: Some(Mutex::new(connection)), read_only: false })
     }
 
     /// Opens what can be read at `path` and refuses every write. A missing file reads as an empty store.
@@ -75,10 +71,7 @@ impl State {
     /// [`StateError::Unwritable`] when it would not.
     pub fn ensure_writable(&self) -> Result<(), StateError> {
         self.write(|connection| {
-            let probe = format!(
-                "BEGIN IMMEDIATE; PRAGMA user_version = {}; COMMIT",
-                file::SCHEMA_VERSION
-            );
+            let probe = format!("BEGIN IMMEDIATE; PRAGMA user_version = {}; COMMIT", file::SCHEMA_VERSION);
             connection.execute_batch(&probe).inspect_err(|_| {
                 // The connection must not stay inside the transaction; there may be none to leave.
                 let _ = connection.execute_batch("ROLLBACK");
@@ -117,11 +110,7 @@ impl State {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(query)?;
             let rows = statement.query_map([integration], |row| {
-                Ok(SavedMetadata {
-                    name: row.get(0)?,
-                    configured: row.get(1)?,
-                    value: row.get(2)?,
-                })
+                Ok(SavedMetadata { name: row.get(0)?, configured: row.get(1)?, value: row.get(2)? })
             })?;
             rows.collect()
         })

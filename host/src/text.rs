@@ -13,11 +13,7 @@ pub fn printable(text: &str, max_chars: usize) -> Cow<'_, str> {
     if !long && !text.chars().any(is_unprintable) {
         return Cow::Borrowed(text);
     }
-    let kept = if long {
-        max_chars.saturating_sub(1)
-    } else {
-        max_chars
-    };
+    let kept = if long { max_chars.saturating_sub(1) } else { max_chars };
     let mut shown = String::with_capacity(text.len().min(4 * max_chars));
     for char in text.chars().take(kept) {
         if is_unprintable(char) {

@@ -132,12 +132,7 @@ impl Outcome {
     /// An outcome of the host's own making.
     pub fn new(reason: Reason, detail: impl AsRef<str>) -> Self {
         let detail = printable(detail.as_ref(), MAX_DETAIL).into_owned();
-        Self {
-            reason,
-            detail,
-            http_status: None,
-            retry_after_s: None,
-        }
+        Self { reason, detail, http_status: None, retry_after_s: None }
     }
 }
 
@@ -156,18 +151,12 @@ impl From<api::Failure> for Outcome {
             Some(reason) => Self::new(reason, failure.detail()),
             None => {
                 let code = failure.reason().code();
-                let detail = format!(
-                    "{} (the plugin's reason {code} is unknown to this host)",
-                    failure.detail()
-                );
+                let detail =
+                    format!("{} (the plugin's reason {code} is unknown to this host)", failure.detail());
                 Self::new(Reason::ProviderError, detail)
             }
         };
-        Self {
-            http_status: failure.http_status(),
-            retry_after_s: failure.retry_after_s(),
-            ..outcome
-        }
+        Self { http_status: failure.http_status(), retry_after_s: failure.retry_after_s(), ..outcome }
     }
 }
 
@@ -177,13 +166,7 @@ mod tests {
 
     #[test]
     fn only_an_answer_about_access_denies() {
-        let denied = [
-            "unauthorized",
-            "forbidden",
-            "not_found",
-            "disabled",
-            "identity_invalid",
-        ];
+        let denied = ["unauthorized", "forbidden", "not_found", "disabled", "identity_invalid"];
         for code in 1..=12 {
             let outcome = Outcome::from(api::Failure::new(api::Reason::from_code(code), ""));
             let expected = if denied.contains(&outcome.reason.as_str()) {
@@ -192,10 +175,7 @@ mod tests {
                 Verdict::Indeterminate
             };
             assert_eq!(outcome.reason.verdict(), expected, "{}", outcome.reason.as_str());
-            assert_eq!(
-                serde_json::to_value(outcome.reason).unwrap(),
-                outcome.reason.as_str()
-            );
+            assert_eq!(serde_json::to_value(outcome.reason).unwrap(), outcome.reason.as_str());
         }
     }
 

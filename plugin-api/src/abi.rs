@@ -10,10 +10,7 @@
 //! **Evolution:** since ABI 1. Traits, structs and functions in here are frozen at the first release: a host
 //! refuses a plugin in which any of them differs. New abilities are extensions.
 #![expect(unsafe_code, reason = "the FFI room")]
-#![allow(
-    missing_docs,
-    reason = "sabi_trait adds public items that take no documentation"
-)]
+#![allow(missing_docs, reason = "sabi_trait adds public items that take no documentation")]
 #![allow(non_local_definitions, reason = "sabi_trait's own")]
 #![allow(clippy::allow_attributes_without_reason, reason = "sabi_trait's own")]
 

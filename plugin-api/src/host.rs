@@ -21,9 +21,7 @@ pub struct Host {
 impl Host {
     /// Wraps what came over the ABI.
     pub fn new(services: HostObject) -> Self {
-        Self {
-            services: Arc::new(services),
-        }
+        Self { services: Arc::new(services) }
     }
 
     /// Sends a request under the host's one policy (time-outs, retries, TLS, proxy) with the integration's
@@ -67,10 +65,7 @@ impl Host {
     ///
     /// The extension's own; [`Failure::unsupported`] for a name that is not offered.
     pub async fn call_extension(&self, name: &str, payload: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        let answer = self
-            .services
-            .call_extension(RStr::from_str(name), payload.into())
-            .await;
+        let answer = self.services.call_extension(RStr::from_str(name), payload.into()).await;
         answer.into_result().map(Into::into)
     }
 }

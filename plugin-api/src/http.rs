@@ -30,9 +30,7 @@ impl Method {
 
     /// The method's name, `None` for a code of a later version.
     pub fn name(self) -> Option<&'static str> {
-        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-            .get(usize::from(self.0))
-            .copied()
+        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].get(usize::from(self.0)).copied()
     }
 }
 
@@ -55,34 +53,22 @@ impl Authentication {
 
     /// No credential at all.
     pub const fn none() -> Self {
-        Self {
-            scheme: Self::NONE,
-            name: RString::new(),
-        }
+        Self { scheme: Self::NONE, name: RString::new() }
     }
 
     /// `Authorization: Bearer` with the token.
     pub const fn bearer() -> Self {
-        Self {
-            scheme: Self::BEARER,
-            name: RString::new(),
-        }
+        Self { scheme: Self::BEARER, name: RString::new() }
     }
 
     /// `Authorization: Basic` with this user name (which may be empty) and the token as password.
     pub fn basic(user: &str) -> Self {
-        Self {
-            scheme: Self::BASIC,
-            name: user.into(),
-        }
+        Self { scheme: Self::BASIC, name: user.into() }
     }
 
     /// The bare token in the header `name`.
     pub fn header(name: &str) -> Self {
-        Self {
-            scheme: Self::HEADER,
-            name: name.into(),
-        }
+        Self { scheme: Self::HEADER, name: name.into() }
     }
 
     /// What is asked for, `None` for a scheme of a later version.

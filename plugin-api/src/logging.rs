@@ -35,11 +35,7 @@ fn level_code(level: Level) -> u8 {
 impl Subscriber for Forward {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         // The host's level may change at any time, so events are asked about one by one.
-        if metadata.is_event() {
-            Interest::sometimes()
-        } else {
-            Interest::never()
-        }
+        if metadata.is_event() { Interest::sometimes() } else { Interest::never() }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {

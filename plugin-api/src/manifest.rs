@@ -95,10 +95,7 @@ fn check(manifest: Manifest) -> Result<Manifest, ManifestError> {
     }
     let key_fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     let required = [
-        (
-            "key",
-            !manifest.key.is_empty() && manifest.key.len() <= 64 && manifest.key.chars().all(key_fits),
-        ),
+        ("key", !manifest.key.is_empty() && manifest.key.len() <= 64 && manifest.key.chars().all(key_fits)),
         ("name", !manifest.name.is_empty()),
         ("version", !manifest.version.is_empty()),
     ];

@@ -88,10 +88,7 @@ pub trait Provider: Default + Send + Sync + 'static {
 impl Failure {
     /// The other side does not offer the extension `name`.
     pub fn unsupported(name: &str) -> Self {
-        Self::new(
-            Reason::PLUGIN_FAILED,
-            format!("the extension `{name}` is not offered"),
-        )
-        .with_attribute("unsupported", name)
+        Self::new(Reason::PLUGIN_FAILED, format!("the extension `{name}` is not offered"))
+            .with_attribute("unsupported", name)
     }
 }

@@ -47,9 +47,7 @@ impl FakeHost {
         let mut state = self.lock();
         match state.script.iter_mut().find(|(m, u, _)| *m == method && u == url) {
             Some((_, _, answers)) => answers.push_back(answer),
-            None => state
-                .script
-                .push((method, url.to_owned(), VecDeque::from([answer]))),
+            None => state.script.push((method, url.to_owned(), VecDeque::from([answer]))),
         }
         drop(state);
         self
@@ -98,14 +96,13 @@ impl From<Failure> for Scripted {
 impl HostServices for FakeHost {
     fn http(&self, request: Request) -> FfiFuture<RResult<Response, Failure>> {
         let mut state = self.lock();
-        let script = state
-            .script
-            .iter_mut()
-            .find(|(m, u, _)| *m == request.method() && u == request.url())
-            .map(|(_, _, answers)| match answers.len() {
-                1 => answers.front().cloned(),
-                _ => answers.pop_front(),
-            });
+        let script =
+            state.script.iter_mut().find(|(m, u, _)| *m == request.method() && u == request.url()).map(
+                |(_, _, answers)| match answers.len() {
+                    1 => answers.front().cloned(),
+                    _ => answers.pop_front(),
+                },
+            );
         let answer = script.flatten().unwrap_or_else(|| {
             let method = request.method().name().unwrap_or("?");
             let detail = format!("no answer is scripted for {method} {}", request.url());

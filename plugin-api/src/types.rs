@@ -37,25 +37,18 @@ impl Attributes {
 
     /// The first value of `name`, compared without regard to ASCII case.
     pub fn get_ignoring_case(&self, name: &str) -> Option<&str> {
-        self.iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// All names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries
-            .iter()
-            .map(|entry| (entry.0.as_str(), entry.1.as_str()))
+        self.entries.iter().map(|entry| (entry.0.as_str(), entry.1.as_str()))
     }
 }
 
 impl<'a> FromIterator<(&'a str, &'a str)> for Attributes {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Self {
-        let entries = pairs
-            .into_iter()
-            .map(|(name, value)| Tuple2(name.into(), value.into()))
-            .collect();
+        let entries = pairs.into_iter().map(|(name, value)| Tuple2(name.into(), value.into())).collect();
         Self { entries }
     }
 }

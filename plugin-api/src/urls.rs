@@ -18,10 +18,7 @@ pub struct BaseUrl {
 impl BaseUrl {
     /// A base URL, and whether the operator accepts it without TLS.
     pub fn new(url: &str, allow_insecure_http: bool) -> Self {
-        Self {
-            url: url.into(),
-            allow_insecure_http,
-        }
+        Self { url: url.into(), allow_insecure_http }
     }
 
     /// The URL as configured or repaired; it may be malformed.
@@ -169,11 +166,7 @@ pub struct UrlError {
 impl UrlError {
     /// An error with its kind and one sentence. Do not repeat user information from the URL.
     pub fn new(kind: UrlErrorKind, detail: impl Into<RString>) -> Self {
-        Self {
-            kind,
-            detail: detail.into(),
-            attributes: Attributes::default(),
-        }
+        Self { kind, detail: detail.into(), attributes: Attributes::default() }
     }
 
     /// The kind.

@@ -76,14 +76,9 @@ fn events_reach_the_host() {
     let host = LogHost::default();
     let module: PluginModule = header(root_module::<Logging>).init_root_module().unwrap();
     let provider = module.create()(HostServices_TO::from_value(host.clone(), TD_Opaque)).unwrap();
-    provider
-        .parse_repository_url("u".into(), &UrlContext::default())
-        .unwrap()
-        .unwrap();
+    provider.parse_repository_url("u".into(), &UrlContext::default()).unwrap().unwrap();
     let records = host.0.lock().unwrap();
-    let [record] = records.as_slice() else {
-        panic!("expected one event: {records:?}")
-    };
+    let [record] = records.as_slice() else { panic!("expected one event: {records:?}") };
     assert_eq!((record.level, record.message.as_str()), (3, "parsing now"));
     let fields: Vec<_> = record.fields.iter().collect();
     assert_eq!(fields, [("url", "u"), ("attempts", "2")]);

@@ -22,10 +22,7 @@ impl Built {
     /// If the workspace has no such plugin.
     pub fn plugin(&self, key: &str) -> &Path {
         let name = format!("forgewatch_{key}.");
-        let found = self
-            .plugins
-            .iter()
-            .find(|path| path.to_string_lossy().contains(&name));
+        let found = self.plugins.iter().find(|path| path.to_string_lossy().contains(&name));
         found.unwrap_or_else(|| panic!("the workspace builds no plugin `{key}`: {:?}", self.plugins))
     }
 }
@@ -37,21 +34,11 @@ impl Built {
 pub fn workspace() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let artifacts = cargo_build(
-            &root().join("Cargo.toml"),
-            &["--workspace", "--lib", "--bins"],
-            None,
-        );
-        let forgewatch = artifacts
-            .iter()
-            .filter_map(|artifact| artifact["executable"].as_str());
-        let forgewatch = forgewatch
-            .map(PathBuf::from)
-            .find(|path| path.file_stem() == Some("forgewatch".as_ref()));
-        Built {
-            forgewatch: forgewatch.expect("cargo built the binary"),
-            plugins: libraries(&artifacts),
-        }
+        let artifacts = cargo_build(&root().join("Cargo.toml"), &["--workspace", "--lib", "--bins"], None);
+        let forgewatch = artifacts.iter().filter_map(|artifact| artifact["executable"].as_str());
+        let forgewatch =
+            forgewatch.map(PathBuf::from).find(|path| path.file_stem() == Some("forgewatch".as_ref()));
+        Built { forgewatch: forgewatch.expect("cargo built the binary"), plugins: libraries(&artifacts) }
     })
 }
 
@@ -71,10 +58,7 @@ pub fn misbehaving() -> &'static Path {
 
 /// The root of the repository.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the crate lies in the workspace")
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").to_owned()
 }
 
 fn libraries(artifacts: &[serde_json::Value]) -> Vec<PathBuf> {
@@ -83,29 +67,16 @@ fn libraries(artifacts: &[serde_json::Value]) -> Vec<PathBuf> {
             .as_array()
             .is_some_and(|types| types.iter().any(|kind| kind == "cdylib"))
     };
-    let files = artifacts
-        .iter()
-        .filter(cdylib)
-        .flat_map(|artifact| artifact["filenames"].as_array());
-    let paths = files
-        .flatten()
-        .filter_map(serde_json::Value::as_str)
-        .map(PathBuf::from);
-    paths
-        .filter(|path| path.extension().is_some_and(|it| it == "so" || it == "dylib"))
-        .collect()
+    let files = artifacts.iter().filter(cdylib).flat_map(|artifact| artifact["filenames"].as_array());
+    let paths = files.flatten().filter_map(serde_json::Value::as_str).map(PathBuf::from);
+    paths.filter(|path| path.extension().is_some_and(|it| it == "so" || it == "dylib")).collect()
 }
 
 /// Cargo's artifact messages.
 fn cargo_build(manifest: &Path, arguments: &[&str], target_dir: Option<&Path>) -> Vec<serde_json::Value> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
-    command.args([
-        "build",
-        "--quiet",
-        "--message-format=json-render-diagnostics",
-        "--manifest-path",
-    ]);
+    command.args(["build", "--quiet", "--message-format=json-render-diagnostics", "--manifest-path"]);
     command.arg(manifest).args(arguments).stderr(Stdio::inherit());
     if !cfg!(debug_assertions) {
         command.arg("--release");
@@ -121,16 +92,7 @@ fn cargo_build(manifest: &Path, arguments: &[&str], target_dir: Option<&Path>) -
         }
     }
     let output = command.output().expect("cargo can be started");
-    assert!(
-        output.status.success(),
-        "cargo cannot build {}",
-        manifest.display()
-    );
-    let lines = output
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty());
-    lines
-        .map(|line| serde_json::from_slice(line).expect("cargo answers in JSON"))
-        .collect()
+    assert!(output.status.success(), "cargo cannot build {}", manifest.display());
+    let lines = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).expect("cargo answers in JSON")).collect()
 }

@@ -52,10 +52,7 @@ impl Sandbox {
     /// # Panics
     /// If it cannot be made, as everywhere in here.
     pub fn new() -> Self {
-        let sandbox = Self {
-            dir: TempDir::new().expect("a temporary folder"),
-            environment: Vec::new(),
-        };
+        let sandbox = Self { dir: TempDir::new().expect("a temporary folder"), environment: Vec::new() };
         fs::create_dir(sandbox.path("plugins")).expect("a folder");
         for plugin in &build::workspace().plugins {
             sandbox.install(plugin);
@@ -66,13 +63,9 @@ impl Sandbox {
     /// A sandbox whose HTTP goes through a fake forge, which plays every host.
     pub fn with_fake(fake: &Fake) -> Self {
         let sandbox = Self::new();
-        fake.write_ca(sandbox.path("ca.pem"))
-            .expect("the CA can be written");
+        fake.write_ca(sandbox.path("ca.pem")).expect("the CA can be written");
         let proxy = fake.proxy_url();
-        sandbox.write(
-            "base.toml",
-            format!("[http]\nproxy = \"{proxy}\"\nca_file = \"ca.pem\"\n"),
-        );
+        sandbox.write("base.toml", format!("[http]\nproxy = \"{proxy}\"\nca_file = \"ca.pem\"\n"));
         sandbox
     }
 
@@ -105,13 +98,8 @@ impl Sandbox {
     /// as they are there, and after them nothing of the system's.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&build::workspace().forgewatch);
-        command
-            .env_clear()
-            .current_dir(self.dir.path())
-            .stdin(Stdio::null());
-        command
-            .env("HOME", self.path("home"))
-            .env("XDG_STATE_HOME", self.path("state"));
+        command.env_clear().current_dir(self.dir.path()).stdin(Stdio::null());
+        command.env("HOME", self.path("home")).env("XDG_STATE_HOME", self.path("state"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         for name in ["base.toml", "forgewatch.toml"] {
             if self.path(name).exists() {
@@ -125,10 +113,7 @@ impl Sandbox {
 
     /// Runs the binary to its end.
     pub fn run(&self, arguments: &[&str]) -> Run {
-        let output = self
-            .command(arguments)
-            .output()
-            .expect("the binary can be started");
+        let output = self.command(arguments).output().expect("the binary can be started");
         Run {
             status: output.status.code(),
             stdout: String::from_utf8(output.stdout).expect("standard output is text"),

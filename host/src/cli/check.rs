@@ -50,21 +50,19 @@ impl Arguments {
         let status = match runtime.block_on(Prepared::for_check(&loaded, &self.repositories)) {
             Ok(prepared) if self.dry_run => {
                 let count = prepared.sweep.targets.len();
-                print(&format!(
-                    "nothing stands in the way of checking {count} repositories"
-                ))
+                print(&format!("nothing stands in the way of checking {count} repositories"))
             }
             // On a worker: collecting results wakes no other thread there.
-            Ok(prepared) => runtime
-                .block_on(async { tokio::spawn(self.sweep(prepared)).await })
-                .unwrap_or_else(|error| {
+            Ok(prepared) => {
+                runtime.block_on(async { tokio::spawn(self.sweep(prepared)).await }).unwrap_or_else(|error| {
                     tell(
                         AnsiColor::Red,
                         "error",
                         format_args!("the sweep failed, which is a fault of forgewatch: {error}"),
                     );
                     ExitCode::from(USAGE)
-                }),
+                })
+            }
             Err(problems) => refuse(&problems),
         };
         // A plugin that blocks its thread must not hold the process.
@@ -73,19 +71,12 @@ impl Arguments {
     }
 
     async fn sweep(self, prepared: Prepared) -> ExitCode {
-        let Prepared {
-            services,
-            sweep,
-            recorder,
-        } = prepared;
+        let Prepared { services, sweep, recorder } = prepared;
         let total = sweep.targets.len();
         let progress = progress_bar(total as u64, self.format);
         let cancelled = cancelled_by_interrupt();
         let (started_at, start) = (SystemTime::now(), Instant::now());
-        let mut lines = Lines {
-            failed: None,
-            wanted: self.format == Format::Ndjson,
-        };
+        let mut lines = Lines { failed: None, wanted: self.format == Format::Ndjson };
         let results = sweep
             .run(cancelled.clone(), |result| {
                 progress.inc(1);
@@ -93,21 +84,13 @@ impl Arguments {
             })
             .await;
         progress.finish_and_clear();
-        let swept = Swept {
-            started_at,
-            duration: start.elapsed(),
-            results,
-        };
+        let swept = Swept { started_at, duration: start.elapsed(), results };
         let printed = match swept.render(self.format) {
             Ok(text) if text.is_empty() => ExitCode::SUCCESS,
             Ok(text) if self.format == Format::Table => print_styled(&text),
             Ok(text) => print(&text),
             Err(error) => {
-                tell(
-                    AnsiColor::Red,
-                    "error",
-                    format_args!("the results cannot be printed: {error}"),
-                );
+                tell(AnsiColor::Red, "error", format_args!("the results cannot be printed: {error}"));
                 ExitCode::from(USAGE)
             }
         };
@@ -116,11 +99,7 @@ impl Arguments {
             tracing::warn!("a token refresh did not end within {GRACE:?}; its new token may be lost");
         }
         recorder.record(swept.started_at, swept.duration, &swept.results);
-        if let Some(status) = lines
-            .failed
-            .or(Some(printed))
-            .filter(|status| *status != ExitCode::SUCCESS)
-        {
+        if let Some(status) = lines.failed.or(Some(printed)).filter(|status| *status != ExitCode::SUCCESS) {
             return status;
         }
         if swept.results.len() < total {
@@ -139,9 +118,7 @@ impl Arguments {
 fn status(summary: Summary) -> ExitCode {
     match summary {
         Summary { denied: 1.., .. } => ExitCode::from(1),
-        Summary {
-            indeterminate: 1.., ..
-        } => ExitCode::from(3),
+        Summary { indeterminate: 1.., .. } => ExitCode::from(3),
         _ => ExitCode::SUCCESS,
     }
 }
@@ -163,11 +140,7 @@ impl Lines {
             cancelled.cancel();
             self.failed = Some(ExitCode::from(INTERRUPTED));
             if error.kind() != io::ErrorKind::BrokenPipe {
-                tell(
-                    AnsiColor::Red,
-                    "error",
-                    format_args!("cannot write to standard output: {error}"),
-                );
+                tell(AnsiColor::Red, "error", format_args!("cannot write to standard output: {error}"));
                 self.failed = Some(ExitCode::from(USAGE));
             }
         }

@@ -55,10 +55,7 @@ impl Command {
             Self::Check => Ok(summary(&global.load()?.config)),
             Self::Show { format } => show(global.load()?.effective(), format).map_err(fail),
             Self::Explain { key } => {
-                let explained = global
-                    .load()?
-                    .explain(&key)
-                    .map_err(|problem| fail(problem.to_string()))?;
+                let explained = global.load()?.explain(&key).map_err(|problem| fail(problem.to_string()))?;
                 Ok(explanation(&explained))
             }
             Self::Schema => Ok(format!("{:#}", Schema::of_config().document())),
@@ -111,16 +108,8 @@ fn explanation(explained: &[Explained]) -> String {
         if setting.values.is_empty() {
             text.push_str("  not set\n");
         }
-        let sources: Vec<_> = setting
-            .values
-            .iter()
-            .map(|(source, _)| source.to_string())
-            .collect();
-        let width = sources
-            .iter()
-            .map(|source| source.chars().count())
-            .max()
-            .unwrap_or_default();
+        let sources: Vec<_> = setting.values.iter().map(|(source, _)| source.to_string()).collect();
+        let width = sources.iter().map(|source| source.chars().count()).max().unwrap_or_default();
         for (index, (source, (_, value))) in sources.iter().zip(&setting.values).enumerate() {
             let mark = if index + 1 == sources.len() { '*' } else { ' ' };
             let _ = writeln!(text, "{mark} {source:width$}  {value}");

@@ -109,20 +109,8 @@ impl Swept {
     fn table(&self) -> String {
         let width =
             |texts: &mut dyn Iterator<Item = &str>| texts.map(UnicodeWidthStr::width).max().unwrap_or(0);
-        let names = width(
-            &mut self
-                .results
-                .iter()
-                .map(|it| it.repository.as_str())
-                .chain(["REPOSITORY"]),
-        );
-        let owners = width(
-            &mut self
-                .results
-                .iter()
-                .map(|it| it.integration.as_str())
-                .chain(["INTEGRATION"]),
-        );
+        let names = width(&mut self.results.iter().map(|it| it.repository.as_str()).chain(["REPOSITORY"]));
+        let owners = width(&mut self.results.iter().map(|it| it.integration.as_str()).chain(["INTEGRATION"]));
         let mut text = String::new();
         let mut line = |verdict: String, name: &str, owner: &str, reason: &str| {
             let (name, owner) = (padded(name, names), padded(owner, owners));
@@ -138,11 +126,7 @@ impl Swept {
             let reason = result.outcome.reason;
             let style = style(reason.verdict());
             let verdict = format!("{style}{:13}{style:#}", reason.verdict().as_str());
-            let shown = if reason == Reason::Granted {
-                ""
-            } else {
-                reason.as_str()
-            };
+            let shown = if reason == Reason::Granted { "" } else { reason.as_str() };
             line(verdict, &result.repository, &result.integration, shown);
             let detail = &result.outcome.detail;
             let shown = match told.entry(detail.as_str()) {
@@ -159,12 +143,7 @@ impl Swept {
     }
 
     fn closing_line(&self) -> String {
-        let Summary {
-            total,
-            granted,
-            denied,
-            indeterminate,
-        } = Summary::of(&self.results);
+        let Summary { total, granted, denied, indeterminate } = Summary::of(&self.results);
         let repositories = if total == 1 { "repository" } else { "repositories" };
         let took = humantime::format_duration(Duration::from_millis(self.duration.as_millis() as u64));
         format!(
@@ -182,13 +161,10 @@ impl Swept {
                 Verdict::Indeterminate => TestCaseStatus::non_success(NonSuccessKind::Error),
             };
             if outcome.reason != Reason::Granted {
-                status
-                    .set_type(outcome.reason.as_str())
-                    .set_message(outcome.detail.clone());
+                status.set_type(outcome.reason.as_str()).set_message(outcome.detail.clone());
             }
             let mut case = TestCase::new(result.repository.clone(), status);
-            case.set_classname(result.integration.clone())
-                .set_time(result.duration);
+            case.set_classname(result.integration.clone()).set_time(result.duration);
             suite.add_test_case(case);
         }
         suite.set_time(self.duration);

@@ -109,11 +109,7 @@ impl Command {
 fn list(config: &Config, format: Format) -> ExitCode {
     let registry = Registry::discover(&config.plugins.dirs);
     for (dir, error) in registry.unlistable() {
-        tell(
-            AnsiColor::Yellow,
-            "warning",
-            format_args!("cannot list `{}`: {error}", dir.display()),
-        );
+        tell(AnsiColor::Yellow, "warning", format_args!("cannot list `{}`: {error}", dir.display()));
     }
     let discovery = registry.discovery();
     let usable = discovery.plugins.values().map(|file| entry(config, file));
@@ -129,18 +125,11 @@ fn list(config: &Config, format: Format) -> ExitCode {
         state: refused.refusal.state().to_string(),
         detail: printable(&refused.refusal.to_string(), 500).into_owned(),
     });
-    let listing = Listing {
-        plugins: usable.chain(refused).collect(),
-    };
+    let listing = Listing { plugins: usable.chain(refused).collect() };
     match format {
         Format::Json => print_json(&listing),
         Format::Table if listing.plugins.is_empty() => {
-            let dirs: Vec<_> = config
-                .plugins
-                .dirs
-                .iter()
-                .map(|dir| dir.display().to_string())
-                .collect();
+            let dirs: Vec<_> = config.plugins.dirs.iter().map(|dir| dir.display().to_string()).collect();
             print(&format!("no library files in {}", dirs.join(", ")))
         }
         Format::Table => print(&listing.plugins.iter().map(Entry::lines).collect::<String>()),
@@ -148,10 +137,7 @@ fn list(config: &Config, format: Format) -> ExitCode {
 }
 
 fn entry(config: &Config, file: &PluginFile) -> Entry {
-    let own = config
-        .providers
-        .get(&file.manifest.key)
-        .and_then(|provider| provider.isolation);
+    let own = config.providers.get(&file.manifest.key).and_then(|provider| provider.isolation);
     let shown = |text: &str| Some(printable(text, 200).into_owned());
     Entry {
         key: Some(file.manifest.key.clone()),
@@ -171,9 +157,7 @@ impl Entry {
     fn lines(&self) -> String {
         let key = self.key.as_deref().unwrap_or("-");
         let mut lines = format!("{:12}  {key:12}  {}\n", self.state, self.path);
-        let name = [self.name.as_deref(), self.version.as_deref()]
-            .map(Option::unwrap_or_default)
-            .join(" ");
+        let name = [self.name.as_deref(), self.version.as_deref()].map(Option::unwrap_or_default).join(" ");
         for more in [name.trim(), &self.detail] {
             if !more.is_empty() {
                 lines.push_str(&format!("{:12}  {more}\n", ""));
@@ -190,18 +174,10 @@ fn find(config: &Config, plugin: &str) -> Result<PathBuf, ExitCode> {
         return Ok(path.to_owned());
     }
     let registry = Registry::discover(&config.plugins.dirs);
-    let found = registry
-        .discovery()
-        .plugins
-        .get(plugin)
-        .map(|file| file.path.clone());
+    let found = registry.discovery().plugins.get(plugin).map(|file| file.path.clone());
     found.ok_or_else(|| {
         let error = registry.missing(plugin);
-        tell(
-            AnsiColor::Red,
-            "error",
-            format_args!("{error}: {}", registry.ways_out(plugin)),
-        );
+        tell(AnsiColor::Red, "error", format_args!("{error}: {}", registry.ways_out(plugin)));
         ExitCode::from(USAGE)
     })
 }
@@ -236,11 +212,7 @@ fn inspect(path: &Path, format: Format) -> ExitCode {
 impl Inspection<'_> {
     fn lines(&self) -> String {
         let list = |items: &[String]| {
-            if items.is_empty() {
-                "none".to_owned()
-            } else {
-                items.join("\n               ")
-            }
+            if items.is_empty() { "none".to_owned() } else { items.join("\n               ") }
         };
         let schema = match &self.options_schema {
             serde_json::Value::Null => "none".to_owned(),
@@ -258,15 +230,9 @@ impl Inspection<'_> {
             ("wished hosts", list(self.wished_hosts)),
             ("options", schema),
         ];
-        let shown = |text: &str| {
-            text.split('\n')
-                .map(|line| printable(line, 1000))
-                .collect::<Vec<_>>()
-                .join("\n")
-        };
-        rows.iter()
-            .map(|(name, value)| format!("{name:13}  {}\n", shown(value)))
-            .collect()
+        let shown =
+            |text: &str| text.split('\n').map(|line| printable(line, 1000)).collect::<Vec<_>>().join("\n");
+        rows.iter().map(|(name, value)| format!("{name:13}  {}\n", shown(value))).collect()
     }
 }
 
@@ -277,11 +243,7 @@ fn verify(path: &Path, format: Format) -> ExitCode {
         Format::Json => print_json(&steps),
         Format::Table => print(&steps.iter().map(Step::line).collect::<String>()),
     };
-    if printed == ExitCode::SUCCESS && !ok {
-        ExitCode::from(1)
-    } else {
-        printed
-    }
+    if printed == ExitCode::SUCCESS && !ok { ExitCode::from(1) } else { printed }
 }
 
 /// Every step up to and including the first that fails.
@@ -290,21 +252,13 @@ fn steps(path: &Path) -> Vec<Step> {
     let mut note = |step, result: Result<String, String>| {
         let ok = result.is_ok();
         let detail = result.unwrap_or_else(|problem| problem);
-        steps.push(Step {
-            step,
-            ok,
-            detail: printable(&detail, 1000).into_owned(),
-        });
+        steps.push(Step { step, ok, detail: printable(&detail, 1000).into_owned() });
         ok
     };
     let file = read_plugin_file(path);
     let described = file.as_ref().map(|file| {
         let manifest = &file.manifest;
-        let hosts = if manifest.hosts.is_empty() {
-            "none".to_owned()
-        } else {
-            manifest.hosts.join(", ")
-        };
+        let hosts = if manifest.hosts.is_empty() { "none".to_owned() } else { manifest.hosts.join(", ") };
         format!(
             "{} {} for `{}`, plugin ABI {}, wishes for hosts: {hosts}",
             manifest.name, manifest.version, manifest.key, manifest.abi
@@ -318,16 +272,11 @@ fn steps(path: &Path) -> Vec<Step> {
     match load(path) {
         Ok(library) => {
             let key = library.file.manifest.key.clone();
-            note(
-                "load",
-                Ok("opened as an immutable copy; its types are laid out as this host's".to_owned()),
-            );
+            note("load", Ok("opened as an immutable copy; its types are laid out as this host's".to_owned()));
             let started = Provider::start(library, for_plugin(&key));
             note(
                 "start",
-                started
-                    .map(|_| "the provider is ready".to_owned())
-                    .map_err(|failure| failure.to_string()),
+                started.map(|_| "the provider is ready".to_owned()).map_err(|failure| failure.to_string()),
             );
         }
         Err(error) => {
@@ -339,12 +288,7 @@ fn steps(path: &Path) -> Vec<Step> {
 
 impl Step {
     fn line(&self) -> String {
-        format!(
-            "{:6}  {:8}  {}\n",
-            if self.ok { "ok" } else { "failed" },
-            self.step,
-            self.detail
-        )
+        format!("{:6}  {:8}  {}\n", if self.ok { "ok" } else { "failed" }, self.step, self.detail)
     }
 }
 

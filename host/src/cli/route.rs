@@ -68,14 +68,8 @@ impl Arguments {
             Format::Table => print(&answers.iter().map(Answer::lines).collect::<String>()),
             Format::Json => print(&serde_json::to_string_pretty(&answers).unwrap_or_default()),
         };
-        let failed = answers
-            .iter()
-            .any(|answer| matches!(answer, Answer::Error { .. }));
-        if printed == ExitCode::SUCCESS && failed {
-            ExitCode::from(1)
-        } else {
-            printed
-        }
+        let failed = answers.iter().any(|answer| matches!(answer, Answer::Error { .. }));
+        if printed == ExitCode::SUCCESS && failed { ExitCode::from(1) } else { printed }
     }
 }
 
@@ -90,11 +84,7 @@ fn answer(url: &str, destination: Destination) -> Answer {
             project: parsed.url.project().map(ToOwned::to_owned),
             name: parsed.url.name().to_owned(),
         },
-        Err(error) => Answer::Error {
-            url,
-            error: error.kind,
-            detail: error.detail,
-        },
+        Err(error) => Answer::Error { url, error: error.kind, detail: error.detail },
     }
 }
 
@@ -102,14 +92,7 @@ impl Answer {
     fn lines(&self) -> String {
         let shown = |text: &str| printable(text, 500).into_owned();
         match self {
-            Self::Route {
-                url,
-                provider,
-                integration,
-                base_url,
-                project,
-                name,
-            } => {
+            Self::Route { url, provider, integration, base_url, project, name } => {
                 let integration = integration.as_deref().unwrap_or("none has this base URL");
                 let project = project.as_deref().unwrap_or("none");
                 format!(
@@ -123,10 +106,7 @@ impl Answer {
             }
             Self::Error { url, error, detail } => {
                 let kind = serde_json::to_value(error).ok();
-                let kind = kind
-                    .as_ref()
-                    .and_then(serde_json::Value::as_str)
-                    .unwrap_or_default();
+                let kind = kind.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
                 format!("{url}\n  {kind}: {detail}\n")
             }
         }

@@ -16,28 +16,13 @@ pub(super) fn findings(merged: &Value) -> Vec<Finding> {
     let mut found = Vec::new();
     timeouts(&mut found, merged);
     for name in table(merged, "integrations").into_iter().flat_map(Map::keys) {
-        reference(
-            &mut found,
-            merged,
-            &["integrations", name, "identity"],
-            "identities",
-        );
+        reference(&mut found, merged, &["integrations", name, "identity"], "identities");
     }
     for name in table(merged, "discovery").into_iter().flat_map(Map::keys) {
-        reference(
-            &mut found,
-            merged,
-            &["discovery", name, "integration"],
-            "integrations",
-        );
+        reference(&mut found, merged, &["discovery", name, "integration"], "integrations");
     }
     for (name, repository) in table(merged, "repositories").into_iter().flatten() {
-        reference(
-            &mut found,
-            merged,
-            &["repositories", name, "integration"],
-            "integrations",
-        );
+        reference(&mut found, merged, &["repositories", name, "integration"], "integrations");
         if let Some(repository) = repository.as_object() {
             addressing(&mut found, name, repository);
         }
@@ -51,12 +36,7 @@ fn timeouts(found: &mut Vec<Finding>, merged: &Value) {
         && check <= request
     {
         let message = format!("must be longer than http.timeout, which is {request}");
-        add(
-            found,
-            &["check_timeout"],
-            message,
-            "raise it, or lower http.timeout".into(),
-        );
+        add(found, &["check_timeout"], message, "raise it, or lower http.timeout".into());
     }
 }
 
@@ -64,28 +44,18 @@ fn timeouts(found: &mut Vec<Finding>, merged: &Value) {
 fn addressing(found: &mut Vec<Finding>, name: &str, repository: &Map<String, Value>) {
     let path = ["repositories", name];
     if repository.contains_key("url") {
-        for key in ["project", "name"]
-            .into_iter()
-            .filter(|key| repository.contains_key(*key))
-        {
+        for key in ["project", "name"].into_iter().filter(|key| repository.contains_key(*key)) {
             let message = format!("`{key}` and `url` exclude each other");
             let help = "keep `url`, or `integration` with `name` and perhaps `project`";
             add(found, &[path[0], name, key], message, help.into());
         }
         return;
     }
-    let missing: Vec<_> = ["integration", "name"]
-        .into_iter()
-        .filter(|key| !repository.contains_key(*key))
-        .collect();
+    let missing: Vec<_> =
+        ["integration", "name"].into_iter().filter(|key| !repository.contains_key(*key)).collect();
     if !missing.is_empty() {
         let message = format!("`{}` missing", missing.join("` and `"));
-        add(
-            found,
-            &path,
-            message,
-            "give a repository either `url`, or `integration` and `name`".into(),
-        );
+        add(found, &path, message, "give a repository either `url`, or `integration` and `name`".into());
     }
 }
 
@@ -101,12 +71,7 @@ fn reference(found: &mut Vec<Finding>, merged: &Value, path: &[&str], target: &s
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("add a table [{}]", dotted(&[target, name])),
     };
-    add(
-        found,
-        path,
-        format!("`{}` is not among the {target}", name.escape_debug()),
-        help,
-    );
+    add(found, path, format!("`{}` is not among the {target}", name.escape_debug()), help);
 }
 
 fn table<'a>(merged: &'a Value, name: &str) -> Option<&'a Map<String, Value>> {
@@ -114,16 +79,10 @@ fn table<'a>(merged: &'a Value, name: &str) -> Option<&'a Map<String, Value>> {
 }
 
 fn text<'a>(merged: &'a Value, path: &[&str]) -> Option<&'a str> {
-    path.iter()
-        .try_fold(merged, |value, key| value.get(key))?
-        .as_str()
+    path.iter().try_fold(merged, |value, key| value.get(key))?.as_str()
 }
 
 fn add(found: &mut Vec<Finding>, path: &[&str], message: String, help: String) {
     let path = path.iter().map(ToString::to_string).collect();
-    found.push(Finding {
-        path,
-        message,
-        help: Some(help),
-    });
+    found.push(Finding { path, message, help: Some(help) });
 }

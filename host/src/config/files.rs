@@ -19,12 +19,7 @@ pub(super) fn read(
     problems: &mut Vec<Problem>,
     warnings: &mut Vec<Problem>,
 ) -> Vec<Layer> {
-    let mut reader = Reader {
-        environment,
-        problems,
-        warnings,
-        layers: Vec::new(),
-    };
+    let mut reader = Reader { environment, problems, warnings, layers: Vec::new() };
     for path in named {
         if environment.working_dir.join(path).is_dir() {
             reader.folder(path);
@@ -55,32 +50,23 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn folder(&mut self, folder: &Path) {
         let entries = std::fs::read_dir(self.environment.working_dir.join(folder)).and_then(|entries| {
-            entries
-                .map(|entry| entry.map(|it| it.file_name()))
-                .collect::<io::Result<Vec<_>>>()
+            entries.map(|entry| entry.map(|it| it.file_name())).collect::<io::Result<Vec<_>>>()
         });
         let mut names = match entries {
             Ok(names) => names,
             Err(error) => {
-                self.problems
-                    .push(about_file(folder, format!("cannot list this folder: {error}")));
+                self.problems.push(about_file(folder, format!("cannot list this folder: {error}")));
                 return;
             }
         };
         names.sort();
-        for name in names
-            .iter()
-            .filter(|name| !name.as_encoded_bytes().starts_with(b"."))
-        {
+        for name in names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b".")) {
             let path = folder.join(name);
             match path.extension().and_then(|extension| extension.to_str()) {
                 Some("toml" | "yaml" | "json") => self.file(&path, true),
                 Some("yml") => self.warnings.push(Problem {
                     help: Some("rename it to end in `.yaml`".into()),
-                    ..about_file(
-                        &path,
-                        "not read: of a folder only *.toml, *.yaml and *.json are".into(),
-                    )
+                    ..about_file(&path, "not read: of a folder only *.toml, *.yaml and *.json are".into())
                 }),
                 _ => {}
             }
@@ -102,20 +88,11 @@ impl Reader<'_> {
             }
         };
         let base = absolute.parent().unwrap_or(Path::new("/")).to_owned();
-        self.layers
-            .push(Layer::of_text(path.to_owned(), FileFormat::of(path), text, base));
+        self.layers.push(Layer::of_text(path.to_owned(), FileFormat::of(path), text, base));
     }
 }
 
 fn about_file(path: &Path, message: String) -> Problem {
-    let source = Some(Source::File {
-        path: path.to_owned(),
-        line: None,
-    });
-    Problem {
-        key: String::new(),
-        source,
-        message,
-        help: None,
-    }
+    let source = Some(Source::File { path: path.to_owned(), line: None });
+    Problem { key: String::new(), source, message, help: None }
 }

@@ -34,17 +34,12 @@ pub(super) fn environment(
     let schema = Schema::of_config();
     let settings = schema.settings();
     let mut values = Dict::new();
-    let mut ours: Vec<_> = variables
-        .iter()
-        .filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
-        .collect();
+    let mut ours: Vec<_> =
+        variables.iter().filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes())).collect();
     ours.sort();
     for (name, text) in ours {
         let name = name.to_string_lossy();
-        let path: Vec<_> = name[PREFIX.len()..]
-            .split("__")
-            .map(str::to_ascii_lowercase)
-            .collect();
+        let path: Vec<_> = name[PREFIX.len()..].split("__").map(str::to_ascii_lowercase).collect();
         let problem = |message: &str, help| Problem {
             key: String::new(),
             source: Some(Source::Environment(name.to_string())),
@@ -63,10 +58,7 @@ pub(super) fn environment(
             warnings.push(problem("this variable names no setting and is ignored", help));
         } else if NAMED_TABLES.contains(&path[0].as_str()) {
             let help = format!("set it in a file, or with --set {}.NAME.KEY=VALUE", path[0]);
-            problems.push(problem(
-                "entries of this table cannot be set by variables",
-                Some(help),
-            ));
+            problems.push(problem("entries of this table cannot be set by variables", Some(help)));
         } else {
             let names: Vec<_> = settings.iter().map(|setting| variable_name(setting)).collect();
             let help = did_you_mean(&name, names.iter().map(String::as_str));
@@ -86,16 +78,10 @@ pub(super) fn set(text: &str, working_dir: &Path) -> Result<Layer, Problem> {
         help: Some(help.into()),
     };
     // A quoted key may hold an equals sign, so the first one that ends a valid key counts.
-    let split = text
-        .match_indices('=')
-        .find_map(|(at, _)| Some((Key::parse(&text[..at]).ok()?, &text[at + 1..])));
+    let split =
+        text.match_indices('=').find_map(|(at, _)| Some((Key::parse(&text[..at]).ok()?, &text[at + 1..])));
     let Some((keys, value)) = split else {
-        let key = text
-            .split('=')
-            .next()
-            .unwrap_or_default()
-            .escape_debug()
-            .to_string();
+        let key = text.split('=').next().unwrap_or_default().escape_debug().to_string();
         return Err(wrong(
             &key,
             "not a key and a value",
@@ -113,11 +99,7 @@ pub(super) fn set(text: &str, working_dir: &Path) -> Result<Layer, Problem> {
     }
     let value = value.trim();
     let mut values = Dict::new();
-    insert(
-        &mut values,
-        &path,
-        coerce(value, toml_value(value), &Schema::of_config().nodes_at(&path)),
-    );
+    insert(&mut values, &path, coerce(value, toml_value(value), &Schema::of_config().nodes_at(&path)));
     settle(&mut values, working_dir);
     Ok(Layer::of_values(Source::Set(name), values))
 }
@@ -131,24 +113,14 @@ fn coerce(text: &str, parsed: Option<Value>, nodes: &[&serde_json::Value]) -> Va
     };
     let plain = Value::from(text);
     if wants("string") {
-        return parsed
-            .filter(|value| matches!(value, Value::String(..)))
-            .unwrap_or(plain);
+        return parsed.filter(|value| matches!(value, Value::String(..))).unwrap_or(plain);
     }
     if wants("array") {
         let list = toml_value(text).filter(|value| matches!(value, Value::Array(..)));
         return list.unwrap_or_else(|| Value::Array(Tag::Default, vec![parsed.unwrap_or(plain)]));
     }
-    let number = if wants("integer") {
-        text.parse::<i64>().ok().map(Value::from)
-    } else {
-        None
-    };
-    let truth = if wants("boolean") {
-        text.parse::<bool>().ok().map(Value::from)
-    } else {
-        None
-    };
+    let number = if wants("integer") { text.parse::<i64>().ok().map(Value::from) } else { None };
+    let truth = if wants("boolean") { text.parse::<bool>().ok().map(Value::from) } else { None };
     number.or(truth).or(parsed).unwrap_or(plain)
 }
 
@@ -168,9 +140,7 @@ fn insert(values: &mut Dict, path: &[String], value: Value) {
         values.insert(first.clone(), value);
         return;
     }
-    let inner = values
-        .entry(first.clone())
-        .or_insert_with(|| Value::Dict(Tag::Default, Dict::new()));
+    let inner = values.entry(first.clone()).or_insert_with(|| Value::Dict(Tag::Default, Dict::new()));
     if let Value::Dict(_, inner) = inner {
         insert(inner, rest, value);
     }

@@ -27,11 +27,7 @@ pub(super) struct Layer {
 #[derive(Debug)]
 enum Content {
     /// A file.
-    Text {
-        format: FileFormat,
-        text: String,
-        base: PathBuf,
-    },
+    Text { format: FileFormat, text: String, base: PathBuf },
     /// Settings that are not in a file.
     Values(Dict),
 }
@@ -40,20 +36,12 @@ impl Layer {
     /// A file's layer; relative paths in it start from `base`.
     pub(super) fn of_text(path: PathBuf, format: FileFormat, text: String, base: PathBuf) -> Self {
         let source = Source::File { path, line: None };
-        Self {
-            source,
-            content: Content::Text { format, text, base },
-            keys: OnceLock::new(),
-        }
+        Self { source, content: Content::Text { format, text, base }, keys: OnceLock::new() }
     }
 
     /// A layer that is no file.
     pub(super) fn of_values(source: Source, values: Dict) -> Self {
-        Self {
-            source,
-            content: Content::Values(values),
-            keys: OnceLock::new(),
-        }
+        Self { source, content: Content::Values(values), keys: OnceLock::new() }
     }
 
     /// The settings of this layer. Only a file's text can be at fault, and only the first time.
@@ -62,19 +50,9 @@ impl Layer {
             Content::Values(values) => Ok(values.clone()),
             Content::Text { format, text, base } => {
                 let mut values = parse(*format, text).map_err(|(line, message)| {
-                    let Source::File { path, .. } = &self.source else {
-                        unreachable!("texts are files")
-                    };
-                    let source = Source::File {
-                        path: path.clone(),
-                        line,
-                    };
-                    Problem {
-                        key: String::new(),
-                        source: Some(source),
-                        message,
-                        help: None,
-                    }
+                    let Source::File { path, .. } = &self.source else { unreachable!("texts are files") };
+                    let source = Source::File { path: path.clone(), line };
+                    Problem { key: String::new(), source: Some(source), message, help: None }
                 })?;
                 settle(&mut values, base);
                 Ok(values)
@@ -131,10 +109,7 @@ impl Layers {
     pub(super) fn merge(&self, problems: &mut Vec<Problem>) -> serde_json::Value {
         let mut figment = Figment::new();
         let mut add = |figment: Figment, layer: &Layer| match layer.values() {
-            Ok(values) => figment.merge(Once {
-                name: layer.source.to_string(),
-                values: values.into(),
-            }),
+            Ok(values) => figment.merge(Once { name: layer.source.to_string(), values: values.into() }),
             Err(problem) => {
                 problems.push(problem);
                 figment
@@ -144,10 +119,7 @@ impl Layers {
         let overlay = self.profile.as_ref().map(|name| overlay(&figment, name));
         if let Some(Ok(values)) = &overlay {
             let values = values.clone().into();
-            figment = figment.merge(Once {
-                name: "profile".into(),
-                values,
-            });
+            figment = figment.merge(Once { name: "profile".into(), values });
         }
         figment = self.above.iter().fold(figment, &mut add);
         problems.extend(overlay.and_then(Result::err));

@@ -43,15 +43,8 @@ pub(super) enum Found<'a> {
 impl Node {
     /// The keys of a layer that is no file.
     pub(super) fn of_values(values: &Dict) -> Self {
-        let children = values
-            .iter()
-            .map(|(key, value)| (key.clone(), Self::of_value(value)))
-            .collect();
-        Self {
-            kind: Kind::Table,
-            line: None,
-            children,
-        }
+        let children = values.iter().map(|(key, value)| (key.clone(), Self::of_value(value))).collect();
+        Self { kind: Kind::Table, line: None, children }
     }
 
     fn of_value(value: &Value) -> Self {
@@ -67,15 +60,11 @@ impl Node {
         let spanned = match format {
             FileFormat::Toml => {
                 let lines = Lines::new(text);
-                DeTable::parse(text)
-                    .ok()
-                    .map(|table| Self::of_toml_table(table.get_ref(), None, &lines))
+                DeTable::parse(text).ok().map(|table| Self::of_toml_table(table.get_ref(), None, &lines))
             }
             FileFormat::Yaml | FileFormat::Json => {
                 let options = LoaderOptions::default().error_on_duplicate_keys(false);
-                marked_yaml::parse_yaml_with_options(0, text, options)
-                    .ok()
-                    .map(|node| Self::of_yaml(&node))
+                marked_yaml::parse_yaml_with_options(0, text, options).ok().map(|node| Self::of_yaml(&node))
             }
         };
         spanned.unwrap_or_else(|| Self::of_values(&values()))
@@ -84,16 +73,9 @@ impl Node {
     fn of_toml_table(table: &DeTable<'_>, line: Option<usize>, lines: &Lines) -> Self {
         let children = table.iter().map(|(key, value)| {
             let line = lines.at(key.span().start);
-            (
-                key.get_ref().to_string(),
-                Self::of_toml(value.get_ref(), line, lines),
-            )
+            (key.get_ref().to_string(), Self::of_toml(value.get_ref(), line, lines))
         });
-        Self {
-            kind: Kind::Table,
-            line,
-            children: children.collect(),
-        }
+        Self { kind: Kind::Table, line, children: children.collect() }
     }
 
     fn of_toml(value: &DeValue<'_>, line: usize, lines: &Lines) -> Self {
@@ -117,39 +99,21 @@ impl Node {
             Yaml::Mapping(mapping) => {
                 let children = mapping.iter().map(|(key, value)| {
                     // The key's line, since a value may start on the next one.
-                    let child = Self {
-                        line: line_of(key.span()).or(line),
-                        ..Self::of_yaml(value)
-                    };
+                    let child = Self { line: line_of(key.span()).or(line), ..Self::of_yaml(value) };
                     (key.as_str().to_owned(), child)
                 });
-                Self {
-                    kind: Kind::Table,
-                    line,
-                    children: children.collect(),
-                }
+                Self { kind: Kind::Table, line, children: children.collect() }
             }
         }
     }
 
     fn scalar(line: Option<usize>) -> Self {
-        Self {
-            kind: Kind::Scalar,
-            line,
-            children: BTreeMap::new(),
-        }
+        Self { kind: Kind::Scalar, line, children: BTreeMap::new() }
     }
 
     fn array(line: Option<usize>, elements: impl Iterator<Item = Self>) -> Self {
-        let children = elements
-            .enumerate()
-            .map(|(index, node)| (index.to_string(), node))
-            .collect();
-        Self {
-            kind: Kind::Array,
-            line,
-            children,
-        }
+        let children = elements.enumerate().map(|(index, node)| (index.to_string(), node)).collect();
+        Self { kind: Kind::Array, line, children }
     }
 
     /// Searches for a path below this node.
@@ -174,13 +138,7 @@ pub(super) struct Lines(Vec<usize>);
 
 impl Lines {
     pub(super) fn new(text: &str) -> Self {
-        Self(
-            text.bytes()
-                .enumerate()
-                .filter(|(_, byte)| *byte == b'\n')
-                .map(|(offset, _)| offset)
-                .collect(),
-        )
+        Self(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset).collect())
     }
 
     /// The line of a byte, counted from 1.
@@ -212,9 +170,7 @@ mod tests {
         ] {
             let node = Node::of_text(format, text, || panic!("{format:?} is readable"));
             let path: Vec<_> = path.split('.').collect();
-            let Found::Here(found) = node.find(&path) else {
-                panic!("{format:?} {path:?}")
-            };
+            let Found::Here(found) = node.find(&path) else { panic!("{format:?} {path:?}") };
             assert_eq!(found.line, Some(want), "{format:?} {path:?}");
         }
     }

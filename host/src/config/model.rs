@@ -108,10 +108,7 @@ pub struct Plugins {
 
 impl Default for Plugins {
     fn default() -> Self {
-        Self {
-            dirs: vec!["/usr/lib/forgewatch/plugins".into()],
-            isolation: Isolation::InProcess,
-        }
+        Self { dirs: vec!["/usr/lib/forgewatch/plugins".into()], isolation: Isolation::InProcess }
     }
 }
 
@@ -177,9 +174,7 @@ pub struct State {
 
 impl Default for State {
     fn default() -> Self {
-        Self {
-            path: "/var/lib/forgewatch/state.db".into(),
-        }
+        Self { path: "/var/lib/forgewatch/state.db".into() }
     }
 }
 

@@ -68,9 +68,7 @@ impl fmt::Display for Problem {
         if let Some(source) = &self.source {
             write!(f, "\n  where: {source}")?;
         }
-        self.help
-            .as_ref()
-            .map_or(Ok(()), |help| write!(f, "\n  fix: {help}"))
+        self.help.as_ref().map_or(Ok(()), |help| write!(f, "\n  fix: {help}"))
     }
 }
 
@@ -92,10 +90,8 @@ impl std::error::Error for Problems {}
 
 /// Writes a path of keys as one TOML key, quoted where needed.
 pub fn dotted<S: AsRef<str>>(path: &[S]) -> String {
-    let keys: Vec<_> = path
-        .iter()
-        .map(|key| toml_edit::Key::new(key.as_ref()).display_repr().into_owned())
-        .collect();
+    let keys: Vec<_> =
+        path.iter().map(|key| toml_edit::Key::new(key.as_ref()).display_repr().into_owned()).collect();
     keys.join(".")
 }
 
@@ -127,10 +123,7 @@ mod tests {
             message: "not a duration".into(),
             help: help.map(Into::into),
         };
-        let file = Source::File {
-            path: "/etc/a\nb.toml".into(),
-            line: Some(3),
-        };
+        let file = Source::File { path: "/etc/a\nb.toml".into(), line: Some(3) };
         let problems = Problems(vec![
             problem("http.timeout", Some(file), Some("write one")),
             problem("", Some(Source::Set("a.b".into())), None),
@@ -145,10 +138,7 @@ mod tests {
     #[test]
     fn keys_and_suggestions() {
         assert_eq!(dotted(&["a", "b.c", "d"]), "a.\"b.c\".d");
-        assert_eq!(
-            nearest("domain_nmae", ["provider", "domain_name"]),
-            Some("domain_name")
-        );
+        assert_eq!(nearest("domain_nmae", ["provider", "domain_name"]), Some("domain_name"));
         assert_eq!(nearest("colour", ["provider", "domain_name"]), None);
     }
 }

@@ -27,19 +27,14 @@ impl Layers {
     fn views(&self) -> impl DoubleEndedIterator<Item = (&Layer, Option<&str>)> {
         let plain = self.below.iter().map(|layer| (layer, None));
         let profile = self.profile.as_deref();
-        let overlaid = profile
-            .into_iter()
-            .flat_map(|name| self.below.iter().map(move |layer| (layer, Some(name))));
-        plain
-            .chain(overlaid)
-            .chain(self.above.iter().map(|layer| (layer, None)))
+        let overlaid =
+            profile.into_iter().flat_map(|name| self.below.iter().map(move |layer| (layer, Some(name))));
+        plain.chain(overlaid).chain(self.above.iter().map(|layer| (layer, None)))
     }
 
     /// What set `path` or, when nothing did, the nearest table above it that something set.
     pub(super) fn source<S: AsRef<str>>(&self, path: &[S]) -> Option<Source> {
-        (1..=path.len())
-            .rev()
-            .find_map(|length| self.declared(&path[..length]))
+        (1..=path.len()).rev().find_map(|length| self.declared(&path[..length]))
     }
 
     /// The last layer that sets a value or, of a table, the first one after the defaults that has it.
@@ -78,24 +73,14 @@ impl Layers {
         known(&path, &merged)?;
         let mut leaves = Vec::new();
         let value = path.iter().try_fold(&merged, |value, key| value.get(key));
-        value
-            .into_iter()
-            .for_each(|value| collect_leaves(value, &mut path.clone(), &mut leaves));
+        value.into_iter().for_each(|value| collect_leaves(value, &mut path.clone(), &mut leaves));
         if leaves.is_empty() {
             leaves.push(path);
         }
-        let mut explained: Vec<_> = leaves
-            .iter()
-            .map(|leaf| Explained {
-                key: dotted(leaf),
-                values: Vec::new(),
-            })
-            .collect();
+        let mut explained: Vec<_> =
+            leaves.iter().map(|leaf| Explained { key: dotted(leaf), values: Vec::new() }).collect();
         for (layer, profile) in self.views() {
-            let values = layer
-                .values()
-                .ok()
-                .and_then(|values| serde_json::to_value(values).ok());
+            let values = layer.values().ok().and_then(|values| serde_json::to_value(values).ok());
             let Some(mut values) = values else { continue };
             mask(&mut values, &mut Vec::new());
             for (leaf, explained) in leaves.iter().zip(&mut explained) {
@@ -127,10 +112,7 @@ fn find<'a, S: AsRef<str>>(layer: &'a Layer, profile: Option<&str>, path: &[S]) 
 
 fn source_of<S: AsRef<str>>(layer: &Layer, node: &Node, path: &[S]) -> Source {
     match &layer.source {
-        Source::File { path, .. } => Source::File {
-            path: path.clone(),
-            line: node.line,
-        },
+        Source::File { path, .. } => Source::File { path: path.clone(), line: node.line },
         Source::Environment(_) => Source::Environment(variable_name(path)),
         other => other.clone(),
     }
@@ -153,15 +135,8 @@ fn known(path: &[String], merged: &Value) -> Result<(), Problem> {
     let mut here = Some(merged);
     for (depth, key) in path.iter().enumerate() {
         let nodes = schema.nodes_at(&path[..depth]);
-        let named = nodes
-            .iter()
-            .flat_map(|node| super::schema::properties(node))
-            .map(|(name, _)| name);
-        let given = here
-            .and_then(Value::as_object)
-            .into_iter()
-            .flat_map(Map::keys)
-            .map(String::as_str);
+        let named = nodes.iter().flat_map(|node| super::schema::properties(node)).map(|(name, _)| name);
+        let given = here.and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str);
         let candidates: Vec<_> = named.chain(given).collect();
         if !candidates.contains(&key.as_str()) {
             let near = did_you_mean(key, candidates.iter().copied());
@@ -174,12 +149,7 @@ fn known(path: &[String], merged: &Value) -> Result<(), Problem> {
 
 fn unknown(key: String, help: Option<String>) -> Problem {
     let message = "unknown setting: no layer has it and no setting is called so".into();
-    Problem {
-        key,
-        source: None,
-        message,
-        help,
-    }
+    Problem { key, source: None, message, help }
 }
 
 /// Masks, in place, whatever may be a secret.
@@ -195,9 +165,8 @@ fn mask(value: &mut Value, path: &mut Vec<String>) {
         Value::Array(values) => values.iter_mut().for_each(|value| mask(value, path)),
         _ if may_be_secret(path) => *value = "***".into(),
         Value::String(text) => {
-            let address = path
-                .last()
-                .is_some_and(|key| ["domain_name", "url", "proxy"].contains(&key.as_str()));
+            let address =
+                path.last().is_some_and(|key| ["domain_name", "url", "proxy"].contains(&key.as_str()));
             if address || text.contains("://") {
                 *text = mask_user_info(text).into_owned();
             }
@@ -208,16 +177,8 @@ fn mask(value: &mut Value, path: &mut Vec<String>) {
 
 /// Below `identities` everything may be, but for references and what is known to be public.
 fn may_be_secret(path: &[String]) -> bool {
-    const PUBLIC: [&str; 8] = [
-        "kind",
-        "username",
-        "header",
-        "token_url",
-        "client_id",
-        "scope",
-        "expires_at",
-        "tenant",
-    ];
+    const PUBLIC: [&str; 8] =
+        ["kind", "username", "header", "token_url", "client_id", "scope", "expires_at", "tenant"];
     let path = if path.first().is_some_and(|key| key == "profiles") {
         path.get(2..).unwrap_or_default()
     } else {

@@ -11,14 +11,8 @@ use serde_json::{Map, Value};
 use super::{model::Config, sentences, values::FORMATS};
 
 /// Top-level tables whose keys are names that the operator chose.
-pub(super) const NAMED_TABLES: [&str; 6] = [
-    "providers",
-    "identities",
-    "integrations",
-    "repositories",
-    "discovery",
-    "profiles",
-];
+pub(super) const NAMED_TABLES: [&str; 6] =
+    ["providers", "identities", "integrations", "repositories", "discovery", "profiles"];
 
 /// A schema and its compiled form.
 #[derive(Debug)]
@@ -94,16 +88,10 @@ impl Schema {
 
     fn alternatives<'a>(&'a self, node: &'a Value) -> Vec<&'a Value> {
         if let Some(reference) = node.get("$ref").and_then(Value::as_str) {
-            let target = reference
-                .strip_prefix('#')
-                .and_then(|pointer| self.document.pointer(pointer));
+            let target = reference.strip_prefix('#').and_then(|pointer| self.document.pointer(pointer));
             return target.map(|node| self.alternatives(node)).unwrap_or_default();
         }
-        match node
-            .get("oneOf")
-            .or_else(|| node.get("anyOf"))
-            .and_then(Value::as_array)
-        {
+        match node.get("oneOf").or_else(|| node.get("anyOf")).and_then(Value::as_array) {
             Some(nodes) => nodes.iter().flat_map(|node| self.alternatives(node)).collect(),
             None => vec![node],
         }
@@ -137,10 +125,7 @@ fn child<'a>(node: &'a Value, key: &str) -> Option<&'a Value> {
     let named = node.get("properties").and_then(|properties| properties.get(key));
     named
         .or_else(|| node.get("additionalProperties").filter(|node| node.is_object()))
-        .or_else(|| {
-            node.get("items")
-                .filter(|_| key.bytes().all(|byte| byte.is_ascii_digit()))
-        })
+        .or_else(|| node.get("items").filter(|_| key.bytes().all(|byte| byte.is_ascii_digit())))
 }
 
 /// The schema that the types make, without nulls, with profiles as partial configurations.
@@ -211,9 +196,7 @@ fn make_partial(node: &mut Value) {
             *reference = reference.replace("#/$defs/", &format!("#/$defs/{}", partial_name("")));
         }
         let tables = |nodes: &mut Value| {
-            nodes
-                .as_array()
-                .is_some_and(|nodes| nodes.iter().all(|node| node.get("properties").is_some()))
+            nodes.as_array().is_some_and(|nodes| nodes.iter().all(|node| node.get("properties").is_some()))
         };
         if keys.get_mut("oneOf").is_some_and(tables)
             && let Some(nodes) = keys.shift_remove("oneOf")
@@ -247,11 +230,7 @@ mod tests {
     #[test]
     fn a_secret_is_a_reference_and_nothing_is_null() {
         let document = Schema::of_config().document();
-        let secret = document
-            .pointer("/$defs/SecretRef/properties")
-            .unwrap()
-            .as_object()
-            .unwrap();
+        let secret = document.pointer("/$defs/SecretRef/properties").unwrap().as_object().unwrap();
         assert_eq!(secret.keys().collect::<Vec<_>>(), ["env", "file", "command"]);
         assert!(!document.to_string().contains("null"));
     }
@@ -263,9 +242,7 @@ mod tests {
             "properties": { "server_roots": { "type": "array", "items": { "type": "string", "format": "https-url" } } },
             "additionalProperties": false
         }));
-        let found = schema
-            .unwrap()
-            .validate(&serde_json::json!({ "server_roots": ["x"], "server_rots": 1 }));
+        let found = schema.unwrap().validate(&serde_json::json!({ "server_roots": ["x"], "server_rots": 1 }));
         let mut paths: Vec<_> = found.iter().map(|it| it.path.join(".")).collect();
         paths.sort();
         assert_eq!(paths, ["server_roots.0", "server_rots"]);

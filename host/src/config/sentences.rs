@@ -23,17 +23,12 @@ pub(super) fn findings(error: &ValidationError<'_>, schema: &Value) -> Vec<Findi
     match error.kind() {
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             let siblings = parent(error, schema);
-            unexpected
-                .iter()
-                .map(|key| unknown(&path, key, siblings))
-                .collect()
+            unexpected.iter().map(|key| unknown(&path, key, siblings)).collect()
         }
         Kind::Required { property } => {
             let key = property.as_str().unwrap_or_default();
             let node = parent(error, schema).and_then(|it| it.get("properties")?.get(key));
-            let meaning = node
-                .and_then(|node| node.get("description"))
-                .and_then(Value::as_str);
+            let meaning = node.and_then(|node| node.get("description")).and_then(Value::as_str);
             let help = meaning.map(|text| format!("add `{key}`: {}", as_clause(text)));
             vec![finding(extend(&path, key), "required setting is missing", help)]
         }
@@ -47,34 +42,20 @@ pub(super) fn findings(error: &ValidationError<'_>, schema: &Value) -> Vec<Findi
 
 /// What an error about one value says, and the way out.
 fn sentence(kind: &Kind, error: &ValidationError<'_>) -> (String, Option<String>) {
-    let secret = error
-        .schema_path()
-        .as_str()
-        .contains("SecretRef/")
-        .then(|| secret::HELP.to_owned());
+    let secret = error.schema_path().as_str().contains("SecretRef/").then(|| secret::HELP.to_owned());
     match kind {
         Kind::Type { .. }
             if secret.is_some() && error.instance().is_string() && ends(error, "SecretRef/type") =>
         {
-            (
-                "a secret is not written here itself but where it is kept".into(),
-                secret,
-            )
+            ("a secret is not written here itself but where it is kept".into(), secret)
         }
-        Kind::Type { kind } => (
-            format!("must be {}, not {}", wanted(kind), named(error.instance())),
-            secret,
-        ),
-        Kind::MinProperties { .. } | Kind::MaxProperties { .. } if secret.is_some() => (
-            "must hold exactly one of `env`, `file` and `command` once all layers are merged".into(),
-            secret,
-        ),
+        Kind::Type { kind } => (format!("must be {}, not {}", wanted(kind), named(error.instance())), secret),
+        Kind::MinProperties { .. } | Kind::MaxProperties { .. } if secret.is_some() => {
+            ("must hold exactly one of `env`, `file` and `command` once all layers are merged".into(), secret)
+        }
         Kind::Format { format } => match FORMATS.iter().find(|it| it.name == format) {
             Some(known) => {
-                let wrong = error
-                    .instance()
-                    .as_str()
-                    .and_then(|text| (known.check)(text).err());
+                let wrong = error.instance().as_str().and_then(|text| (known.check)(text).err());
                 let message = wrong.map_or_else(|| "is malformed".into(), |wrong| wrong.to_string());
                 (message, Some(format!("write {}", known.help)))
             }
@@ -94,12 +75,7 @@ fn sentence(kind: &Kind, error: &ValidationError<'_>) -> (String, Option<String>
         Kind::UniqueItems => ("must not have the same entry twice".into(), None),
         Kind::Pattern { pattern } => (format!("must match the pattern {pattern}"), None),
         _ => {
-            let rule = error
-                .schema_path()
-                .as_str()
-                .rsplit('/')
-                .next()
-                .unwrap_or_default();
+            let rule = error.schema_path().as_str().rsplit('/').next().unwrap_or_default();
             (format!("does not fit the rule `{rule}` of its schema"), None)
         }
     }
@@ -110,17 +86,9 @@ fn unknown(path: &[String], key: &str, siblings: Option<&Value>) -> Finding {
         let message = "this name is kept for a later version and means nothing yet";
         return finding(extend(path, key), message, Some("remove it".into()));
     }
-    let known: Vec<_> = siblings
-        .into_iter()
-        .flat_map(properties)
-        .map(|(key, _)| key)
-        .collect();
+    let known: Vec<_> = siblings.into_iter().flat_map(properties).map(|(key, _)| key).collect();
     let list = || (!known.is_empty()).then(|| format!("settings here are: {}", known.join(", ")));
-    finding(
-        extend(path, key),
-        "unknown setting",
-        did_you_mean(key, known.iter().copied()).or_else(list),
-    )
+    finding(extend(path, key), "unknown setting", did_you_mean(key, known.iter().copied()).or_else(list))
 }
 
 /// A value that fits none of several forms: a word from a list, or a table that `kind` or the like tells apart.
@@ -130,9 +98,7 @@ fn choice(
     path: Vec<String>,
     schema: &Value,
 ) -> Vec<Finding> {
-    let forms = schema
-        .pointer(error.schema_path().as_str())
-        .and_then(Value::as_array);
+    let forms = schema.pointer(error.schema_path().as_str()).and_then(Value::as_array);
     let forms = forms.map(Vec::as_slice).unwrap_or_default();
     let words: Vec<_> = forms.iter().filter_map(|form| form.get("const")).collect();
     if !words.is_empty() && words.len() == forms.len() {
@@ -146,55 +112,34 @@ fn choice(
             Some(form) => return of_form(context.get(form), schema),
             None if partial && kind.is_none() => {}
             None => {
-                return vec![wrong_kind(
-                    extend(&path, tag),
-                    kind,
-                    table.contains_key(tag),
-                    &kinds,
-                )];
+                return vec![wrong_kind(extend(&path, tag), kind, table.contains_key(tag), &kinds)];
             }
         }
     } else if let (Some(_), false) = (tag_of(forms), error.instance().is_object()) {
-        return vec![finding(
-            path,
-            format!("must be a table, not {}", named(error.instance())),
-            None,
-        )];
+        return vec![finding(path, format!("must be a table, not {}", named(error.instance())), None)];
     }
     let found = of_form(context.iter().min_by_key(|errors| errors.len()), schema);
-    if found.is_empty() {
-        vec![finding(path, "fits none of the forms allowed here", None)]
-    } else {
-        found
-    }
+    if found.is_empty() { vec![finding(path, "fits none of the forms allowed here", None)] } else { found }
 }
 
 fn of_form(errors: Option<&Vec<ValidationError<'static>>>, schema: &Value) -> Vec<Finding> {
-    errors
-        .into_iter()
-        .flatten()
-        .flat_map(|error| findings(error, schema))
-        .collect()
+    errors.into_iter().flatten().flat_map(|error| findings(error, schema)).collect()
 }
 
 /// The property whose constant tells the forms apart, and its value in each.
 fn tag_of(forms: &[Value]) -> Option<(&str, Vec<&str>)> {
     let constant = |node: &'_ Value| node.get("const").is_some();
     let (tag, _) = properties(forms.first()?).find(|(_, node)| constant(node))?;
-    let kinds = forms
-        .iter()
-        .map(|form| form.get("properties")?.get(tag)?.get("const")?.as_str());
+    let kinds = forms.iter().map(|form| form.get("properties")?.get(tag)?.get("const")?.as_str());
     Some((tag, kinds.collect::<Option<_>>()?))
 }
 
 fn wrong_kind(path: Vec<String>, kind: Option<&str>, present: bool, kinds: &[&str]) -> Finding {
     let list = format!("kinds are: {}", kinds.join(", "));
     match kind {
-        Some("github_app") => finding(
-            path,
-            "`github_app` is known but not supported by this version",
-            Some(list),
-        ),
+        Some("github_app") => {
+            finding(path, "`github_app` is known but not supported by this version", Some(list))
+        }
         Some(word) => {
             let help = did_you_mean(word, kinds.iter().copied()).unwrap_or(list);
             finding(path, "unknown kind", Some(help))
@@ -205,12 +150,9 @@ fn wrong_kind(path: Vec<String>, kind: Option<&str>, present: bool, kinds: &[&st
 }
 
 fn one_of<'a>(words: impl Iterator<Item = &'a Value>, value: &Value) -> (String, Option<String>) {
-    let words: Vec<_> = words
-        .map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned))
-        .collect();
-    let help = value
-        .as_str()
-        .and_then(|value| did_you_mean(value, words.iter().map(String::as_str)));
+    let words: Vec<_> =
+        words.map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect();
+    let help = value.as_str().and_then(|value| did_you_mean(value, words.iter().map(String::as_str)));
     (format!("must be one of: {}", words.join(", ")), help)
 }
 
@@ -224,12 +166,7 @@ fn parent<'a>(error: &ValidationError<'_>, schema: &'a Value) -> Option<&'a Valu
 fn as_clause(sentence: &str) -> String {
     let line = sentence.lines().next().unwrap_or_default().trim_end_matches('.');
     let mut characters = line.chars();
-    characters
-        .next()
-        .into_iter()
-        .flat_map(char::to_lowercase)
-        .chain(characters)
-        .collect()
+    characters.next().into_iter().flat_map(char::to_lowercase).chain(characters).collect()
 }
 
 fn ends(error: &ValidationError<'_>, end: &str) -> bool {
@@ -249,21 +186,14 @@ fn extend(path: &[String], key: &str) -> Vec<String> {
 }
 
 fn finding(path: Vec<String>, message: impl Into<String>, help: Option<String>) -> Finding {
-    Finding {
-        path,
-        message: message.into(),
-        help,
-    }
+    Finding { path, message: message.into(), help }
 }
 
 fn wanted(kind: &TypeKind) -> String {
     match kind {
         TypeKind::Single(kind) => in_words(&kind.to_string()).to_owned(),
         TypeKind::Multiple(kinds) => {
-            let kinds: Vec<_> = kinds
-                .iter()
-                .map(|kind| in_words(&kind.to_string()).to_owned())
-                .collect();
+            let kinds: Vec<_> = kinds.iter().map(|kind| in_words(&kind.to_string()).to_owned()).collect();
             kinds.join(" or ")
         }
     }

@@ -79,9 +79,7 @@ fn resolve_at(values: &mut Dict, pattern: &[&str], base: &Path) {
     let Some((first, rest)) = pattern.split_first() else {
         return;
     };
-    let chosen = values
-        .iter_mut()
-        .filter(|(key, _)| *first == "*" || key.as_str() == *first);
+    let chosen = values.iter_mut().filter(|(key, _)| *first == "*" || key.as_str() == *first);
     for (_, value) in chosen {
         match value {
             Value::Dict(_, inner) => resolve_at(inner, rest, base),

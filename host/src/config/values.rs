@@ -66,24 +66,15 @@ macro_rules! text_value {
 }
 
 /// Every format that the configuration's schema uses.
-pub(super) const FORMATS: [Format; 5] = [
-    Period::FORMAT,
-    HostPort::FORMAT,
-    ProxyUrl::FORMAT,
-    HttpsUrl::FORMAT,
-    Timestamp::FORMAT,
-];
+pub(super) const FORMATS: [Format; 5] =
+    [Period::FORMAT, HostPort::FORMAT, ProxyUrl::FORMAT, HttpsUrl::FORMAT, Timestamp::FORMAT];
 
 /// A length of time above zero, written like `15m` or `1h 30m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Period(Duration);
 
-text_value!(
-    Period,
-    "period",
-    "a number and a unit, like \"10s\", \"15m\" or \"1h 30m\""
-);
+text_value!(Period, "period", "a number and a unit, like \"10s\", \"15m\" or \"1h 30m\"");
 
 impl Period {
     pub(super) const fn from_secs(seconds: u64) -> Self {
@@ -119,11 +110,7 @@ impl fmt::Display for Period {
 #[serde(try_from = "String")]
 pub struct Timestamp(SystemTime);
 
-text_value!(
-    Timestamp,
-    "utc-date-time",
-    "a moment in UTC, like \"2026-01-05T10:00:00Z\""
-);
+text_value!(Timestamp, "utc-date-time", "a moment in UTC, like \"2026-01-05T10:00:00Z\"");
 
 impl Timestamp {
     /// The moment.
@@ -136,9 +123,7 @@ impl FromStr for Timestamp {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        humantime::parse_rfc3339(text)
-            .map(Self)
-            .map_err(|_| ValueError("is not a moment in UTC"))
+        humantime::parse_rfc3339(text).map(Self).map_err(|_| ValueError("is not a moment in UTC"))
     }
 }
 
@@ -158,11 +143,7 @@ pub struct HostPort {
     pub port: u16,
 }
 
-text_value!(
-    HostPort,
-    "host-port",
-    "a host (port 443) or host:port, like \"git.example.org:8443\""
-);
+text_value!(HostPort, "host-port", "a host (port 443) or host:port, like \"git.example.org:8443\"");
 
 impl FromStr for HostPort {
     type Err = ValueError;
@@ -173,18 +154,10 @@ impl FromStr for HostPort {
             Some(Some((host, rest))) => (host, rest.strip_prefix(':').or(rest.is_empty().then_some("443"))),
             Some(None) => return Err(WRONG),
             None if text.parse::<Ipv6Addr>().is_ok() => (text, Some("443")),
-            None => text
-                .split_once(':')
-                .map_or((text, Some("443")), |(host, port)| (host, Some(port))),
+            None => text.split_once(':').map_or((text, Some("443")), |(host, port)| (host, Some(port))),
         };
-        let digits = port
-            .filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
-            .ok_or(WRONG)?;
-        let port = digits
-            .parse()
-            .ok()
-            .filter(|port| *port != 0)
-            .ok_or(ValueError("has no valid port"))?;
+        let digits = port.filter(|port| port.bytes().all(|byte| byte.is_ascii_digit())).ok_or(WRONG)?;
+        let port = digits.parse().ok().filter(|port| *port != 0).ok_or(ValueError("has no valid port"))?;
         let parsed = match host.parse::<Ipv6Addr>() {
             Ok(address) => address.to_string(),
             Err(_) if host.contains(['/', '@', '*', '?', '#', '\\']) => return Err(WRONG),
@@ -214,11 +187,7 @@ impl fmt::Display for HostPort {
 #[serde(try_from = "String")]
 pub struct ProxyUrl(Url);
 
-text_value!(
-    ProxyUrl,
-    "proxy-url",
-    "a URL that starts with http:// or https://"
-);
+text_value!(ProxyUrl, "proxy-url", "a URL that starts with http:// or https://");
 
 impl ProxyUrl {
     /// The address as configured, with its user name and password.
@@ -258,11 +227,7 @@ impl FromStr for HttpsUrl {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let url = Url::parse(text).map_err(|_| ValueError("is not a URL"))?;
-        if url.scheme() == "https" {
-            Ok(Self(url))
-        } else {
-            Err(ValueError("is not an https URL"))
-        }
+        if url.scheme() == "https" { Ok(Self(url)) } else { Err(ValueError("is not an https URL")) }
     }
 }
 
@@ -337,10 +302,7 @@ mod tests {
             let got = got.as_ref().map(|it| (it.host.as_str(), it.port));
             assert_eq!(got, want, "{text}");
         }
-        assert_eq!(
-            "[::1]:8080".parse::<HostPort>().unwrap().to_string(),
-            "[::1]:8080"
-        );
+        assert_eq!("[::1]:8080".parse::<HostPort>().unwrap().to_string(), "[::1]:8080");
     }
 
     #[test]
@@ -348,10 +310,7 @@ mod tests {
         for bad in ["0s", "10", "", "ten minutes"] {
             assert!(bad.parse::<Period>().is_err(), "{bad}");
         }
-        assert_eq!(
-            "1h 30m".parse::<Period>().unwrap().get(),
-            Duration::from_secs(5400)
-        );
+        assert_eq!("1h 30m".parse::<Period>().unwrap().get(), Duration::from_secs(5400));
         assert!("socks5://p:1".parse::<ProxyUrl>().is_err());
         let proxy: ProxyUrl = "http://u:hunter2@p:3128".parse().unwrap();
         assert_eq!(proxy.expose().password(), Some("hunter2"));

@@ -34,9 +34,8 @@ impl Discovery {
     ///
     /// The directory cannot be listed.
     pub fn scan(&mut self, dir: &Path) -> io::Result<()> {
-        let mut paths: Vec<PathBuf> = std::fs::read_dir(dir)?
-            .map(|entry| Ok(entry?.path()))
-            .collect::<io::Result<_>>()?;
+        let mut paths: Vec<PathBuf> =
+            std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
         paths.sort();
         for path in paths.into_iter().filter(|path| is_library(path)) {
             match read_plugin_file(&path) {
@@ -50,11 +49,9 @@ impl Discovery {
     /// Two of the files that claim `key`, when several do.
     pub fn duplicate_of(&self, key: &str) -> Option<(&Path, &Path)> {
         self.refused.iter().find_map(|refused| match &refused.refusal {
-            Refusal::Duplicate {
-                path,
-                other,
-                key: claimed,
-            } if claimed == key => Some((path.as_path(), other.as_path())),
+            Refusal::Duplicate { path, other, key: claimed } if claimed == key => {
+                Some((path.as_path(), other.as_path()))
+            }
             _ => None,
         })
     }
@@ -77,11 +74,7 @@ impl Discovery {
     }
 
     fn refuse(&mut self, path: PathBuf, other: PathBuf, key: String) {
-        let refusal = Refusal::Duplicate {
-            path: path.clone(),
-            other,
-            key,
-        };
+        let refusal = Refusal::Duplicate { path: path.clone(), other, key };
         self.refused.push(Refused { path, refusal });
     }
 }

@@ -124,10 +124,7 @@ impl Refusal {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy()
-        .into_owned()
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// Reads a library file and judges it.
@@ -136,31 +133,19 @@ fn file_name(path: &Path) -> String {
 ///
 /// See [`Refusal`].
 pub fn read_plugin_file(path: &Path) -> Result<PluginFile, Refusal> {
-    let bytes = std::fs::read(path).map_err(|source| Refusal::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes =
+        std::fs::read(path).map_err(|source| Refusal::Unreadable { path: path.to_owned(), source })?;
     judge(path, &bytes)
 }
 
 pub(super) fn judge(path: &Path, bytes: &[u8]) -> Result<PluginFile, Refusal> {
     let manifest = manifest_of(path, bytes)?;
-    let sha256 = Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok(PluginFile {
-        path: path.to_owned(),
-        manifest,
-        sha256,
-    })
+    let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(PluginFile { path: path.to_owned(), manifest, sha256 })
 }
 
 fn manifest_of(path: &Path, bytes: &[u8]) -> Result<Manifest, Refusal> {
-    let damaged = |problem: String| Refusal::Damaged {
-        path: path.to_owned(),
-        problem,
-    };
+    let damaged = |problem: String| Refusal::Damaged { path: path.to_owned(), problem };
     let file = object::File::parse(bytes).map_err(|error| damaged(error.to_string().to_lowercase()))?;
     if !matches!(file.kind(), object::ObjectKind::Dynamic) {
         return Err(damaged("it is not a shared library".to_owned()));
@@ -172,28 +157,15 @@ fn manifest_of(path: &Path, bytes: &[u8]) -> Result<Manifest, Refusal> {
         return Err(damaged("it is cut off".to_owned()));
     }
     check_architecture(path, &file)?;
-    let section = [ELF_SECTION, MACHO_SECTION]
-        .into_iter()
-        .find_map(|name| file.section_by_name(name));
-    let foreign = || Refusal::Foreign {
-        path: path.to_owned(),
-    };
-    let data = section
-        .ok_or_else(foreign)?
-        .data()
-        .map_err(|error| damaged(error.to_string()))?;
+    let section = [ELF_SECTION, MACHO_SECTION].into_iter().find_map(|name| file.section_by_name(name));
+    let foreign = || Refusal::Foreign { path: path.to_owned() };
+    let data = section.ok_or_else(foreign)?.data().map_err(|error| damaged(error.to_string()))?;
     let manifest = manifest::parse(data).map_err(|source| match source {
         ManifestError::Foreign => foreign(),
-        source => Refusal::Manifest {
-            path: path.to_owned(),
-            source,
-        },
+        source => Refusal::Manifest { path: path.to_owned(), source },
     })?;
     if manifest.abi != ABI_VERSION {
-        return Err(Refusal::Abi {
-            path: path.to_owned(),
-            found: manifest.abi,
-        });
+        return Err(Refusal::Abi { path: path.to_owned(), found: manifest.abi });
     }
     Ok(manifest)
 }
@@ -202,11 +174,8 @@ fn check_architecture(path: &Path, file: &object::File<'_>) -> Result<(), Refusa
     // The `object` crate and the compiler call the machines that Forgewatch runs on by the same names.
     let found = format!("{:?}", file.architecture()).to_lowercase();
     let wanted = std::env::consts::ARCH;
-    let format = if cfg!(target_vendor = "apple") {
-        object::BinaryFormat::MachO
-    } else {
-        object::BinaryFormat::Elf
-    };
+    let format =
+        if cfg!(target_vendor = "apple") { object::BinaryFormat::MachO } else { object::BinaryFormat::Elf };
     if found == wanted && file.format() == format && file.is_little_endian() == cfg!(target_endian = "little")
     {
         return Ok(());

@@ -3,10 +3,7 @@
 //! What is opened is a copy that nobody can change any more, made of the very bytes that were hashed and judged:
 //! constructors run at open, and a file that is overwritten while it is mapped would crash the process. The copy
 //! stays open for the life of the process, since `dlopen` takes a reused descriptor's path for the first library.
-#![expect(
-    unsafe_code,
-    reason = "opening a library runs code that the compiler knows nothing of"
-)]
+#![expect(unsafe_code, reason = "opening a library runs code that the compiler knows nothing of")]
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,22 +59,16 @@ pub struct LoadedLibrary {
 ///
 /// See [`LoadError`]; each prints as one line.
 pub fn load(path: &Path) -> Result<LoadedLibrary, LoadError> {
-    let bytes = std::fs::read(path).map_err(|source| Refusal::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes =
+        std::fs::read(path).map_err(|source| Refusal::Unreadable { path: path.to_owned(), source })?;
     let file = judge(path, &bytes)?;
-    let copy = immutable_copy(&file, &bytes).map_err(|source| LoadError::Copy {
-        path: path.to_owned(),
-        source,
-    })?;
+    let copy =
+        immutable_copy(&file, &bytes).map_err(|source| LoadError::Copy { path: path.to_owned(), source })?;
     // SAFETY: the library's constructors run now. That is what loading a plugin into this process means; the
     // operator chose it. The copy is sealed, so it stays what was judged.
     let library = unsafe { Library::new(&copy) }.map_err(|error| LoadError::Open {
         path: path.to_owned(),
-        problem: error
-            .to_string()
-            .replace(&*copy.to_string_lossy(), &path.to_string_lossy()),
+        problem: error.to_string().replace(&*copy.to_string_lossy(), &path.to_string_lossy()),
     })?;
     let module = root_module(path, &library)?;
     // Nothing is ever unloaded: the module's functions and every object made by them point into the library.
@@ -86,10 +77,7 @@ pub fn load(path: &Path) -> Result<LoadedLibrary, LoadError> {
 }
 
 fn root_module(path: &Path, library: &Library) -> Result<PluginModule, LoadError> {
-    let layout = |problem| LoadError::Layout {
-        path: path.to_owned(),
-        problem,
-    };
+    let layout = |problem| LoadError::Layout { path: path.to_owned(), problem };
     // SAFETY: a library whose manifest says ABI 1 exports its abi_stable header under this name. The header's
     // magic text and version are compared before anything behind it is read.
     let header = unsafe { library.get::<AbiHeaderRef>(HEADER_SYMBOL) }
@@ -103,10 +91,7 @@ fn root_module(path: &Path, library: &Library) -> Result<PluginModule, LoadError
             _ => "has another version of the plugin interface",
         })
     };
-    header
-        .upgrade()
-        .and_then(LibHeader::init_root_module::<PluginModule>)
-        .map_err(explain)
+    header.upgrade().and_then(LibHeader::init_root_module::<PluginModule>).map_err(explain)
 }
 
 #[cfg(target_os = "linux")]
@@ -116,15 +101,9 @@ fn immutable_copy(file: &PluginFile, bytes: &[u8]) -> io::Result<PathBuf> {
     use std::os::fd::AsRawFd;
 
     let name = format!("forgewatch-{}", file.manifest.key);
-    let mut copy = std::fs::File::from(memfd_create(
-        name,
-        MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
-    )?);
+    let mut copy = std::fs::File::from(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
     copy.write_all(bytes)?;
-    fcntl_add_seals(
-        &copy,
-        SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL,
-    )?;
+    fcntl_add_seals(&copy, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", copy.as_raw_fd()));
     std::mem::forget(copy);
     Ok(path)

@@ -27,12 +27,7 @@ impl Provider {
     /// The plugin panicked.
     pub fn start(library: LoadedLibrary, host: HostObject) -> Result<Self, Failure> {
         let object = (library.module.create())(host).into_result()?;
-        Ok(Self {
-            shared: Arc::new(Shared {
-                file: library.file,
-                object,
-            }),
-        })
+        Ok(Self { shared: Arc::new(Shared { file: library.file, object }) })
     }
 
     /// The file that its code came from.
@@ -60,12 +55,7 @@ impl Provider {
     ///
     /// The plugin's failure, or its panic.
     pub async fn get_client(&self, host: HostObject, integration: Integration) -> Result<Client, Failure> {
-        let object = self
-            .shared
-            .object
-            .get_client(host, integration)
-            .await
-            .into_result()?;
+        let object = self.shared.object.get_client(host, integration).await.into_result()?;
         Ok(Client { object })
     }
 }

@@ -61,15 +61,9 @@ impl Registry {
     /// Looks through `dirs`. Nothing is opened.
     pub fn discover(dirs: &[PathBuf]) -> Self {
         let mut discovery = Discovery::default();
-        let unlistable = dirs
-            .iter()
-            .filter_map(|dir| Some((dir.clone(), discovery.scan(dir).err()?)))
-            .collect();
-        Self {
-            discovery,
-            unlistable,
-            opened: Mutex::default(),
-        }
+        let unlistable =
+            dirs.iter().filter_map(|dir| Some((dir.clone(), discovery.scan(dir).err()?))).collect();
+        Self { discovery, unlistable, opened: Mutex::default() }
     }
 
     /// What was found.
@@ -98,16 +92,10 @@ impl Registry {
         let library = load(&file.path)?;
         if library.file.manifest.key != key {
             let now = library.file.manifest.key;
-            return Err(ProviderError::Replaced {
-                path: file.path.clone(),
-                key: key.to_owned(),
-                now,
-            });
+            return Err(ProviderError::Replaced { path: file.path.clone(), key: key.to_owned(), now });
         }
-        let provider = Provider::start(library, host()).map_err(|failure| ProviderError::Start {
-            key: key.to_owned(),
-            failure,
-        })?;
+        let provider = Provider::start(library, host())
+            .map_err(|failure| ProviderError::Start { key: key.to_owned(), failure })?;
         opened.insert(key.to_owned(), provider.clone());
         Ok(provider)
     }

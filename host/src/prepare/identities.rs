@@ -42,20 +42,14 @@ pub(super) async fn resolve(
         return BTreeMap::new();
     }
     let integrations: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.integration.as_str()).collect();
-    let names: BTreeSet<&String> = integrations
-        .iter()
-        .filter_map(|name| config.integrations.get(*name)?.identity.as_ref())
-        .collect();
+    let names: BTreeSet<&String> =
+        integrations.iter().filter_map(|name| config.integrations.get(*name)?.identity.as_ref()).collect();
     let mut identities = BTreeMap::new();
     for name in names {
         let Some(configured) = config.identities.get(name) else {
             continue;
         };
-        let mut reader = Reader {
-            loaded,
-            name,
-            problems: &mut *problems,
-        };
+        let mut reader = Reader { loaded, name, problems: &mut *problems };
         let Some(material) = reader.material(configured).await else {
             continue;
         };
@@ -77,35 +71,24 @@ impl Reader<'_> {
     /// The material, or nothing after telling of everything that is missing.
     async fn material(&mut self, identity: &Configured) -> Option<Material> {
         Some(match identity {
-            Configured::Pat { token } => Material::Pat {
-                token: self.read("token", token).await?,
-            },
-            Configured::Bearer { token } => Material::Bearer {
-                token: self.read("token", token).await?,
-            },
+            Configured::Pat { token } => Material::Pat { token: self.read("token", token).await? },
+            Configured::Bearer { token } => Material::Bearer { token: self.read("token", token).await? },
             Configured::Basic { username, password } => Material::Basic {
                 username: username.clone(),
                 password: self.read("password", password).await?,
             },
-            Configured::Header { header, token } => Material::Header {
-                header: header.clone(),
-                value: self.read("token", token).await?,
-            },
+            Configured::Header { header, token } => {
+                Material::Header { header: header.clone(), value: self.read("token", token).await? }
+            }
             Configured::Oauth2(client) => self.oauth2(client).await?,
             Configured::Entra(application) => self.entra(application).await?,
         })
     }
 
     async fn oauth2(&mut self, client: &Oauth2) -> Option<Material> {
-        let client_secret = self
-            .read_optional("client_secret", client.client_secret.as_ref())
-            .await;
-        let access_token = self
-            .read_optional("access_token", client.access_token.as_ref())
-            .await;
-        let refresh_token = self
-            .read_optional("refresh_token", client.refresh_token.as_ref())
-            .await;
+        let client_secret = self.read_optional("client_secret", client.client_secret.as_ref()).await;
+        let access_token = self.read_optional("access_token", client.access_token.as_ref()).await;
+        let refresh_token = self.read_optional("refresh_token", client.refresh_token.as_ref()).await;
         Some(Material::OAuth2 {
             token_url: client.token_url.expose().to_string(),
             client_id: client.client_id.clone(),
@@ -120,10 +103,7 @@ impl Reader<'_> {
     async fn entra(&mut self, application: &Entra) -> Option<Material> {
         let token_url = match &application.token_url {
             Some(url) => url.expose().to_string(),
-            None => format!(
-                "https://login.microsoftonline.com/{}/oauth2/v2.0/token",
-                application.tenant
-            ),
+            None => format!("https://login.microsoftonline.com/{}/oauth2/v2.0/token", application.tenant),
         };
         Some(Material::Entra {
             token_url,
@@ -178,11 +158,7 @@ async fn from_command(command: &[String]) -> Result<Vec<u8>, Trouble> {
         return Err(("the command is empty".to_owned(), None));
     };
     let mut process = Command::new(program);
-    process
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true);
+    process.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
     let output = match timeout(COMMAND_TIMEOUT, process.output()).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
@@ -191,28 +167,19 @@ async fn from_command(command: &[String]) -> Result<Vec<u8>, Trouble> {
         Ok(Err(error)) => return Err((format!("cannot run `{program}`: {error}"), None)),
         Err(_) => {
             let help = "run it by hand: it must not wait for input".to_owned();
-            return Err((
-                format!("`{program}` took longer than {COMMAND_TIMEOUT:?}"),
-                Some(help),
-            ));
+            return Err((format!("`{program}` took longer than {COMMAND_TIMEOUT:?}"), Some(help)));
         }
     };
     if output.status.success() {
         return Ok(output.stdout);
     }
-    Err((
-        format!("`{program}` failed ({})", output.status),
-        Some("run it by hand to see why".to_owned()),
-    ))
+    Err((format!("`{program}` failed ({})", output.status), Some("run it by hand to see why".to_owned())))
 }
 
 /// A secret without the line end that files and commands put behind it.
 fn text(mut bytes: Vec<u8>) -> Result<SecretString, Trouble> {
     if bytes.len() > MAX_SECRET_BYTES {
-        return Err((
-            format!("the secret is longer than {MAX_SECRET_BYTES} bytes"),
-            None,
-        ));
+        return Err((format!("the secret is longer than {MAX_SECRET_BYTES} bytes"), None));
     }
     while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
         bytes.pop();
@@ -221,10 +188,7 @@ fn text(mut bytes: Vec<u8>) -> Result<SecretString, Trouble> {
         Ok(text) if text.trim().is_empty() => Err(("the secret is empty".to_owned(), None)),
         Ok(text) if text.chars().any(char::is_control) => {
             let help = "it must be one line of text: the secret and nothing else".to_owned();
-            Err((
-                "the secret has a line break or another control character in it".to_owned(),
-                Some(help),
-            ))
+            Err(("the secret has a line break or another control character in it".to_owned(), Some(help)))
         }
         Ok(text) => Ok(text.into()),
         Err(_) => Err(("the secret is not UTF-8 text".to_owned(), None)),

@@ -22,12 +22,7 @@ impl Providers {
     /// Finds the plugins and judges their settings. Opens none.
     pub(super) fn find(loaded: &Loaded, problems: &mut Vec<Problem>) -> Self {
         let config = &loaded.config;
-        check_isolation(
-            loaded,
-            &["plugins", "isolation"],
-            Some(config.plugins.isolation),
-            problems,
-        );
+        check_isolation(loaded, &["plugins", "isolation"], Some(config.plugins.isolation), problems);
         let registry = Registry::discover(&config.plugins.dirs);
         for (dir, error) in registry.unlistable() {
             // The built-in folder need not be there.
@@ -39,18 +34,9 @@ impl Providers {
         for refused in &registry.discovery().refused {
             tracing::warn!("{}", printable(&refused.refusal.to_string(), 500));
         }
-        let mut providers = Self {
-            registry,
-            known: BTreeMap::new(),
-            policies: BTreeMap::new(),
-        };
+        let mut providers = Self { registry, known: BTreeMap::new(), policies: BTreeMap::new() };
         for (key, settings) in &config.providers {
-            check_isolation(
-                loaded,
-                &["providers", key, "isolation"],
-                settings.isolation,
-                problems,
-            );
+            check_isolation(loaded, &["providers", key, "isolation"], settings.isolation, problems);
             if !providers.registry.discovery().plugins.contains_key(key) {
                 let key = printable(key, 100);
                 tracing::warn!("`providers.{key}` has settings, but there is no plugin `{key}`");
@@ -79,13 +65,7 @@ impl Providers {
             Err(_) => {}
         }
         let url_patterns = plugin.manifest.url_patterns.clone();
-        self.known.insert(
-            key.clone(),
-            KnownProvider {
-                url_patterns,
-                options: settings.options,
-            },
-        );
+        self.known.insert(key.clone(), KnownProvider { url_patterns, options: settings.options });
     }
 
     /// Opens the plugin of every integration.
@@ -106,23 +86,17 @@ impl Providers {
 
     /// Opens a plugin, or gives it again.
     pub(super) fn open(&self, key: &str) -> Result<Provider, Problem> {
-        self.registry
-            .provider(key, || for_plugin(key))
-            .map_err(|error| Problem {
-                key: "plugins.dirs".to_owned(),
-                source: None,
-                message: shown(&error),
-                help: self.help(key, &error),
-            })
+        self.registry.provider(key, || for_plugin(key)).map_err(|error| Problem {
+            key: "plugins.dirs".to_owned(),
+            source: None,
+            message: shown(&error),
+            help: self.help(key, &error),
+        })
     }
 
     /// The options of a provider, a JSON object as text.
     pub(super) fn options(&self, key: &str) -> String {
-        let options = self
-            .known
-            .get(key)
-            .map(|provider| provider.options.clone())
-            .unwrap_or_default();
+        let options = self.known.get(key).map(|provider| provider.options.clone()).unwrap_or_default();
         serde_json::Value::Object(options).to_string()
     }
 
@@ -142,11 +116,7 @@ impl Registry {
             return format!("did you mean `{near}`?");
         }
         let found: Vec<_> = discovery.plugins.keys().map(String::as_str).collect();
-        let found = if found.is_empty() {
-            "none".to_owned()
-        } else {
-            found.join(", ")
-        };
+        let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
         let refused = match discovery.refused.len() {
             0 => String::new(),
             count => format!(" ({count} more are refused, see `forgewatch plugin list`)"),

@@ -72,17 +72,13 @@ fn route(loaded: &Loaded, routes: &Routes, name: &str, repository: &Repository) 
         // The configuration's own rules say that these are there.
         return match (&repository.integration, &repository.name) {
             (Some(integration), Some(on_forge)) => Ok(by_name(integration, on_forge)),
-            _ => Err(loaded.problem(
-                &["repositories", name],
-                "needs `url`, or `integration` and `name`",
-                None,
-            )),
+            _ => {
+                Err(loaded.problem(&["repositories", name], "needs `url`, or `integration` and `name`", None))
+            }
         };
     };
     let path = ["repositories", name, "url"];
-    let parsed = routes
-        .parse(url.expose())?
-        .map_err(|error| loaded.problem(&path, error.detail, None))?;
+    let parsed = routes.parse(url.expose())?.map_err(|error| loaded.problem(&path, error.detail, None))?;
     let integration = match &repository.integration {
         Some(integration) => settled(loaded, routes, &path, integration, &parsed)?,
         None => {
@@ -91,10 +87,7 @@ fn route(loaded: &Loaded, routes: &Routes, name: &str, repository: &Repository) 
         }
     };
     let external_id = repository.external_id.clone();
-    Ok(Wanted {
-        external_id,
-        ..of_url(printable(name, 500).into_owned(), integration, &parsed)
-    })
+    Ok(Wanted { external_id, ..of_url(printable(name, 500).into_owned(), integration, &parsed) })
 }
 
 fn of_url(shown: String, integration: String, parsed: &Parsed) -> Wanted {
@@ -116,10 +109,7 @@ fn settled(
     parsed: &Parsed,
 ) -> Result<String, Problem> {
     let fitting = routes.router.integrations_of(parsed);
-    let known = routes
-        .router
-        .integrations_with(&parsed.provider)
-        .find(|known| known.name == integration);
+    let known = routes.router.integrations_with(&parsed.provider).find(|known| known.name == integration);
     // A malformed base URL cannot be compared before the first check has repaired it.
     let unknown_yet = known.is_some_and(|known| url::Url::parse(&known.base_url).is_err());
     if unknown_yet || fitting.iter().any(|known| known.name == integration) {
@@ -136,17 +126,11 @@ fn only(parsed: &Parsed, routes: &Routes) -> Result<String, (String, String)> {
     let base_url = printable(parsed.url.base_url(), 300);
     match routes.router.integrations_of(parsed).as_slice() {
         [one] => Ok(one.name.clone()),
-        [] => Err((
-            format!("no integration has the base URL `{base_url}`"),
-            candidates(routes, parsed),
-        )),
+        [] => Err((format!("no integration has the base URL `{base_url}`"), candidates(routes, parsed))),
         several => {
             let names = names(several.iter().copied());
             let help = format!("say which one with `integration`: {names}");
-            Err((
-                format!("several integrations have the base URL `{base_url}`"),
-                help,
-            ))
+            Err((format!("several integrations have the base URL `{base_url}`"), help))
         }
     }
 }
@@ -164,23 +148,13 @@ fn candidates(routes: &Routes, parsed: &Parsed) -> String {
             many[..MOST_CANDIDATES].join(", "),
             many.len() - MOST_CANDIDATES
         ),
-        [] => format!(
-            "add an integration with `provider = \"{}\"` and this `domain_name`",
-            parsed.provider
-        ),
-        known => format!(
-            "integrations of provider `{}`: {}",
-            parsed.provider,
-            known.join(", ")
-        ),
+        [] => format!("add an integration with `provider = \"{}\"` and this `domain_name`", parsed.provider),
+        known => format!("integrations of provider `{}`: {}", parsed.provider, known.join(", ")),
     }
 }
 
 fn names<'a>(known: impl Iterator<Item = &'a KnownIntegration>) -> String {
-    known
-        .map(|known| known.name.as_str())
-        .collect::<Vec<_>>()
-        .join(", ")
+    known.map(|known| known.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn select(
@@ -193,12 +167,8 @@ fn select(
     if all.contains_key(selector) {
         return Ok(configured.get(selector).cloned().into_iter().collect());
     }
-    let problem = |message: String, help: Option<String>| Problem {
-        key: String::new(),
-        source: None,
-        message,
-        help,
-    };
+    let problem =
+        |message: String, help: Option<String>| Problem { key: String::new(), source: None, message, help };
     let shown = printable(&mask_url(selector), 300).into_owned();
     if looks_like_url(selector) {
         return by_url(routes, configured, selector, &shown)
@@ -213,17 +183,11 @@ fn select(
     }
     let near =
         nearest(selector, all.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
-    Err(problem(
-        format!("`{shown}` matches no configured repository"),
-        near,
-    ))
+    Err(problem(format!("`{shown}` matches no configured repository"), near))
 }
 
 fn glob(pattern: &str) -> Result<GlobMatcher, globset::Error> {
-    Ok(GlobBuilder::new(pattern)
-        .literal_separator(false)
-        .build()?
-        .compile_matcher())
+    Ok(GlobBuilder::new(pattern).literal_separator(false).build()?.compile_matcher())
 }
 
 /// The configured repository that the URL leads to, or the URL ad hoc.
@@ -233,9 +197,7 @@ fn by_url(
     url: &str,
     shown: &str,
 ) -> Result<Wanted, (String, Option<String>)> {
-    let parsed = routes
-        .parse(url)
-        .map_err(|problem| (problem.message, problem.help))?;
+    let parsed = routes.parse(url).map_err(|problem| (problem.message, problem.help))?;
     let parsed = parsed.map_err(|error| (error.detail, None))?;
     let integration = only(&parsed, routes).map_err(|(message, help)| (message, Some(help)))?;
     let ad_hoc = of_url(shown.to_owned(), integration, &parsed);
@@ -245,9 +207,5 @@ fn by_url(
             && one.name.to_lowercase() == ad_hoc.name.to_lowercase()
             && project(one) == project(&ad_hoc)
     };
-    Ok(configured
-        .values()
-        .find(|wanted| same(wanted))
-        .cloned()
-        .unwrap_or(ad_hoc))
+    Ok(configured.values().find(|wanted| same(wanted)).cloned().unwrap_or(ad_hoc))
 }

@@ -104,30 +104,14 @@ mod tests {
     fn base_urls_are_trusted_by_name_alone() {
         let cases = [
             ("acme.example", "https://acme.example", "https://acme.example/"),
-            (
-                "http://acme.example/",
-                "https://ACME.example:443/x",
-                "https://acme.example/x/",
-            ),
-            (
-                "https://acme.example:8443",
-                "https://acme.example:8443/",
-                "https://acme.example:8443/",
-            ),
+            ("http://acme.example/", "https://ACME.example:443/x", "https://acme.example/x/"),
+            ("https://acme.example:8443", "https://acme.example:8443/", "https://acme.example:8443/"),
             ("", "https://forge.example/acme/", "https://forge.example/acme/"),
             ("", "https://localhost:8443/", "https://localhost:8443/"),
             ("", "https://0xa.1.2.3/", "https://10.1.2.3/"),
-            (
-                "",
-                "https://ado.example.org/tfs/Main",
-                "https://ado.example.org/tfs/Main/",
-            ),
+            ("", "https://ado.example.org/tfs/Main", "https://ado.example.org/tfs/Main/"),
             ("", "https://ado.example.org/tfs", "https://ado.example.org/tfs/"),
-            (
-                "https://127.0.0.1:9/",
-                "https://127.0.0.1:9/acme/",
-                "https://127.0.0.1:9/acme/",
-            ),
+            ("https://127.0.0.1:9/", "https://127.0.0.1:9/acme/", "https://127.0.0.1:9/acme/"),
         ];
         for (configured, value, expected) in cases {
             let answer = validate(&policy(), configured, value);
@@ -166,10 +150,7 @@ mod tests {
         ];
         for value in refused {
             let failure = validate(&policy(), "acme.example", value).unwrap_err();
-            assert!(
-                failure.is_refused() && !failure.detail().contains("pw"),
-                "{value}"
-            );
+            assert!(failure.is_refused() && !failure.detail().contains("pw"), "{value}");
             assert_eq!(failure.reason(), Reason::BASE_URL_UNRESOLVED);
         }
         let failure = validate(&policy(), "acme.example", "https://other.example:444/").unwrap_err();
@@ -182,10 +163,7 @@ mod tests {
     fn passwords_are_not_stored() {
         assert_eq!(origin_of("acme.example"), "acme.example");
         let stored = origin_of("https://me:pw@acme.example/");
-        assert!(
-            stored.starts_with("sha256:") && !stored.contains("pw"),
-            "{stored}"
-        );
+        assert!(stored.starts_with("sha256:") && !stored.contains("pw"), "{stored}");
         assert_ne!(stored, origin_of("https://me:px@acme.example/"));
     }
 
@@ -193,10 +171,7 @@ mod tests {
     fn a_saved_base_url_that_no_longer_passes_is_not_used() {
         let effective = |saved| effective_base_url(&policy(), "acme.example", saved);
         assert_eq!(effective(None), "acme.example");
-        assert_eq!(
-            effective(Some("https://forge.example/a")),
-            "https://forge.example/a/"
-        );
+        assert_eq!(effective(Some("https://forge.example/a")), "https://forge.example/a/");
         assert_eq!(effective(Some("https://other.example/")), "acme.example");
     }
 }

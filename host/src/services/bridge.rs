@@ -52,9 +52,9 @@ impl Backing {
     fn integration(&self) -> Result<&Arc<IntegrationServices>, Failure> {
         match self {
             Self::Integration(services) => Ok(services),
-            Self::Plugin(plugin) => Err(refused(format!(
-                "the plugin `{plugin}` asks for a service outside of any integration"
-            ))),
+            Self::Plugin(plugin) => {
+                Err(refused(format!("the plugin `{plugin}` asks for a service outside of any integration")))
+            }
         }
     }
 }
@@ -131,11 +131,7 @@ fn log(plugin: &str, record: &LogRecord) {
     let mut fields = String::new();
     for (name, value) in record.fields.iter() {
         // Writing to a text does not fail.
-        let _ = write!(
-            fields,
-            "{}{name}={value}",
-            if fields.is_empty() { "" } else { " " }
-        );
+        let _ = write!(fields, "{}{name}={value}", if fields.is_empty() { "" } else { " " });
     }
     let fields = printable(&fields, LONGEST_MESSAGE);
     macro_rules! emit {

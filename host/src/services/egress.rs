@@ -94,11 +94,7 @@ impl ProviderPolicy {
             .chain(HostPort::of(url))
             .map(|host| format!("\"{host}\""))
             .collect();
-        format!(
-            "write `allow_hosts = [{}]` under `[providers.{}]`",
-            hosts.join(", "),
-            self.key
-        )
+        format!("write `allow_hosts = [{}]` under `[providers.{}]`", hosts.join(", "), self.key)
     }
 }
 
@@ -118,10 +114,7 @@ impl HostPort {
     }
 
     fn of(url: &Url) -> Option<Self> {
-        Some(Self {
-            host: url.host()?.to_owned(),
-            port: url.port_or_known_default()?,
-        })
+        Some(Self { host: url.host()?.to_owned(), port: url.port_or_known_default()? })
     }
 }
 
@@ -169,11 +162,8 @@ pub(super) struct Egress {
 
 impl Egress {
     pub(super) fn new(integration: &str, allow_insecure_http: bool, base_url: &str) -> Self {
-        let egress = Self {
-            integration: integration.to_owned(),
-            allow_insecure_http,
-            base: RwLock::new(None),
-        };
+        let egress =
+            Self { integration: integration.to_owned(), allow_insecure_http, base: RwLock::new(None) };
         egress.follow(base_url);
         egress
     }
@@ -287,14 +277,9 @@ fn plugin_header(
     let parsed = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| refused(format!("`{}` is no header name", shown())))?;
     if is_own(&parsed) {
-        return Err(refused(format!(
-            "the header `{}` is the host's own: leave it out",
-            shown()
-        )));
+        return Err(refused(format!("the header `{}` is the host's own: leave it out", shown())));
     }
-    let reads = ["GET", "HEAD"]
-        .iter()
-        .any(|method| value.eq_ignore_ascii_case(method));
+    let reads = ["GET", "HEAD"].iter().any(|method| value.eq_ignore_ascii_case(method));
     if METHOD_OVERRIDES.contains(&parsed.as_str()) && !reads && !policy.allow_write {
         return Err(refused(format!(
             "the header `{}` asks for more than reading: add `allow_write = true` under `[providers.{}]`",
@@ -302,12 +287,8 @@ fn plugin_header(
             policy.key
         )));
     }
-    let value = HeaderValue::from_str(value).map_err(|_| {
-        refused(format!(
-            "the header `{}` has a value that cannot be sent",
-            shown()
-        ))
-    })?;
+    let value = HeaderValue::from_str(value)
+        .map_err(|_| refused(format!("the header `{}` has a value that cannot be sent", shown())))?;
     Ok((parsed, value))
 }
 

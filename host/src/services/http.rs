@@ -96,9 +96,9 @@ impl HttpClient {
         let shared = &*self.shared;
         let _permit = shared.permits.acquire().await;
         let started = Instant::now();
-        let limit = outgoing.timeout.map_or(shared.timeout, |timeout| {
-            timeout.min(shared.timeout * LONGEST_TIMEOUT_FACTOR)
-        });
+        let limit = outgoing
+            .timeout
+            .map_or(shared.timeout, |timeout| timeout.min(shared.timeout * LONGEST_TIMEOUT_FACTOR));
         // Boxed here, since it is kilobytes that every future around it would carry along and move.
         let exchange = Box::pin(shared.exchange(outgoing, credential, record));
         let ended = tokio::time::timeout(limit, exchange).await;
@@ -116,12 +116,8 @@ impl HttpClient {
             Ok(Err(error)) => cause::of(&error).text,
             Err(_) => format!("timed out after {} s", limit.as_secs_f64()),
         };
-        let detail = format!(
-            "no answer to {} {}{}: {cause}",
-            outgoing.method,
-            shown(&outgoing.url),
-            shared.via
-        );
+        let detail =
+            format!("no answer to {} {}{}: {cause}", outgoing.method, shown(&outgoing.url), shared.via);
         tracing::debug!("{detail}");
         Err(Failure::new(Reason::UNREACHABLE, detail))
     }
@@ -144,11 +140,7 @@ impl Shared {
             if let (Some(record), Ok(response)) = (record, &result) {
                 record.answered(response.status().as_u16(), retry_after_s(response.headers()));
             }
-            let wait = if reads && is_worth_repeating(&result) {
-                waits.next()
-            } else {
-                None
-            };
+            let wait = if reads && is_worth_repeating(&result) { waits.next() } else { None };
             match wait {
                 Some(wait) => {
                     drop(result);
@@ -166,11 +158,7 @@ impl Shared {
         max_body_bytes: Option<u64>,
     ) -> Result<Answer, reqwest::Error> {
         let limit = max_body_bytes.map_or(self.max_response_bytes, |max| max.min(self.max_response_bytes));
-        let expected = response
-            .content_length()
-            .unwrap_or(0)
-            .min(limit)
-            .min(FIRST_CAPACITY);
+        let expected = response.content_length().unwrap_or(0).min(limit).min(FIRST_CAPACITY);
         let mut body = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
         let body_state = loop {
             match response.chunk().await {

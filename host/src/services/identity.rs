@@ -106,10 +106,7 @@ impl Identity {
 
     /// The newest credential, used or not, fresh or not.
     pub(super) fn current(&self) -> Option<Arc<Credential>> {
-        self.current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The header that carries a credential in the form that was asked for, or in the identity's own.
@@ -127,9 +124,7 @@ impl Identity {
             (Form::Token, Scheme::Basic { user }) => (AUTHORIZATION, basic(user)),
             (Form::Token, Scheme::Header { name }) => (credential_header(name)?, secret.to_owned()),
             (Form::Token, _) => {
-                return Err(refused(
-                    "the plugin asks for an authentication that this version does not know",
-                ));
+                return Err(refused("the plugin asks for an authentication that this version does not know"));
             }
         };
         let mut value = HeaderValue::try_from(value)
@@ -155,9 +150,6 @@ impl Identity {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity")
-            .field("name", &self.name)
-            .field("kind", &self.kind)
-            .finish_non_exhaustive()
+        f.debug_struct("Identity").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
     }
 }

@@ -57,10 +57,7 @@ impl IntegrationServices {
         settings: IntegrationSettings,
     ) -> Self {
         let rows = keeper.state.all_metadata(&settings.key).unwrap_or_else(|error| {
-            tracing::warn!(
-                integration = settings.key,
-                "saved metadata cannot be read: {error}"
-            );
+            tracing::warn!(integration = settings.key, "saved metadata cannot be read: {error}");
             Vec::new()
         });
         let mut saved: BTreeMap<String, String> = rows
@@ -72,14 +69,7 @@ impl IntegrationServices {
         let base_url = effective_base_url(&provider, &settings.domain_name, looked_up.as_deref());
         let egress = Egress::new(&settings.key, settings.allow_insecure_http, &base_url);
         saved.insert(DOMAIN_NAME.to_owned(), base_url);
-        Self {
-            keeper,
-            silo_mode,
-            provider,
-            settings,
-            egress,
-            saved: Mutex::new(saved),
-        }
+        Self { keeper, silo_mode, provider, settings, egress, saved: Mutex::new(saved) }
     }
 
     /// The base URL as configured, or as looked up and saved.
@@ -168,19 +158,9 @@ impl IntegrationServices {
 
     /// The answer without the secrets that it may hold: those of the request, and those that are newer.
     fn response(&self, answer: Answer, used: Option<&Arc<Credential>>) -> Response {
-        let current = self
-            .settings
-            .identity
-            .as_ref()
-            .and_then(|identity| identity.current());
-        let newer = current
-            .as_ref()
-            .filter(|current| !used.is_some_and(|used| Arc::ptr_eq(used, current)));
-        let scrubbers = || {
-            used.into_iter()
-                .chain(newer)
-                .map(|credential| credential.scrubber())
-        };
+        let current = self.settings.identity.as_ref().and_then(|identity| identity.current());
+        let newer = current.as_ref().filter(|current| !used.is_some_and(|used| Arc::ptr_eq(used, current)));
+        let scrubbers = || used.into_iter().chain(newer).map(|credential| credential.scrubber());
         let mut body = answer.body;
         for scrubber in scrubbers() {
             body = scrubber.scrub(&body).unwrap_or(body);
@@ -188,9 +168,8 @@ impl IntegrationServices {
         let mut response = Response::new(answer.status, RVec::from(body)).with_body_state(answer.body_state);
         for (name, value) in &answer.headers {
             let value = String::from_utf8_lossy(value.as_bytes());
-            let value = scrubbers().fold(value, |value: Cow<'_, str>, scrubber: &Scrubber| {
-                scrubber.scrub_text(value)
-            });
+            let value = scrubbers()
+                .fold(value, |value: Cow<'_, str>, scrubber: &Scrubber| scrubber.scrub_text(value));
             response = response.with_header(name.as_str(), &value);
         }
         response
@@ -206,9 +185,7 @@ impl IntegrationServices {
     pub async fn save_metadata(&self, name: &str, value: &str) -> Result<String, Failure> {
         let value = match name {
             DOMAIN_NAME if self.silo_mode == SiloMode::REGION => {
-                return Err(refused(
-                    "with `silo_mode = \"region\"` this process repairs no domain names",
-                ));
+                return Err(refused("with `silo_mode = \"region\"` this process repairs no domain names"));
             }
             DOMAIN_NAME => validate(&self.provider, &self.settings.domain_name, value)?,
             _ => plain(name, value)?,
@@ -221,10 +198,7 @@ impl IntegrationServices {
         if name == DOMAIN_NAME {
             self.egress.follow(&value);
         }
-        self.saved
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_owned(), value.clone());
+        self.saved.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value.clone());
         let key = self.settings.key.clone();
         let state = Arc::clone(&self.keeper.state);
         let written = spawn_blocking(move || state.save_metadata(&key, &saved)).await;
@@ -254,9 +228,7 @@ fn plain(name: &str, value: &str) -> Result<String, Failure> {
         return Err(refused(format!("a metadata name was not accepted: {rule}")));
     }
     if value.len() > LARGEST_VALUE_BYTES {
-        return Err(refused(format!(
-            "the metadata `{name}` is larger than {LARGEST_VALUE_BYTES} bytes"
-        )));
+        return Err(refused(format!("the metadata `{name}` is larger than {LARGEST_VALUE_BYTES} bytes")));
     }
     Ok(value.to_owned())
 }

@@ -18,11 +18,7 @@ const SHORTEST_SECRET: usize = 4;
 /// The shortest piece of base64 that is taken for a secret's.
 const SHORTEST_PIECE: usize = 6;
 
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A matcher for a few secrets in all their forms.
 pub(super) struct Scrubber {
@@ -31,11 +27,8 @@ pub(super) struct Scrubber {
 
 impl Scrubber {
     pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut forms: Vec<String> = secrets
-            .into_iter()
-            .filter(|secret| secret.len() >= SHORTEST_SECRET)
-            .flat_map(forms)
-            .collect();
+        let mut forms: Vec<String> =
+            secrets.into_iter().filter(|secret| secret.len() >= SHORTEST_SECRET).flat_map(forms).collect();
         forms.sort_unstable();
         forms.dedup();
         let matcher = (!forms.is_empty()).then(|| {
@@ -92,16 +85,8 @@ fn forms(secret: &str) -> Vec<String> {
 fn in_lower_case(percent: &str) -> String {
     let mut digits_left = 0;
     let lower = |char: char| {
-        digits_left = if char == '%' {
-            2
-        } else {
-            i32::max(digits_left - 1, -1)
-        };
-        if digits_left >= 0 {
-            char.to_ascii_lowercase()
-        } else {
-            char
-        }
+        digits_left = if char == '%' { 2 } else { i32::max(digits_left - 1, -1) };
+        if digits_left >= 0 { char.to_ascii_lowercase() } else { char }
     };
     percent.chars().map(lower).collect()
 }
@@ -126,9 +111,7 @@ mod tests {
     fn check(text: &str) {
         let scrubber = Scrubber::new([SECRET]);
         let whole = format!("before {text} after");
-        let scrubbed = scrubber
-            .scrub(whole.as_bytes())
-            .map(|bytes| String::from_utf8(bytes).unwrap());
+        let scrubbed = scrubber.scrub(whole.as_bytes()).map(|bytes| String::from_utf8(bytes).unwrap());
         assert_eq!(scrubbed.as_deref(), Some("before *** after"), "{text}");
         assert_eq!(scrubber.scrub_text(Cow::Borrowed(&whole)), "before *** after");
     }

@@ -57,17 +57,11 @@ impl StateError {
     }
 
     pub(super) fn read_only(path: &Path) -> Self {
-        Self::Unwritable {
-            path: path.to_owned(),
-            problem: "it was opened for reading alone".to_owned(),
-        }
+        Self::Unwritable { path: path.to_owned(), problem: "it was opened for reading alone".to_owned() }
     }
 
     pub(super) fn from_io(path: &Path, error: io::Error) -> Self {
-        Self::Unwritable {
-            path: path.to_owned(),
-            problem: error.to_string(),
-        }
+        Self::Unwritable { path: path.to_owned(), problem: error.to_string() }
     }
 
     pub(super) fn from_sqlite(path: &Path, error: rusqlite::Error) -> Self {

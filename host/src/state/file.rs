@@ -55,17 +55,10 @@ CREATE VIEW journal AS SELECT * FROM events
 pub(super) fn prepare(path: &Path) -> Result<(), StateError> {
     let unwritable = |error| StateError::from_io(path, error);
     if path.is_dir() {
-        return Err(StateError::NotAStore {
-            path: path.to_owned(),
-            problem: "it is a folder".to_owned(),
-        });
+        return Err(StateError::NotAStore { path: path.to_owned(), problem: "it is a folder".to_owned() });
     }
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(unwritable)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unwritable)?;
     }
     private_file(path).map(drop).map_err(unwritable)
 }
@@ -95,9 +88,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
     let version = version(path, &connection)?;
     // Nor is another program's file, which this may turn out to be.
     keep_private(path).map_err(|error| StateError::from_io(path, error))?;
-    connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
-        .map_err(failed)?;
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").map_err(failed)?;
     if version == 0 {
         create_schema(&mut connection).map_err(failed)?;
     }
@@ -116,13 +107,8 @@ pub(super) fn open_read_only(path: &Path) -> Result<Option<Connection>, StateErr
             Connection::open_with_flags(path, flags).map_err(|error| StateError::from_sqlite(path, error))?;
         version(path, &connection).map(|version| (connection, version))
     };
-    let opened = open().or_else(|error| {
-        if error.is_unwritable() {
-            open_immutable(path)
-        } else {
-            Err(error)
-        }
-    });
+    let opened =
+        open().or_else(|error| if error.is_unwritable() { open_immutable(path) } else { Err(error) });
     let (connection, version) = opened?;
     Ok((version != 0).then_some(connection))
 }
@@ -150,11 +136,7 @@ fn version(path: &Path, connection: &Connection) -> Result<i64, StateError> {
     };
     let (found, application_id, tables) = ask().map_err(|error| StateError::from_sqlite(path, error))?;
     if found > SCHEMA_VERSION {
-        return Err(StateError::Newer {
-            path: path.to_owned(),
-            found,
-            known: SCHEMA_VERSION,
-        });
+        return Err(StateError::Newer { path: path.to_owned(), found, known: SCHEMA_VERSION });
     }
     if application_id != APPLICATION_ID && (found != 0 || tables != 0) {
         return Err(StateError::NotAStore {
@@ -183,13 +165,7 @@ pub(super) fn lock(path: &Path, purpose: &str) -> io::Result<File> {
 }
 
 fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

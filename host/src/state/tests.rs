@@ -80,12 +80,8 @@ fn saved_tokens_apply_to_the_same_material_alone() {
 #[test]
 fn an_event_counts_once_a_day_and_the_latest_wins() {
     let (_folder, state) = store();
-    for (id, at_s, payload) in [
-        ("a", 10, "old"),
-        ("a", 20, "new"),
-        ("b", 10, "b"),
-        ("a", 90_000, "next day"),
-    ] {
+    for (id, at_s, payload) in [("a", 10, "old"), ("a", 20, "new"), ("b", 10, "b"), ("a", 90_000, "next day")]
+    {
         state.append(&event(id, at_s, payload)).unwrap();
     }
     let shown: Vec<String> = query(&state, "SELECT payload ->> 'text' FROM journal ORDER BY seq");
@@ -100,11 +96,7 @@ fn the_file_is_its_owners_alone() {
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(folder.path().join("deep/er")), 0o700);
     for ending in ["", "-wal", "-shm"] {
-        assert_eq!(
-            mode(folder.path().join(format!("deep/er/state.db{ending}"))),
-            0o600,
-            "{ending}"
-        );
+        assert_eq!(mode(folder.path().join(format!("deep/er/state.db{ending}"))), 0o600, "{ending}");
     }
     let path = state.path().to_owned();
     drop(state);
@@ -116,30 +108,11 @@ fn the_file_is_its_owners_alone() {
 #[test]
 fn a_newer_store_is_refused_untouched() {
     let (_folder, state) = store();
-    state
-        .lock()
-        .unwrap()
-        .execute_batch("PRAGMA user_version = 7")
-        .unwrap();
+    state.lock().unwrap().execute_batch("PRAGMA user_version = 7").unwrap();
     for opened in [State::open(state.path()), State::open_read_only(state.path())] {
         let error = opened.err().unwrap();
-        assert!(
-            matches!(
-                error,
-                StateError::Newer {
-                    found: 7,
-                    known: 1,
-                    ..
-                }
-            ),
-            "{error}"
-        );
-        assert!(
-            error
-                .to_string()
-                .ends_with("upgrade, or choose another `state.path`"),
-            "{error}"
-        );
+        assert!(matches!(error, StateError::Newer { found: 7, known: 1, .. }), "{error}");
+        assert!(error.to_string().ends_with("upgrade, or choose another `state.path`"), "{error}");
     }
     assert_eq!(query::<i64>(&state, "PRAGMA user_version"), [7]);
 }
@@ -150,10 +123,7 @@ fn what_is_no_store_is_refused() {
     let text = folder.path().join("text.db");
     fs::write(&text, "x".repeat(5000)).unwrap();
     let foreign = folder.path().join("foreign.db");
-    Connection::open(&foreign)
-        .unwrap()
-        .execute_batch("CREATE TABLE t (x)")
-        .unwrap();
+    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
     for path in [text, foreign, folder.path().to_owned()] {
         let error = State::open(&path).err().unwrap();
         assert!(matches!(error, StateError::NotAStore { .. }), "{error:?}");
@@ -177,17 +147,8 @@ fn what_cannot_be_written_is_told_apart() {
     assert!(state.append(&long).err().unwrap().is_unwritable());
 
     let reader = State::open_read_only(state.path()).unwrap();
-    assert_eq!(
-        reader.all_metadata("acme").unwrap().as_slice(),
-        std::slice::from_ref(&saved)
-    );
-    assert!(
-        reader
-            .save_metadata("acme", &saved)
-            .err()
-            .unwrap()
-            .is_unwritable()
-    );
+    assert_eq!(reader.all_metadata("acme").unwrap().as_slice(), std::slice::from_ref(&saved));
+    assert!(reader.save_metadata("acme", &saved).err().unwrap().is_unwritable());
     assert!(reader.ensure_writable().err().unwrap().is_unwritable());
     assert!(reader.exclusive("x").err().unwrap().is_unwritable());
 }

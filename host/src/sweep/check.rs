@@ -66,15 +66,9 @@ impl Integration {
     pub(super) async fn connect(&self, limit: Duration) -> Connected {
         let record = Arc::new(CallRecord::default());
         let metadata = self.services.metadata();
-        let integration = self
-            .description
-            .clone()
-            .with_domain_name(&self.services.domain_name())
-            .with_metadata(
-                metadata
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), value.as_str()))
-                    .collect(),
+        let integration =
+            self.description.clone().with_domain_name(&self.services.domain_name()).with_metadata(
+                metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
             );
         let call = self.provider.get_client(self.services.host_object(), integration);
         let deadline = Instant::now() + limit;

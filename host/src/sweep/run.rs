@@ -40,10 +40,7 @@ pub struct Summary {
 impl Summary {
     /// Counts results.
     pub fn of(results: &[CheckResult]) -> Self {
-        let mut summary = Self {
-            total: results.len(),
-            ..Self::default()
-        };
+        let mut summary = Self { total: results.len(), ..Self::default() };
         for result in results {
             match result.outcome.reason.verdict() {
                 Verdict::Granted => summary.granted += 1,
@@ -76,12 +73,7 @@ impl Sweep {
         let names = self.targets.iter().map(|target| target.integration.name.clone());
         let clients = names.map(|name| (name, OnceCell::new())).collect();
         let mut results = Vec::with_capacity(self.targets.len());
-        let shared = Arc::new(Shared {
-            sweep: self,
-            next: AtomicUsize::new(0),
-            clients,
-            cancelled,
-        });
+        let shared = Arc::new(Shared { sweep: self, next: AtomicUsize::new(0), clients, cancelled });
         let (sender, mut receiver) = mpsc::channel(workers * 2);
         let mut tasks = JoinSet::new();
         for _ in 0..workers {
@@ -98,12 +90,7 @@ impl Sweep {
 }
 
 async fn work(shared: Arc<Shared>, results: mpsc::Sender<CheckResult>) {
-    let next = || {
-        shared
-            .sweep
-            .targets
-            .get(shared.next.fetch_add(1, Ordering::Relaxed))
-    };
+    let next = || shared.sweep.targets.get(shared.next.fetch_add(1, Ordering::Relaxed));
     while let Some(target) = next() {
         let check = check(&shared, target);
         let Some(result) = shared.cancelled.run_until_cancelled(check).await else {
@@ -125,8 +112,5 @@ async fn check(shared: &Shared, target: &Target) -> CheckResult {
         let span = tracing::error_span!(parent: None, "get_client", integration = %printable(&integration.name, 500));
         integration.connect(limit).instrument(span)
     };
-    target
-        .check(client.get_or_init(connect), limit)
-        .instrument(span)
-        .await
+    target.check(client.get_or_init(connect), limit).instrument(span).await
 }

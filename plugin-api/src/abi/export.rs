@@ -64,11 +64,9 @@ impl<P: Provider> ProviderAbi for Exported<P> {
         url: RStr<'_>,
         context: &UrlContext,
     ) -> RResult<RResult<RepositoryUrl, UrlError>, Failure> {
-        contain("parse_repository_url", || {
-            self.0.parse_repository_url(url.as_str(), context)
-        })
-        .map(RResult::from)
-        .into()
+        contain("parse_repository_url", || self.0.parse_repository_url(url.as_str(), context))
+            .map(RResult::from)
+            .into()
     }
 
     fn get_base_url<'a>(
@@ -89,19 +87,13 @@ impl<P: Provider> ProviderAbi for Exported<P> {
         let host = Host::new(host);
         let future = async move { self.0.get_client(host, integration).await };
         export("get_client", future, |client| {
-            let client = ExportedClient {
-                client: Guarded::new(client),
-                provider: Arc::clone(&self.0),
-            };
+            let client = ExportedClient { client: Guarded::new(client), provider: Arc::clone(&self.0) };
             ClientAbi_TO::from_value(client, TD_Opaque)
         })
     }
 
     fn query_extension(&self, name: RStr<'_>) -> ROption<u32> {
-        contain("query_extension", || self.0.query_extension(name.as_str()))
-            .ok()
-            .flatten()
-            .into()
+        contain("query_extension", || self.0.query_extension(name.as_str())).ok().flatten().into()
     }
 
     fn call_extension<'a>(
@@ -128,11 +120,8 @@ impl<P: Provider> ClientAbi for ExportedClient<P> {
         name: RString,
         payload: RVec<u8>,
     ) -> BorrowingFfiFuture<'a, RResult<RVec<u8>, Failure>> {
-        let future = async move {
-            self.provider
-                .call_extension(Some(&self.client), &name, payload.into())
-                .await
-        };
+        let future =
+            async move { self.provider.call_extension(Some(&self.client), &name, payload.into()).await };
         export("call_extension", future, RVec::from)
     }
 }

@@ -43,9 +43,7 @@ pub fn contain<T>(what: &str, f: impl FnOnce() -> T) -> Result<T, Failure> {
 
 fn panicked(what: &str, payload: Box<dyn Any + Send>) -> Failure {
     let location = LOCATION.with(|slot| slot.borrow_mut().take());
-    let place = location
-        .map(|location| format!(" at {location}"))
-        .unwrap_or_default();
+    let place = location.map(|location| format!(" at {location}")).unwrap_or_default();
     let detail = format!("the plugin panicked in {what}{place}: {}", message(&*payload));
     discard(payload);
     Failure::new(Reason::PLUGIN_FAILED, detail)
@@ -53,8 +51,7 @@ fn panicked(what: &str, payload: Box<dyn Any + Send>) -> Failure {
 
 fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
 /// Drops a panic's payload, which may itself panic while it is dropped; the last one is let go.
@@ -101,11 +98,7 @@ pub(super) struct GuardedFuture<F, C> {
 
 impl<F, C> GuardedFuture<F, C> {
     pub(super) fn new(what: &'static str, future: F, convert: C) -> Self {
-        Self {
-            what,
-            future: Some(future),
-            convert: Some(convert),
-        }
+        Self { what, future: Some(future), convert: Some(convert) }
     }
 
     fn future(self: Pin<&mut Self>) -> Pin<&mut Option<F>> {
@@ -135,10 +128,7 @@ where
         let what = self.what;
         let polled = match self.as_mut().future().as_pin_mut() {
             Some(future) => contain(what, || future.poll(context)),
-            None => Err(Failure::new(
-                Reason::PLUGIN_FAILED,
-                format!("{what} was polled after its end"),
-            )),
+            None => Err(Failure::new(Reason::PLUGIN_FAILED, format!("{what} was polled after its end"))),
         };
         let answer = match polled {
             Ok(Poll::Pending) => return Poll::Pending,

@@ -41,11 +41,7 @@ impl Provider for Panicking {
             let mut polled = false;
             poll_fn(|context| {
                 context.waker().wake_by_ref();
-                if std::mem::replace(&mut polled, true) {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
+                if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
             std::panic::panic_any(4711);
@@ -70,9 +66,7 @@ fn provider() -> ProviderObject {
 
 #[test]
 fn a_panic_in_a_synchronous_call_is_a_failure() {
-    let failure = provider()
-        .parse_repository_url("x".into(), &UrlContext::default())
-        .unwrap_err();
+    let failure = provider().parse_repository_url("x".into(), &UrlContext::default()).unwrap_err();
     assert_eq!(failure.reason(), Reason::PLUGIN_FAILED);
     assert!(failure.detail().contains("panic over x"), "{failure}");
     assert!(failure.detail().contains("containment.rs"), "{failure}");

@@ -25,18 +25,9 @@ fn judges_what_it_cannot_use() {
         (b"\xff\xfe", ManifestError::Malformed),
         (b"something=else\0", ManifestError::Foreign),
         (b"forgewatch-plugin=1\0abi=one\0", ManifestError::Entry("abi")),
-        (
-            b"forgewatch-plugin=1\0key=a\0name=A\0version=1\0",
-            ManifestError::Entry("abi"),
-        ),
-        (
-            b"forgewatch-plugin=1\0abi=1\0key=../a\0name=A\0version=1\0",
-            ManifestError::Entry("key"),
-        ),
-        (
-            b"forgewatch-plugin=1\0abi=1\0key=a\0name=A\0cut o",
-            ManifestError::Malformed,
-        ),
+        (b"forgewatch-plugin=1\0key=a\0name=A\0version=1\0", ManifestError::Entry("abi")),
+        (b"forgewatch-plugin=1\0abi=1\0key=../a\0name=A\0version=1\0", ManifestError::Entry("key")),
+        (b"forgewatch-plugin=1\0abi=1\0key=a\0name=A\0cut o", ManifestError::Malformed),
     ];
     for (section, expected) in cases {
         assert_eq!(parse(section), Err(expected), "{}", section.escape_ascii());

@@ -68,7 +68,5 @@ pub(crate) fn location(response: &Response) -> Option<String> {
 fn object<'a, T: Deserialize<'a>>(response: &'a Response) -> Option<T> {
     let body = response.body();
     // An array would be read as the fields in their order.
-    body.trim_ascii_start()
-        .starts_with(b"{")
-        .then(|| serde_json::from_slice(body).ok())?
+    body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body).ok())?
 }

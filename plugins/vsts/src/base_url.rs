@@ -42,10 +42,7 @@ pub(crate) fn is_on_premises(domain_name: &str, options: &Options) -> bool {
     let host_of = |text: &str| RawUrl::split(text).map(|url| url.host);
     let host = host_of(&format!("https://{}", bare.trim_start_matches('/')));
     host.is_some()
-        && options
-            .server_roots
-            .iter()
-            .any(|root| host_of(root).is_some_and(|known| Some(known) == host))
+        && options.server_roots.iter().any(|root| host_of(root).is_some_and(|known| Some(known) == host))
 }
 
 /// A web URL that reads the same for everybody, with a slash at its end.
@@ -107,20 +104,15 @@ mod tests {
         for (domain_name, expected) in table {
             assert_eq!(fit(domain_name, false).as_deref(), expected, "{domain_name:?}");
         }
-        assert_eq!(
-            fit("http://ado:8080/tfs/C", true).as_deref(),
-            Some("http://ado:8080/tfs/C/")
-        );
+        assert_eq!(fit("http://ado:8080/tfs/C", true).as_deref(), Some("http://ado:8080/tfs/C/"));
         assert_eq!(fit("http://contoso.visualstudio.com/", true), None);
         assert_eq!(fit("http://dev.azure.com/contoso/", true), None);
     }
 
     #[test]
     fn locations() {
-        let options = Options {
-            server_roots: vec!["https://ado.example.org/tfs/".to_owned()],
-            ..Options::default()
-        };
+        let options =
+            Options { server_roots: vec!["https://ado.example.org/tfs/".to_owned()], ..Options::default() };
         #[rustfmt::skip]
         let table = [
             ("https://dev.azure.com/contoso/", Some("https://dev.azure.com/contoso/")),
@@ -142,20 +134,14 @@ mod tests {
             ("", None),
         ];
         for (location, expected) in table {
-            assert_eq!(
-                usable_location(location, &options).as_deref(),
-                expected,
-                "{location:?}"
-            );
+            assert_eq!(usable_location(location, &options).as_deref(), expected, "{location:?}");
         }
     }
 
     #[test]
     fn malformed_names_of_configured_servers() {
-        let options = Options {
-            server_roots: vec!["https://ado.example.org/tfs/".to_owned()],
-            ..Options::default()
-        };
+        let options =
+            Options { server_roots: vec!["https://ado.example.org/tfs/".to_owned()], ..Options::default() };
         for domain_name in [
             "ado.example.org/tfs/C",
             "http://ADO.example.org:8080/tfs/C/",
@@ -165,13 +151,7 @@ mod tests {
         ] {
             assert!(is_on_premises(domain_name, &options), "{domain_name}");
         }
-        for domain_name in [
-            "contoso",
-            "",
-            "https://",
-            "ado.example.org.evil.example",
-            "dev.azure.com",
-        ] {
+        for domain_name in ["contoso", "", "https://", "ado.example.org.evil.example", "dev.azure.com"] {
             assert!(!is_on_premises(domain_name, &options), "{domain_name}");
         }
     }

@@ -60,9 +60,7 @@ pub(crate) async fn get_base_url(host: &Host, integration: &Integration) -> Resu
     }
     let options = Options::read(integration.options());
     let account_in_url = segment::encode(account).to_string();
-    let url = options
-        .account_lookup_url
-        .replace("{account_id}", &account_in_url);
+    let url = options.account_lookup_url.replace("{account_id}", &account_in_url);
     let request = Request::get(url)
         .with_authentication(client::authentication(integration))
         .with_header("Accept", "application/json")

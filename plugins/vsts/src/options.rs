@@ -17,10 +17,7 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            server_roots: Vec::new(),
-            account_lookup_url: ACCOUNT_LOOKUP_URL.to_owned(),
-        }
+        Self { server_roots: Vec::new(), account_lookup_url: ACCOUNT_LOOKUP_URL.to_owned() }
     }
 }
 

@@ -7,11 +7,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode};
 
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Why a raw segment is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +31,8 @@ pub(crate) fn decode(raw: &str) -> Result<Cow<'_, str>, Fault> {
     if !escapes.all(whole) {
         return Err(Fault::Encoding);
     }
-    let decoded = percent_decode_str(raw)
-        .decode_utf8()
-        .map_err(|_| Fault::Encoding)?;
-    if is_valid(&decoded) {
-        Ok(decoded)
-    } else {
-        Err(Fault::Content)
-    }
+    let decoded = percent_decode_str(raw).decode_utf8().map_err(|_| Fault::Encoding)?;
+    if is_valid(&decoded) { Ok(decoded) } else { Err(Fault::Content) }
 }
 
 /// Whether a decoded text can be one segment.
@@ -87,9 +77,6 @@ mod tests {
 
     #[test]
     fn encodes_all_but_the_unreserved() {
-        assert_eq!(
-            encode("a b+c#d?e%f&g/h(é)").to_string(),
-            "a%20b%2Bc%23d%3Fe%25f%26g%2Fh%28%C3%A9%29"
-        );
+        assert_eq!(encode("a b+c#d?e%f&g/h(é)").to_string(), "a%20b%2Bc%23d%3Fe%25f%26g%2Fh%28%C3%A9%29");
     }
 }

@@ -77,16 +77,9 @@ impl<'a> Target<'a> {
         // A name may be an id as well: the service takes either.
         let id = self.id.unwrap_or(self.name);
         if let Some(found) = listed.iter().find(|found| found.id.eq_ignore_ascii_case(id)) {
-            return if found.is_disabled() {
-                Err(self.disabled(404))
-            } else {
-                Ok(self.granted(found))
-            };
+            return if found.is_disabled() { Err(self.disabled(404)) } else { Ok(self.granted(found)) };
         }
-        let namesakes: Vec<&Found> = listed
-            .iter()
-            .filter(|found| same(&found.name, self.name))
-            .collect();
+        let namesakes: Vec<&Found> = listed.iter().filter(|found| same(&found.name, self.name)).collect();
         match (namesakes.first(), self.id) {
             (None, _) => Err(self.not_found("the list does not show it either")),
             (Some(other), Some(_)) => Err(self.not_found(&format!(
@@ -115,10 +108,8 @@ impl<'a> Target<'a> {
                 Shown(&found.name),
                 Shown(&project)
             )),
-            (true, None) => Access::granted().with_detail(format!(
-                "{self} is called {} now: update `name`",
-                Shown(&found.name)
-            )),
+            (true, None) => Access::granted()
+                .with_detail(format!("{self} is called {} now: update `name`", Shown(&found.name))),
         }
     }
 

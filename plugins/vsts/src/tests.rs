@@ -14,9 +14,7 @@ const LOOKUP: &str = "https://app.vssps.visualstudio.com/_apis/resourceareas/791
     ?hostId=3b9d5a3c-2b8f-4f37-8a83-6d1f1a0f6c55&api-version=5.0-preview.1";
 
 fn integration(domain_name: &str) -> Integration {
-    Integration::new("acme", domain_name)
-        .with_external_id(ACCOUNT)
-        .with_identity_kind("pat")
+    Integration::new("acme", domain_name).with_external_id(ACCOUNT).with_identity_kind("pat")
 }
 
 fn get_client(fake: &FakeHost, integration: Integration) -> Result<Client, Failure> {
@@ -47,10 +45,7 @@ fn exception(status: u16, message: &str, type_key: &str) -> Response {
 }
 
 fn urls(fake: &FakeHost) -> Vec<String> {
-    fake.requests()
-        .iter()
-        .map(|request| request.url().to_owned())
-        .collect()
+    fake.requests().iter().map(|request| request.url().to_owned()).collect()
 }
 
 fn fake(answers: impl IntoIterator<Item = (&'static str, Response)>) -> FakeHost {

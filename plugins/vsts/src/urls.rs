@@ -64,14 +64,9 @@ fn cloud(url: &RawUrl<'_>, site: Site<'_>) -> Parsed<RepositoryUrl> {
 fn ssh(url: &RawUrl<'_>, site: Site<'_>, segments: &[&str]) -> Parsed<RepositoryUrl> {
     if let ["v3", organisation, project, rest @ ..] = segments {
         let [repository] = without_marker(rest) else {
-            return Err(not_a_repository(
-                "an SSH URL of version 3 is v3/organisation/project/repository",
-            ));
+            return Err(not_a_repository("an SSH URL of version 3 is v3/organisation/project/repository"));
         };
-        let found = Located {
-            project: Some(*project),
-            repository,
-        };
+        let found = Located { project: Some(*project), repository };
         let organisation = decode(organisation)?;
         return match site {
             Site::DevAzureSsh => dev_azure(&organisation, found),
@@ -97,11 +92,7 @@ fn on_premises(url: &RawUrl<'_>, context: &UrlContext) -> Parsed<RepositoryUrl> 
             guess.flatten()
         })
         .ok_or_else(|| {
-            let place = if url.scheme == Scheme::Ssh {
-                url.host.clone()
-            } else {
-                url.place()
-            };
+            let place = if url.scheme == Scheme::Ssh { url.host.clone() } else { url.place() };
             unsupported(format!(
                 "{} is no known Azure DevOps server: if it is one, add everything before the collection, for \
                  example \"https://{place}/tfs/\", to server_roots in [providers.vsts.options]",
@@ -120,17 +111,9 @@ fn on_premises(url: &RawUrl<'_>, context: &UrlContext) -> Parsed<RepositoryUrl> 
         .filter(|(collection, _)| !is_marker(collection))
         .ok_or_else(|| not_a_repository("the URL names no project collection after the server"))?;
     let collection = decode(collection)?;
-    let markers: &[&str] = if url.scheme == Scheme::Ssh {
-        &["_git", "_ssh"]
-    } else {
-        &WEB
-    };
+    let markers: &[&str] = if url.scheme == Scheme::Ssh { &["_git", "_ssh"] } else { &WEB };
     let found = locate(rest, markers, 2)?;
-    finish(
-        &format!("{}{}/", root.url, segment::encode(&collection)),
-        None,
-        found,
-    )
+    finish(&format!("{}{}/", root.url, segment::encode(&collection)), None, found)
 }
 
 /// What begins the repository's part of a web URL.
@@ -174,14 +157,7 @@ fn locate<'a>(segments: &[&'a str], markers: &[&str], most: usize) -> Parsed<Loc
         decode(team)?;
     }
     let project = before.first().copied();
-    Ok(Located {
-        project: if is_rest {
-            project
-        } else {
-            project.or(Some(repository))
-        },
-        repository,
-    })
+    Ok(Located { project: if is_rest { project } else { project.or(Some(repository)) }, repository })
 }
 
 /// Drops the only collection that a cloud organisation has.
@@ -214,11 +190,7 @@ fn visual_studio(organisation: &str, found: Located<'_>) -> Parsed<RepositoryUrl
     if !site::is_label(organisation) {
         return Err(no_organisation());
     }
-    finish(
-        &site::visual_studio(organisation),
-        Some(site::dev_azure(organisation)),
-        found,
-    )
+    finish(&site::visual_studio(organisation), Some(site::dev_azure(organisation)), found)
 }
 
 fn finish(base_url: &str, alias: Option<String>, found: Located<'_>) -> Parsed<RepositoryUrl> {
@@ -226,9 +198,7 @@ fn finish(base_url: &str, alias: Option<String>, found: Located<'_>) -> Parsed<R
     if let Some(project) = found.project {
         let project = decode(project)?;
         if is_marker(&project) {
-            return Err(not_a_repository(
-                "the URL has a reserved word where the project's name belongs",
-            ));
+            return Err(not_a_repository("the URL has a reserved word where the project's name belongs"));
         }
         parsed = parsed.with_project(&project);
     }
@@ -243,10 +213,7 @@ fn decode(raw: &str) -> Parsed<Cow<'_, str>> {
         _ if raw.is_empty() => not_a_repository("the URL has an empty segment before the repository"),
         segment::Fault::Encoding => UrlError::new(
             UrlErrorKind::INVALID_PERCENT_ENCODING,
-            format!(
-                "{} has an escape that is broken or not UTF-8: write `%` as `%25`",
-                Shown(raw)
-            ),
+            format!("{} has an escape that is broken or not UTF-8: write `%` as `%25`", Shown(raw)),
         ),
         segment::Fault::Content => UrlError::new(
             UrlErrorKind::INVALID_SEGMENT,

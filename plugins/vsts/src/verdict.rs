@@ -26,10 +26,7 @@ pub(crate) fn fault(response: &Response) -> Option<Fault> {
             Reason::INVALID_RESPONSE,
             "is larger than the limit on answers; check what answers at the base URL",
         ),
-        200 => (
-            Reason::INVALID_RESPONSE,
-            "was cut off; it is asked for again later",
-        ),
+        200 => (Reason::INVALID_RESPONSE, "was cut off; it is asked for again later"),
         203 => (Reason::UNAUTHORIZED, SIGN_IN),
         300..=399 if is_sign_in_redirect(response) => (Reason::UNAUTHORIZED, SIGN_IN),
         300..=399 => (
@@ -40,14 +37,8 @@ pub(crate) fn fault(response: &Response) -> Option<Fault> {
         503 if LIMIT_HEADERS.iter().any(|name| response.header(name).is_some()) => {
             (Reason::RATE_LIMITED, LIMITED)
         }
-        500..=599 => (
-            Reason::PROVIDER_ERROR,
-            "is a fault of the service; it is asked again later",
-        ),
-        _ => (
-            Reason::INVALID_RESPONSE,
-            "carries no repository; check what answers at the base URL",
-        ),
+        500..=599 => (Reason::PROVIDER_ERROR, "is a fault of the service; it is asked again later"),
+        _ => (Reason::INVALID_RESPONSE, "carries no repository; check what answers at the base URL"),
     };
     let activity = match response.header("ActivityId") {
         Some(id) if reason == Reason::PROVIDER_ERROR && id.len() <= 64 => format!(" (activity {id})"),
@@ -100,12 +91,7 @@ const CLIENT_FAULTS: &[(u16, &[&str], Reason, &str)] = &[
         Reason::UNAUTHORIZED,
         "says that the personal access token has expired; create a new one and configure it",
     ),
-    (
-        401,
-        &[],
-        Reason::UNAUTHORIZED,
-        "refuses the credential: it is wrong, expired or revoked; renew it",
-    ),
+    (401, &[], Reason::UNAUTHORIZED, "refuses the credential: it is wrong, expired or revoked; renew it"),
     (403, &["TF400733"], Reason::RATE_LIMITED, LIMITED),
     (
         403,
@@ -139,12 +125,7 @@ const CLIENT_FAULTS: &[(u16, &[&str], Reason, &str)] = &[
         "shows nothing there: the organisation or collection does not exist or the path is wrong; check the \
          integration's domain_name",
     ),
-    (
-        410,
-        &[],
-        Reason::NOT_FOUND,
-        "says that it is gone; remove it from the configuration",
-    ),
+    (410, &[], Reason::NOT_FOUND, "says that it is gone; remove it from the configuration"),
     (429, &[], Reason::RATE_LIMITED, LIMITED),
 ];
 
@@ -159,28 +140,18 @@ fn client_fault(response: &Response) -> (Reason, &'static str) {
         .filter(|(status, ..)| *status == response.status())
         .find(|(_, codes, ..)| codes.is_empty() || mentions_any(response, codes))
         .map_or(
-            (
-                Reason::PROVIDER_ERROR,
-                "refuses the request as such; check the base URL and any proxy",
-            ),
+            (Reason::PROVIDER_ERROR, "refuses the request as such; check the base URL and any proxy"),
             |(_, _, reason, why)| (*reason, *why),
         )
 }
 
 fn mentions_any(response: &Response, codes: &[&str]) -> bool {
     let header = response.header("X-TFS-ServiceError").unwrap_or_default();
-    codes
-        .iter()
-        .any(|code| header.contains(code) || contains(response.body(), code))
+    codes.iter().any(|code| header.contains(code) || contains(response.body(), code))
 }
 
 fn is_sign_in_page(response: &Response) -> bool {
-    const TRACES: [&str; 4] = [
-        "_signin",
-        "sign in",
-        "login.microsoftonline.com",
-        "vssps.visualstudio.com",
-    ];
+    const TRACES: [&str; 4] = ["_signin", "sign in", "login.microsoftonline.com", "vssps.visualstudio.com"];
     let media_type = response.header("Content-Type").unwrap_or_default();
     if !contains(media_type.to_ascii_lowercase().as_bytes(), "html") {
         return false;
@@ -204,7 +175,5 @@ fn is_identity_host(host: &str) -> bool {
 }
 
 fn contains(haystack: &[u8], needle: &str) -> bool {
-    haystack
-        .windows(needle.len())
-        .any(|window| window == needle.as_bytes())
+    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
 }

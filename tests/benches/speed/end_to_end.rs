@@ -108,19 +108,14 @@ fn urls(fake: &Fake) -> Vec<String> {
 /// Checks per second of one sweep, by its own account (reading the configuration is not counted).
 fn check(sandbox: &Sandbox) -> Result<f64, Box<dyn Error>> {
     let document = sandbox.run(&["check", "--format", "json"]).exits(0).json();
-    let milliseconds = document["duration_ms"]
-        .as_f64()
-        .ok_or("the document has a duration")?;
+    let milliseconds = document["duration_ms"].as_f64().ok_or("the document has a duration")?;
     Ok(REPOSITORIES as f64 / milliseconds * 1000.0)
 }
 
 /// Requests per second of the reference load over the URLs in `file`.
 fn load(file: &Path) -> Result<f64, Box<dyn Error>> {
     let mut command = Command::new(std::env::current_exe()?);
-    let output = command
-        .args([LOAD, &CONCURRENCY.to_string()])
-        .arg(file)
-        .output()?;
+    let output = command.args([LOAD, &CONCURRENCY.to_string()]).arg(file).output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into());
     }
@@ -129,10 +124,7 @@ fn load(file: &Path) -> Result<f64, Box<dyn Error>> {
 
 /// The reference load: sends a GET to each URL in `file`, expects 200, and prints the requests per second.
 pub(crate) fn run_load(concurrency: usize, file: &Path) -> Result<(), Box<dyn Error>> {
-    let urls: Arc<[String]> = std::fs::read_to_string(file)?
-        .lines()
-        .map(ToOwned::to_owned)
-        .collect();
+    let urls: Arc<[String]> = std::fs::read_to_string(file)?.lines().map(ToOwned::to_owned).collect();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build()?;
     let runtime = tokio::runtime::Runtime::new()?;
@@ -144,9 +136,8 @@ pub(crate) fn run_load(concurrency: usize, file: &Path) -> Result<(), Box<dyn Er
             let (client, urls, next) = (client.clone(), Arc::clone(&urls), Arc::clone(&next));
             tokio::spawn(async move {
                 while let Some(url) = urls.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let request = HEADERS
-                        .iter()
-                        .fold(client.get(url), |it, (name, value)| it.header(*name, *value));
+                    let request =
+                        HEADERS.iter().fold(client.get(url), |it, (name, value)| it.header(*name, *value));
                     let answer = request.basic_auth("", Some(contoso::PAT)).send().await?;
                     answer.error_for_status()?.bytes().await?;
                 }

@@ -26,29 +26,13 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 }
 
 pub(crate) fn ratio(pairs: &[(f64, f64)]) -> f64 {
-    median(
-        pairs
-            .iter()
-            .map(|(measured, reference)| measured / reference)
-            .collect(),
-    )
+    median(pairs.iter().map(|(measured, reference)| measured / reference).collect())
 }
 
 pub(crate) fn print(rows: &[Row]) {
-    println!(
-        "\n{:44} {:>12} {:>12}  {:34} {:>8}  wanted",
-        "work", "measured", "reference", "", "ratio"
-    );
+    println!("\n{:44} {:>12} {:>12}  {:34} {:>8}  wanted", "work", "measured", "reference", "", "ratio");
     for row in rows {
-        let Row {
-            work,
-            unit,
-            measured,
-            reference_name,
-            reference,
-            ratio,
-            wanted,
-        } = row;
+        let Row { work, unit, measured, reference_name, reference, ratio, wanted } = row;
         let unit = format!("{reference_name}, {unit}");
         println!("{work:44} {measured:>12.0} {reference:>12.0}  {unit:34} {ratio:>8.2}  {wanted}");
     }

@@ -37,10 +37,7 @@ fn quickstart() -> Result<(), Box<dyn Error>> {
     let scratch = tempfile::tempdir()?;
     let ca_file = scratch.path().join("ca.pem");
     fake.write_ca(&ca_file)?;
-    let plugins = built
-        .plugin("vsts")
-        .parent()
-        .ok_or("the plugin lies in a folder")?;
+    let plugins = built.plugin("vsts").parent().ok_or("the plugin lies in a folder")?;
 
     let shown = "forgewatch check --config examples/quickstart/forgewatch.toml";
     eprintln!("a fake Azure DevOps listens on {}\n\n$ {shown}", fake.address());
@@ -50,10 +47,7 @@ fn quickstart() -> Result<(), Box<dyn Error>> {
         .args(["--set", &format!("plugins.dirs=[{plugins:?}]")])
         .args(["--set", &format!("http.ca_file={ca_file:?}")])
         .args(["--set", &format!("http.proxy={:?}", fake.proxy_url())])
-        .args([
-            "--set",
-            &format!("state.path={:?}", scratch.path().join("state.db")),
-        ])
+        .args(["--set", &format!("state.path={:?}", scratch.path().join("state.db"))])
         .env("CONTOSO_PAT", contoso::PAT)
         .env("FABRIKAM_PAT", contoso::EXPIRED_PAT)
         .status()?;

@@ -49,11 +49,7 @@ pub(crate) fn admit(
         (Standing::RefusedByPolicy, _) => return Err(Answer::e6()),
         _ => {}
     }
-    if !credential
-        .organisations
-        .iter()
-        .any(|name| same(name, organisation))
-    {
+    if !credential.organisations.iter().any(|name| same(name, organisation)) {
         return Err(Answer::e2());
     }
     if credential.standing == Standing::MissingScope && purpose == Purpose::Read {
@@ -76,10 +72,7 @@ fn sender(snapshot: &Snapshot, tokens: &Tokens, headers: &HeaderMap) -> Sender {
         return Sender::Garbled;
     };
     if scheme.eq_ignore_ascii_case("bearer") {
-        let known = snapshot
-            .credential(secret)
-            .cloned()
-            .or_else(|| tokens.access(secret));
+        let known = snapshot.credential(secret).cloned().or_else(|| tokens.access(secret));
         return match known {
             Some(credential) if credential.scheme == Scheme::Bearer => Sender::Known(credential),
             Some(_) => Sender::Garbled,
@@ -89,10 +82,7 @@ fn sender(snapshot: &Snapshot, tokens: &Tokens, headers: &HeaderMap) -> Sender {
     if !scheme.eq_ignore_ascii_case("basic") {
         return Sender::Garbled;
     }
-    let Some(pair) = STANDARD
-        .decode(secret.trim())
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
+    let Some(pair) = STANDARD.decode(secret.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok())
     else {
         return Sender::Garbled;
     };

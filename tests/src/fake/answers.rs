@@ -122,9 +122,7 @@ impl Answer {
 
     /// A body that ends before the length it announced, with the connection closed.
     pub fn cut_off(sent: &str, announced: usize) -> Self {
-        Self::claimed_json(200, sent.to_owned())
-            .length(announced)
-            .rest(Rest::Break)
+        Self::claimed_json(200, sent.to_owned()).length(announced).rest(Rest::Break)
     }
 
     /// A chunked body whose last chunk never comes, with the connection closed.
@@ -178,8 +176,7 @@ impl Answer {
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a header name");
-        self.headers
-            .push((name, HeaderValue::from_str(value).expect("a header value")));
+        self.headers.push((name, HeaderValue::from_str(value).expect("a header value")));
         self
     }
 
@@ -285,15 +282,12 @@ impl Answer {
         };
         let text = String::from_utf8_lossy(raw.as_bytes()).into_owned();
         let secret = text.split_once(' ').map_or(text.as_str(), |(_, secret)| secret);
-        let decoded = STANDARD.decode(secret).map_or_else(
-            |_| secret.to_owned(),
-            |bytes| String::from_utf8_lossy(&bytes).into_owned(),
-        );
-        self.headers
-            .push((HeaderName::from_static("x-echo"), raw.clone()));
+        let decoded = STANDARD
+            .decode(secret)
+            .map_or_else(|_| secret.to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
+        self.headers.push((HeaderName::from_static("x-echo"), raw.clone()));
         if let Ok(value) = HeaderValue::from_str(&decoded) {
-            self.headers
-                .push((HeaderName::from_static("x-echo-decoded"), value));
+            self.headers.push((HeaderName::from_static("x-echo-decoded"), value));
         }
         self.headers.push((CONTENT_TYPE, JSON));
         self.body(serde_json::json!({"message": format!("you sent {text} which is {decoded}")}).to_string())

@@ -52,12 +52,7 @@ impl FakeBody {
     }
 
     pub(crate) fn new(first: Bytes, rest: Rest, reset: Option<ResetSwitch>) -> Self {
-        Self {
-            first: (!first.is_empty()).then_some(first),
-            rest,
-            reset,
-            flushed: false,
-        }
+        Self { first: (!first.is_empty()).then_some(first), rest, reset, flushed: false }
     }
 
     fn break_off(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {

@@ -22,30 +22,16 @@ pub fn exception(namespace: &str, assembly: &str, key: &str, message: &str) -> V
     })
 }
 
-const FRAMEWORK: (&str, &str) = (
-    "Microsoft.TeamFoundation.Framework.Server",
-    "Microsoft.TeamFoundation.Framework.Server",
-);
-const GIT: (&str, &str) = (
-    "Microsoft.TeamFoundation.Git.Server",
-    "Microsoft.TeamFoundation.Git.Server",
-);
-const CORE: (&str, &str) = (
-    "Microsoft.TeamFoundation.Core.WebApi",
-    "Microsoft.TeamFoundation.Core.WebApi",
-);
-const WEB_API: (&str, &str) = (
-    "Microsoft.VisualStudio.Services.WebApi",
-    "Microsoft.VisualStudio.Services.WebApi",
-);
-const COMMON: (&str, &str) = (
-    "Microsoft.VisualStudio.Services.Common",
-    "Microsoft.VisualStudio.Services.Common",
-);
-const SECURITY: (&str, &str) = (
-    "Microsoft.VisualStudio.Services.Security",
-    "Microsoft.VisualStudio.Services.WebApi",
-);
+const FRAMEWORK: (&str, &str) =
+    ("Microsoft.TeamFoundation.Framework.Server", "Microsoft.TeamFoundation.Framework.Server");
+const GIT: (&str, &str) = ("Microsoft.TeamFoundation.Git.Server", "Microsoft.TeamFoundation.Git.Server");
+const CORE: (&str, &str) = ("Microsoft.TeamFoundation.Core.WebApi", "Microsoft.TeamFoundation.Core.WebApi");
+const WEB_API: (&str, &str) =
+    ("Microsoft.VisualStudio.Services.WebApi", "Microsoft.VisualStudio.Services.WebApi");
+const COMMON: (&str, &str) =
+    ("Microsoft.VisualStudio.Services.Common", "Microsoft.VisualStudio.Services.Common");
+const SECURITY: (&str, &str) =
+    ("Microsoft.VisualStudio.Services.Security", "Microsoft.VisualStudio.Services.WebApi");
 
 fn fails(status: u16, home: (&str, &str), key: &str, message: &str) -> Answer {
     Answer::json(status, &exception(home.0, home.1, key, message))
@@ -57,44 +43,27 @@ impl Answer {
     /// E1: a bad or missing credential, redirect suppressed.
     pub fn e1() -> Self {
         Self::status(401)
-            .header(
-                "www-authenticate",
-                "Bearer authorization_uri=https://login.microsoftonline.com/common",
-            )
-            .header(
-                "www-authenticate",
-                "Basic realm=\"https://tfsfake.visualstudio.com/\"",
-            )
+            .header("www-authenticate", "Bearer authorization_uri=https://login.microsoftonline.com/common")
+            .header("www-authenticate", "Basic realm=\"https://tfsfake.visualstudio.com/\"")
     }
 
     /// E1 as an on-premises web server says it.
     pub fn e1_html() -> Self {
-        Self::html(
-            401,
-            "<html><body><h1>401</h1>the web server wants a credential</body></html>",
-        )
-        .header("www-authenticate", "Negotiate")
+        Self::html(401, "<html><body><h1>401</h1>the web server wants a credential</body></html>")
+            .header("www-authenticate", "Negotiate")
     }
 
     /// E2: known, but no member of the organisation.
     pub fn e2() -> Self {
         let message = "TF400813: 'aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa' may not come in here";
         fails(401, FRAMEWORK, "UnauthorizedRequestException", message)
-            .header(
-                "www-authenticate",
-                "Bearer authorization_uri=https://login.microsoftonline.com/common",
-            )
+            .header("www-authenticate", "Bearer authorization_uri=https://login.microsoftonline.com/common")
             .header("x-tfs-serviceerror", "TF400813%3A%20may%20not%20come%20in%20here")
     }
 
     /// E3: an expired personal access token.
     pub fn e3() -> Self {
-        let mut body = exception(
-            SECURITY.0,
-            SECURITY.1,
-            "AccessCheckException",
-            "the token ran out",
-        );
+        let mut body = exception(SECURITY.0, SECURITY.1, "AccessCheckException", "the token ran out");
         body["customProperties"] = json!({
             "Descriptor": null, "IdentityDisplayName": null, "Token": null, "RequestedPermissions": 0,
             "NamespaceId": "00000000-0000-0000-0000-000000000000",
@@ -114,32 +83,17 @@ impl Answer {
 
     /// E6: refused by a conditional access policy.
     pub fn e6() -> Self {
-        fails(
-            403,
-            COMMON,
-            "VssServiceException",
-            "VS403463: a policy of the tenant says no",
-        )
+        fails(403, COMMON, "VssServiceException", "VS403463: a policy of the tenant says no")
     }
 
     /// E7: the repository is known, reading it is not allowed.
     pub fn e7() -> Self {
-        fails(
-            403,
-            GIT,
-            "GitNeedsPermissionException",
-            "TF401027: 'GenericRead' is missing",
-        )
+        fails(403, GIT, "GitNeedsPermissionException", "TF401027: 'GenericRead' is missing")
     }
 
     /// E8: the token lacks the scope.
     pub fn e8() -> Self {
-        fails(
-            403,
-            COMMON,
-            "VssServiceException",
-            "the token does not cover this",
-        )
+        fails(403, COMMON, "VssServiceException", "the token does not cover this")
     }
 
     /// E9: no such repository, or none that may be seen.
@@ -162,17 +116,12 @@ impl Answer {
 
     /// E12: nothing of the service at this address.
     pub fn e12() -> Self {
-        Self::html(
-            404,
-            "\n<!DOCTYPE html>\n<html><head><title>404</title></head><body>nothing</body></html>",
-        )
+        Self::html(404, "\n<!DOCTYPE html>\n<html><head><title>404</title></head><body>nothing</body></html>")
     }
 
     /// E12 as plain text.
     pub fn e12_text() -> Self {
-        Self::status(404)
-            .header("content-type", "text/plain")
-            .body("nothing at this address")
+        Self::status(404).header("content-type", "text/plain").body("nothing at this address")
     }
 
     /// E13: a preview-only route, asked for without `-preview`.
@@ -187,22 +136,12 @@ impl Answer {
 
     /// E14: a version that the server does not speak.
     pub fn e14() -> Self {
-        fails(
-            400,
-            WEB_API,
-            "VssVersionOutOfRangeException",
-            "this version is too new for the server",
-        )
+        fails(400, WEB_API, "VssVersionOutOfRangeException", "this version is too new for the server")
     }
 
     /// E15: an internal error that calls itself a bad request.
     pub fn e15() -> Self {
-        fails(
-            400,
-            FRAMEWORK,
-            "TeamFoundationServiceException",
-            "TF400898: inside error, activity 0e5d1b7a",
-        )
+        fails(400, FRAMEWORK, "TeamFoundationServiceException", "TF400898: inside error, activity 0e5d1b7a")
     }
 
     /// E16: a malformed argument.
@@ -247,10 +186,7 @@ impl Answer {
 
     /// E22: a captive portal's page, which is no sign-in page of the service.
     pub fn e22() -> Self {
-        Self::html(
-            200,
-            "<!DOCTYPE html><html><body>Welcome to the airport. Accept our terms.</body></html>",
-        )
+        Self::html(200, "<!DOCTYPE html><html><body>Welcome to the airport. Accept our terms.</body></html>")
     }
 
     /// E23: the world's answer, with the request to hold back the next call.
@@ -320,10 +256,7 @@ impl Answer {
             ("other id", Self::json(200, &other)),
             ("XML", Self::xml()),
             ("captive portal", Self::e22()),
-            (
-                "cut off",
-                Self::cut_off("{\"id\":\"5\",\"name\":\"storefront\"", 900),
-            ),
+            ("cut off", Self::cut_off("{\"id\":\"5\",\"name\":\"storefront\"", 900)),
             ("broken chunks", Self::broken_chunks("{\"id\":\"5\"")),
         ]
     }

@@ -66,10 +66,8 @@ impl World {
             .repository(Repository::new(FOREIGN_ID, FOREIGN_NAME).in_maintenance());
         let tools =
             Project::new(TOOLS_ID, "Tools").repository(Repository::new(TOOLS_REPOSITORY_ID, "Tools").empty());
-        let contoso = Organisation::cloud(ACCOUNT_ID, "contoso")
-            .also_local("tfs")
-            .project(web_shop)
-            .project(tools);
+        let contoso =
+            Organisation::cloud(ACCOUNT_ID, "contoso").also_local("tfs").project(web_shop).project(tools);
         let member = |credential: Credential| credential.member_of("contoso");
         Self::default()
             .organisation(contoso)
@@ -81,16 +79,8 @@ impl World {
             .credential(member(Credential::pat("policy", POLICY_PAT)).standing(Standing::RefusedByPolicy))
             .credential(member(Credential::bearer("bearer", BEARER)))
             .credential(member(Credential::bearer("stale", EXPIRED_BEARER)).standing(Standing::Expired))
-            .app(
-                App::entra(CLIENT_ID, CLIENT_SECRET)
-                    .member_of("contoso")
-                    .refresh_token(REFRESH_TOKEN),
-            )
-            .app(
-                App::classic(CLASSIC_SECRET)
-                    .member_of("contoso")
-                    .refresh_token(CLASSIC_REFRESH_TOKEN),
-            )
+            .app(App::entra(CLIENT_ID, CLIENT_SECRET).member_of("contoso").refresh_token(REFRESH_TOKEN))
+            .app(App::classic(CLASSIC_SECRET).member_of("contoso").refresh_token(CLASSIC_REFRESH_TOKEN))
     }
 
     /// One organisation, `large`, with [`PAT`] as its only credential. Projects are called `project-0` and so
@@ -99,18 +89,14 @@ impl World {
         let mut large =
             Organisation::cloud("1a46e000-5e1f-4b0a-9c3d-000000000001", "large").also_local("tfs");
         for p in 0..projects {
-            let mut project = Project::new(
-                &format!("1a46e000-0000-4000-8000-{p:012x}"),
-                &format!("project-{p}"),
-            );
+            let mut project =
+                Project::new(&format!("1a46e000-0000-4000-8000-{p:012x}"), &format!("project-{p}"));
             project.repositories = (0..repositories_per_project)
                 .map(|r| Repository::new(&large_repository_id(p, r), &format!("repository-{r}")))
                 .collect();
             large.projects.push(project);
         }
-        Self::default()
-            .organisation(large)
-            .credential(Credential::pat("reader", PAT).member_of("large"))
+        Self::default().organisation(large).credential(Credential::pat("reader", PAT).member_of("large"))
     }
 }
 

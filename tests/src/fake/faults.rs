@@ -34,13 +34,7 @@ pub struct Match {
 impl Match {
     /// Every request, always.
     pub fn any() -> Self {
-        Self {
-            host: None,
-            method: None,
-            path_prefix: None,
-            path_part: None,
-            times: Times::Always,
-        }
+        Self { host: None, method: None, path_prefix: None, path_part: None, times: Times::Always }
     }
 
     /// Requests to a token endpoint, always.
@@ -91,15 +85,9 @@ impl Match {
 
     fn covers(&self, method: &Method, host: &str, path: &str) -> bool {
         self.times != Times::Next(0)
-            && self
-                .method
-                .as_ref()
-                .map_or(*method != Method::CONNECT, |wanted| wanted == method)
+            && self.method.as_ref().map_or(*method != Method::CONNECT, |wanted| wanted == method)
             && self.host.as_ref().is_none_or(|wanted| wanted == host)
-            && self
-                .path_prefix
-                .as_ref()
-                .is_none_or(|prefix| path.starts_with(prefix))
+            && self.path_prefix.as_ref().is_none_or(|prefix| path.starts_with(prefix))
             && self.path_part.as_ref().is_none_or(|part| path.contains(part))
     }
 }
@@ -124,9 +112,7 @@ impl Faults {
     }
 
     pub(crate) fn name_host(&self, host: &str) -> bool {
-        self.rules()
-            .iter()
-            .any(|(rule, _)| rule.host.as_deref() == Some(host))
+        self.rules().iter().any(|(rule, _)| rule.host.as_deref() == Some(host))
     }
 
     /// The answer of the first rule for this request, which counts as one use of it.
@@ -136,9 +122,7 @@ impl Faults {
         }
         let path = percent_decode_str(path).decode_utf8_lossy().to_lowercase();
         let mut rules = self.rules();
-        let at = rules
-            .iter()
-            .position(|(rule, _)| rule.covers(method, host, &path))?;
+        let at = rules.iter().position(|(rule, _)| rule.covers(method, host, &path))?;
         let (rule, answer) = &mut rules[at];
         let answer = answer.clone();
         if let Times::Next(left) = &mut rule.times {

@@ -39,12 +39,7 @@ impl Snapshot {
             .iter()
             .map(|credential| (credential.secret.clone(), Arc::new(credential.clone())))
             .collect();
-        Self {
-            world,
-            tables,
-            credentials,
-            lists: Mutex::default(),
-        }
+        Self { world, tables, credentials, lists: Mutex::default() }
     }
 
     pub(crate) fn credential(&self, secret: &str) -> Option<&Arc<Credential>> {
@@ -61,10 +56,7 @@ impl Snapshot {
 
     /// Position of a project by name or id.
     pub(crate) fn project(&self, organisation: usize, name_or_id: &str) -> Option<usize> {
-        self.tables[organisation]
-            .projects
-            .get(&name_or_id.to_lowercase())
-            .copied()
+        self.tables[organisation].projects.get(&name_or_id.to_lowercase()).copied()
     }
 
     /// A repository by name or id within a project, or by id alone.
@@ -102,9 +94,7 @@ impl Tables {
             let mut names = HashMap::with_capacity(project.repositories.len());
             for (r, repository) in project.repositories.iter().enumerate() {
                 names.insert(repository.name.to_lowercase(), r);
-                tables
-                    .repositories_by_id
-                    .insert(repository.id.to_lowercase(), (p, r));
+                tables.repositories_by_id.insert(repository.id.to_lowercase(), (p, r));
             }
             tables.repositories_by_name.push(names);
         }

@@ -74,9 +74,7 @@ impl Fake {
     /// # Panics
     /// If no port can be bound or no key can be made.
     pub async fn start(world: World) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("loopback has a free port");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let state = Arc::new(State {
             snapshot: RwLock::new(Arc::new(Snapshot::new(world))),
@@ -90,11 +88,7 @@ impl Fake {
             serves_unknown_hosts: AtomicBool::new(false),
         });
         state.tasks.spawn(server::accept(state.clone(), listener));
-        Self {
-            state,
-            address,
-            runtime: None,
-        }
+        Self { state, address, runtime: None }
     }
 
     /// Starts serving a world on a runtime of its own, for callers that are not asynchronous.
@@ -150,11 +144,7 @@ impl Fake {
 
     /// Changes the world. Requests that arrive meanwhile wait; the next answer shows the change.
     pub fn world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
-        let mut current = self
-            .state
-            .snapshot
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.state.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         let mut world = current.world.clone();
         let result = change(&mut world);
         *current = Arc::new(Snapshot::new(world));
@@ -188,9 +178,7 @@ impl Fake {
 
     /// Makes every refresh token known so far a spent one.
     pub fn revoke_refresh_tokens(&self) {
-        self.state
-            .tokens
-            .revoke_refresh(&self.state.snapshot().world.apps);
+        self.state.tokens.revoke_refresh(&self.state.snapshot().world.apps);
     }
 
     /// Switches recording, which is on at first. What is on record stays.
@@ -205,13 +193,7 @@ impl Fake {
 
     /// What is on record and satisfies `wanted`, oldest first.
     pub fn requests_to(&self, wanted: impl Fn(&Recorded) -> bool) -> Vec<Recorded> {
-        self.state
-            .recorder
-            .entries()
-            .iter()
-            .filter(|request| wanted(request))
-            .cloned()
-            .collect()
+        self.state.recorder.entries().iter().filter(|request| wanted(request)).cloned().collect()
     }
 
     /// Everything on record, oldest first, which is then forgotten.

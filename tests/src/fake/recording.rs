@@ -38,11 +38,7 @@ impl Recorded {
 
     /// Whether `needle` occurs anywhere in the request: target, header values or body.
     pub fn contains(&self, needle: &str) -> bool {
-        let within = |bytes: &[u8]| {
-            bytes
-                .windows(needle.len())
-                .any(|window| window == needle.as_bytes())
-        };
+        let within = |bytes: &[u8]| bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
         needle.is_empty()
             || self.host.contains(needle)
             || self.path.contains(needle)
@@ -138,10 +134,7 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn new() -> Self {
-        Self {
-            on: AtomicBool::new(true),
-            entries: Mutex::default(),
-        }
+        Self { on: AtomicBool::new(true), entries: Mutex::default() }
     }
 
     pub(crate) fn is_on(&self) -> bool {

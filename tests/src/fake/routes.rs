@@ -103,23 +103,15 @@ pub(crate) const CORE_AREA: &str = "79134c72-4a58-4b42-976c-04e7115f32bf";
 
 /// Whether the service itself has something at this host.
 pub(crate) fn serves(snapshot: &Snapshot, host: &str) -> bool {
-    const SERVICES: [&str; 4] = [
-        "dev.azure.com",
-        "vssps.dev.azure.com",
-        "app.vssps.visualstudio.com",
-        "login.microsoftonline.com",
-    ];
+    const SERVICES: [&str; 4] =
+        ["dev.azure.com", "vssps.dev.azure.com", "app.vssps.visualstudio.com", "login.microsoftonline.com"];
     let on_premises =
         |reach: &Reach| matches!(reach, Reach::OnPremises { host: Some(name), .. } if name == host);
     SERVICES.contains(&host)
         || organisation_label(host).is_some()
         || is_loopback(host)
         || snapshot.world.hosts.iter().any(|name| name == host)
-        || snapshot
-            .world
-            .organisations
-            .iter()
-            .any(|organisation| organisation.reach.iter().any(on_premises))
+        || snapshot.world.organisations.iter().any(|organisation| organisation.reach.iter().any(on_premises))
 }
 
 fn is(segment: &str, word: &str) -> bool {
@@ -127,8 +119,7 @@ fn is(segment: &str, word: &str) -> bool {
 }
 
 fn organisation_label(host: &str) -> Option<&str> {
-    host.strip_suffix(".visualstudio.com")
-        .filter(|label| !label.is_empty() && !label.contains('.'))
+    host.strip_suffix(".visualstudio.com").filter(|label| !label.is_empty() && !label.contains('.'))
 }
 
 fn token_endpoint(segments: &[&str]) -> Option<Flavour> {
@@ -144,19 +135,12 @@ fn place<'s, 'a>(
     ask: &Ask<'_>,
     segments: &'s [&'a str],
 ) -> Option<(Place, &'s [&'a str])> {
-    let cloud = |organisation, base| Place {
-        organisation,
-        base,
-        on_premises: false,
-    };
+    let cloud = |organisation, base| Place { organisation, base, on_premises: false };
     let name = |organisation: usize| snapshot.world.organisations[organisation].name.as_str();
     if ask.host == "dev.azure.com" {
         let (first, rest) = segments.split_first()?;
         let organisation = snapshot.organisation(first, |reach| *reach == Reach::DevAzure)?;
-        let base = format!(
-            "https://dev.azure.com/{}/",
-            super::views::encode(name(organisation))
-        );
+        let base = format!("https://dev.azure.com/{}/", super::views::encode(name(organisation)));
         return Some((cloud(organisation, base), rest));
     }
     if let Some(label) = organisation_label(ask.host) {
@@ -181,10 +165,7 @@ fn collection<'s, 'a>(
             let Reach::OnPremises { host, directory } = reach else {
                 continue;
             };
-            if !host
-                .as_ref()
-                .map_or_else(|| is_loopback(ask.host), |host| host == ask.host)
-            {
+            if !host.as_ref().map_or_else(|| is_loopback(ask.host), |host| host == ask.host) {
                 continue;
             }
             let wanted: Vec<&str> = directory
@@ -204,14 +185,7 @@ fn collection<'s, 'a>(
                 base.push_str(&super::views::encode(segment).to_string());
                 base.push('/');
             }
-            return Some((
-                Place {
-                    organisation: at,
-                    base,
-                    on_premises: true,
-                },
-                rest,
-            ));
+            return Some((Place { organisation: at, base, on_premises: true }, rest));
         }
     }
     None
@@ -227,17 +201,12 @@ fn route(segments: &[&str]) -> Option<Route> {
         (project, [git, repositories, rest @ ..]) if is(git, "git") && is(repositories, "repositories") => {
             match rest {
                 [] => Some(Route::Repositories { project }),
-                [name] => Some(Route::Repository {
-                    project,
-                    name: (*name).to_owned(),
-                }),
+                [name] => Some(Route::Repository { project, name: (*name).to_owned() }),
                 _ => None,
             }
         }
         (None, [word]) if is(word, "projects") => Some(Route::Projects),
-        (None, [word, name]) if is(word, "projects") => Some(Route::Project {
-            name: (*name).to_owned(),
-        }),
+        (None, [word, name]) if is(word, "projects") => Some(Route::Project { name: (*name).to_owned() }),
         (None, [word]) if is(word, "connectionData") => Some(Route::ConnectionData),
         (None, [word]) if is(word, "resourceAreas") => Some(Route::ResourceAreas),
         (None, [word, id]) if is(word, "resourceAreas") => Some(Route::ResourceArea { id: (*id).to_owned() }),
@@ -258,8 +227,5 @@ fn remote_info(segments: &[&str]) -> Option<Route> {
         [project] | [project, _] => project,
         _ => return None,
     };
-    Some(Route::RemoteInfo {
-        project: project.to_owned(),
-        name: name.to_owned(),
-    })
+    Some(Route::RemoteInfo { project: project.to_owned(), name: name.to_owned() })
 }

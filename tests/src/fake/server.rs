@@ -51,10 +51,7 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -78,10 +75,7 @@ pub(crate) async fn accept(state: Arc<State>, listener: TcpListener) {
         state.counters.connection();
         let owned = state.clone();
         state.tasks.spawn(async move {
-            owned
-                .stop
-                .run_until_cancelled(connection(owned.clone(), stream))
-                .await;
+            owned.stop.run_until_cancelled(connection(owned.clone(), stream)).await;
         });
     }
 }
@@ -94,11 +88,7 @@ async fn connection(state: Arc<State>, stream: TcpStream) {
     match socket.first_byte().await {
         Ok(Some(TLS_HANDSHAKE)) => serve_tls(state, socket, reset, None).await,
         Ok(Some(_)) => {
-            let link = Link {
-                reset,
-                tls: false,
-                tunnel: None,
-            };
+            let link = Link { reset, tls: false, tunnel: None };
             serve_http(state, socket, link).await;
         }
         Ok(None) | Err(_) => {}
@@ -123,11 +113,7 @@ where
         return;
     };
     state.counters.handshake();
-    let link = Link {
-        reset,
-        tls: true,
-        tunnel,
-    };
+    let link = Link { reset, tls: true, tunnel };
     serve_http(state, stream, link).await;
 }
 
@@ -137,10 +123,7 @@ where
 {
     let service = service_fn(move |request| handle(state.clone(), link.clone(), request));
     // Ends in an error whenever an answer was broken off on purpose.
-    let _ = http1::Builder::new()
-        .serve_connection(TokioIo::new(io), service)
-        .with_upgrades()
-        .await;
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(io), service).with_upgrades().await;
 }
 
 async fn handle(
@@ -159,16 +142,9 @@ async fn handle(
     };
     let authority = match parts.uri.authority() {
         Some(authority) => authority.as_str(),
-        None => parts
-            .headers
-            .get(HOST)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default(),
+        None => parts.headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default(),
     };
-    let host = link
-        .tunnel
-        .as_deref()
-        .map_or_else(|| host_of(authority), str::to_owned);
+    let host = link.tunnel.as_deref().map_or_else(|| host_of(authority), str::to_owned);
     let ask = Ask {
         method: &parts.method,
         host: &host,
@@ -221,10 +197,7 @@ async fn connect(
     link: Link,
     request: Request<Incoming>,
 ) -> Result<Response<FakeBody>, Broken> {
-    let authority = request
-        .uri()
-        .authority()
-        .map(|authority| authority.as_str().to_owned());
+    let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
     let authority = authority.unwrap_or_default();
     let host = host_of(&authority);
     let headers = request.headers().clone();

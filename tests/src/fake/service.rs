@@ -23,23 +23,14 @@ const ZERO_ID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Answers a request.
 pub(crate) fn answer(snapshot: &Snapshot, tokens: &Tokens, ask: &Ask<'_>, target: &Target) -> Answer {
-    let verb = if matches!(target, Target::Token(_)) {
-        Method::POST
-    } else {
-        Method::GET
-    };
+    let verb = if matches!(target, Target::Token(_)) { Method::POST } else { Method::GET };
     match target {
         Target::Nothing => Answer::e12(),
         _ if *ask.method != verb => Answer::e17(405).header("allow", verb.as_str()),
         Target::Token(flavour) => tokens.grant(&snapshot.world.apps, *flavour, ask),
         Target::AccountLookup => account(snapshot, ask),
         Target::Within(place, route) => {
-            let service = Service {
-                snapshot,
-                tokens,
-                ask,
-                place,
-            };
+            let service = Service { snapshot, tokens, ask, place };
             service.answer(route).unwrap_or_else(|refusal| refusal)
         }
     }
@@ -77,9 +68,7 @@ impl<'a> Service<'a> {
     fn repositories(&self, project: Option<&str>) -> Result<Answer, Answer> {
         let caller = self.admit(Purpose::Read)?;
         let version = self.version()?;
-        let project = project
-            .map(|name| self.visible_project(name, &caller))
-            .transpose()?;
+        let project = project.map(|name| self.visible_project(name, &caller)).transpose()?;
         let key = ListKey {
             base: self.place.base.clone(),
             project,
@@ -101,21 +90,13 @@ impl<'a> Service<'a> {
         let views: Vec<RepositoryView<'_>> = chosen
             .iter()
             .filter(|project| caller.may_read(project.readers.as_deref()))
-            .flat_map(|project| {
-                project
-                    .repositories
-                    .iter()
-                    .map(move |repository| (project, repository))
-            })
+            .flat_map(|project| project.repositories.iter().map(move |repository| (project, repository)))
             .filter(|(_, repository)| caller.may_read(repository.readers.as_deref()))
             .map(|(project, repository)| {
                 RepositoryView::new(&self.place.base, project, repository, with_disabled_field)
             })
             .collect();
-        bytes_of(&List {
-            count: views.len(),
-            value: views,
-        })
+        bytes_of(&List { count: views.len(), value: views })
     }
 
     fn project(&self, name: &str) -> Result<Answer, Answer> {
@@ -142,22 +123,10 @@ impl<'a> Service<'a> {
         };
         let from = from.min(visible.len());
         let to = from.saturating_add(top).min(visible.len());
-        let views: Vec<ProjectView<'_>> = visible[from..to]
-            .iter()
-            .map(|project| ProjectView::new(&self.place.base, project))
-            .collect();
-        let answer = Answer::json_bytes(
-            200,
-            bytes_of(&List {
-                count: views.len(),
-                value: views,
-            }),
-        );
-        Ok(if to < visible.len() {
-            answer.header("x-ms-continuationtoken", &to.to_string())
-        } else {
-            answer
-        })
+        let views: Vec<ProjectView<'_>> =
+            visible[from..to].iter().map(|project| ProjectView::new(&self.place.base, project)).collect();
+        let answer = Answer::json_bytes(200, bytes_of(&List { count: views.len(), value: views }));
+        Ok(if to < visible.len() { answer.header("x-ms-continuationtoken", &to.to_string()) } else { answer })
     }
 
     fn connection_data(&self) -> Result<Answer, Answer> {
@@ -209,10 +178,7 @@ impl<'a> Service<'a> {
         let (project, repository) = self.find(Some(project), name, &caller)?;
         let organisation = self.organisation();
         let about = (organisation.id.as_str(), organisation.name.as_str());
-        Ok(Answer::json(
-            200,
-            &remote_info(&self.place.base, about, project, repository),
-        ))
+        Ok(Answer::json(200, &remote_info(&self.place.base, about, project, repository)))
     }
 
     /// A repository that can be asked for by itself: readable and not disabled.
@@ -241,13 +207,7 @@ impl<'a> Service<'a> {
         self.snapshot
             .project(self.place.organisation, name)
             .filter(|&at| caller.may_read(self.organisation().projects[at].readers.as_deref()))
-            .ok_or_else(|| {
-                if is_guid(name) {
-                    Answer::e11(name)
-                } else {
-                    Answer::e10(name)
-                }
-            })
+            .ok_or_else(|| if is_guid(name) { Answer::e11(name) } else { Answer::e10(name) })
     }
 
     fn organisation(&self) -> &'a Organisation {
@@ -255,13 +215,7 @@ impl<'a> Service<'a> {
     }
 
     fn admit(&self, purpose: Purpose) -> Result<Arc<Credential>, Answer> {
-        admit(
-            self.snapshot,
-            self.tokens,
-            self.ask.headers,
-            &self.organisation().name,
-            purpose,
-        )
+        admit(self.snapshot, self.tokens, self.ask.headers, &self.organisation().name, purpose)
     }
 
     fn version(&self) -> Result<ApiVersion, Answer> {
@@ -270,10 +224,7 @@ impl<'a> Service<'a> {
 
     fn number(&self, parameter: &str) -> Result<Option<usize>, Answer> {
         query_value(self.ask, parameter)
-            .map(|text| {
-                text.parse()
-                    .map_err(|_| Answer::e16(&format!("{parameter} is no number")))
-            })
+            .map(|text| text.parse().map_err(|_| Answer::e16(&format!("{parameter} is no number"))))
             .transpose()
     }
 }
@@ -336,7 +287,5 @@ struct List<T> {
 }
 
 fn bytes_of(value: &impl Serialize) -> Bytes {
-    serde_json::to_vec(value)
-        .expect("text and numbers serialise")
-        .into()
+    serde_json::to_vec(value).expect("text and numbers serialise").into()
 }

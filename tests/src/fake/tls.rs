@@ -40,13 +40,7 @@ impl Authority {
     pub(crate) fn new() -> Result<Self, rcgen::Error> {
         let (pem, trusted) = authority("Fake Forge Authority")?;
         let (_, stranger) = authority("Somebody Else's Authority")?;
-        Ok(Self {
-            pem,
-            trusted,
-            stranger,
-            presented: Mutex::default(),
-            configs: Mutex::default(),
-        })
+        Ok(Self { pem, trusted, stranger, presented: Mutex::default(), configs: Mutex::default() })
     }
 
     pub(crate) fn pem(&self) -> &str {

@@ -105,18 +105,16 @@ impl TokenError {
                 400,
                 &json!({"error": "invalid_grant", "error_description": "the token is spent"}),
             ),
-            Self::ClassicWrongSecret => Answer::json(
-                401,
-                &json!({"Error": "invalid_client", "ErrorDescription": "not that secret"}),
-            ),
+            Self::ClassicWrongSecret => {
+                Answer::json(401, &json!({"Error": "invalid_client", "ErrorDescription": "not that secret"}))
+            }
             Self::ClassicAccessTokenInvalid => Answer::json(
                 400,
                 &json!({"error": "invalid_request", "error_description": "The access token is not valid"}),
             ),
-            Self::ClassicInvalidRequest => Answer::json(
-                400,
-                &json!({"Error": "invalid_request", "ErrorDescription": "not like this"}),
-            ),
+            Self::ClassicInvalidRequest => {
+                Answer::json(400, &json!({"Error": "invalid_request", "ErrorDescription": "not like this"}))
+            }
         }
     }
 }

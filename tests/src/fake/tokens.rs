@@ -151,9 +151,7 @@ impl Tokens {
         let mut issued = self.write();
         let given: Vec<String> = issued.refresh.keys().cloned().collect();
         issued.spent.extend(given);
-        issued
-            .spent
-            .extend(apps.iter().flat_map(|app| app.refresh_tokens.iter().cloned()));
+        issued.spent.extend(apps.iter().flat_map(|app| app.refresh_tokens.iter().cloned()));
     }
 
     /// Answers a request to a token endpoint.
@@ -166,8 +164,7 @@ impl Tokens {
             return TokenError::NotAForm.answer();
         }
         let form: Form = form_urlencoded::parse(ask.body).into_owned().collect();
-        self.granted(apps, flavour, &form)
-            .unwrap_or_else(TokenError::answer)
+        self.granted(apps, flavour, &form).unwrap_or_else(TokenError::answer)
     }
 
     fn granted(&self, apps: &[App], flavour: Flavour, form: &Form) -> Result<Answer, TokenError> {
@@ -269,11 +266,7 @@ fn classic_client<'a>(apps: &'a [App], form: &Form) -> Result<&'a App, TokenErro
 }
 
 fn assertion(form: &Form) -> &str {
-    if text(form, "client_assertion_type") == ASSERTION_TYPE {
-        text(form, "client_assertion")
-    } else {
-        ""
-    }
+    if text(form, "client_assertion_type") == ASSERTION_TYPE { text(form, "client_assertion") } else { "" }
 }
 
 fn text<'a>(form: &'a Form, field: &str) -> &'a str {

@@ -47,10 +47,7 @@ impl ApiVersion {
             return None;
         }
         let (major, minor) = number.split_once('.')?;
-        Some(Self {
-            number: (major.parse().ok()?, minor.parse().ok()?),
-            preview: preview.is_some(),
-        })
+        Some(Self { number: (major.parse().ok()?, minor.parse().ok()?), preview: preview.is_some() })
     }
 }
 
@@ -59,11 +56,7 @@ fn named(ask: &Ask<'_>) -> Option<String> {
         .find(|(name, _)| name.eq_ignore_ascii_case("api-version"))
         .map(|(_, value)| value.into_owned());
     in_query.or_else(|| {
-        let accepts = ask
-            .headers
-            .get_all(ACCEPT)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
+        let accepts = ask.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         accepts
             .flat_map(|accept| accept.split([';', ',']))
             .find_map(|part| part.trim().strip_prefix("api-version=").map(str::to_owned))
@@ -72,10 +65,7 @@ fn named(ask: &Ask<'_>) -> Option<String> {
 
 fn missing() -> Answer {
     let home = "Microsoft.VisualStudio.Services.WebApi";
-    Answer::json(
-        400,
-        &exception(home, home, "VssVersionNotSpecifiedException", "name a version"),
-    )
+    Answer::json(400, &exception(home, home, "VssVersionNotSpecifiedException", "name a version"))
 }
 
 #[cfg(test)]

@@ -8,11 +8,7 @@ use serde_json::{Value, json};
 
 use super::world::{Project, Repository};
 
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A path segment with everything escaped that is not unreserved.
 pub(crate) fn encode(segment: &str) -> impl Display + '_ {
@@ -80,10 +76,7 @@ impl<'a> RepositoryView<'a> {
             default_branch: (!repository.empty).then_some("refs/heads/main"),
             size: if repository.empty { 0 } else { 48_213 },
             remote_url: web_url.clone(),
-            ssh_url: format!(
-                "ssh://{}",
-                web_url.split_once("://").map_or("", |(_, address)| address)
-            ),
+            ssh_url: format!("ssh://{}", web_url.split_once("://").map_or("", |(_, address)| address)),
             web_url,
             is_disabled: with_disabled_field.then_some(repository.disabled),
             is_in_maintenance: with_disabled_field.then_some(repository.in_maintenance),

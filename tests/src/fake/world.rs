@@ -195,9 +195,7 @@ impl World {
     }
 
     fn projects_mut(&mut self) -> impl Iterator<Item = &mut Project> {
-        self.organisations
-            .iter_mut()
-            .flat_map(|organisation| &mut organisation.projects)
+        self.organisations.iter_mut().flat_map(|organisation| &mut organisation.projects)
     }
 }
 
@@ -217,10 +215,7 @@ impl Organisation {
     /// Also reached as an on-premises collection below `directory` on this machine, in plain or over TLS.
     #[must_use]
     pub fn also_local(mut self, directory: &str) -> Self {
-        self.reach.push(Reach::OnPremises {
-            host: None,
-            directory: directory.to_owned(),
-        });
+        self.reach.push(Reach::OnPremises { host: None, directory: directory.to_owned() });
         self
     }
 
@@ -242,12 +237,7 @@ impl Organisation {
 impl Project {
     /// A project that every member sees.
     pub fn new(id: &str, name: &str) -> Self {
-        Self {
-            id: id.to_owned(),
-            name: name.to_owned(),
-            readers: None,
-            repositories: Vec::new(),
-        }
+        Self { id: id.to_owned(), name: name.to_owned(), readers: None, repositories: Vec::new() }
     }
 
     /// Seen only by the credentials of these names.

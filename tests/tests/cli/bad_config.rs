@@ -17,11 +17,7 @@ const CANNOT_RUN: &str = include_str!("cannot_run.toml");
 fn refused(run: Run) -> String {
     let run = run.exits(2);
     assert_eq!(run.stdout, "", "{run:#?}");
-    assert!(
-        !run.stderr.contains("hunter2"),
-        "a password is shown: {}",
-        run.stderr
-    );
+    assert!(!run.stderr.contains("hunter2"), "a password is shown: {}", run.stderr);
     assert_harmless(&run.stderr);
     run.stderr
 }
@@ -34,25 +30,15 @@ fn a_very_wrong_file_is_told_at_once() {
     sandbox.set_variable("FORGEWATCH_HTTP__TIMOUT", "1s");
     sandbox.set_variable("FORGEWATCH_DEFAULTS__SUCCESS_THRESHOLD", "many");
     sandbox.set_variable("FORGEWATCH_IDENTITIES__A__KIND", "pat");
-    let more = [
-        "--set",
-        "novalue",
-        "--set",
-        "http.timeot=3s",
-        "--set",
-        "profiles.p.http.timeout=1s",
-    ];
+    let more = ["--set", "novalue", "--set", "http.timeot=3s", "--set", "profiles.p.http.timeout=1s"];
     let told = refused(sandbox.run(&[&["check", "--profile", "prod"], &more[..]].concat()));
     insta::assert_snapshot!("very_wrong", redacted(&sandbox, &told));
     assert_nothing_sent(&fake);
 
     // Every command that needs the configuration says the same.
-    for command in [
-        &["route", "https://x/"][..],
-        &["plugin", "list"],
-        &["config", "check"],
-        &["config", "show"],
-    ] {
+    for command in
+        [&["route", "https://x/"][..], &["plugin", "list"], &["config", "check"], &["config", "show"]]
+    {
         let again = refused(sandbox.run(&[command, &["--profile", "prod"], &more[..]].concat()));
         assert_eq!(again, told, "{command:?}");
     }
@@ -61,11 +47,7 @@ fn a_very_wrong_file_is_told_at_once() {
 #[test]
 fn whatever_stands_in_the_way_is_told_at_once() {
     let (fake, sandbox) = misbehaving(World::contoso());
-    for (name, content) in [
-        ("ca-file.pem", "garbage"),
-        ("empty", " \n"),
-        ("lines", "one\ntwo\n"),
-    ] {
+    for (name, content) in [("ca-file.pem", "garbage"), ("empty", " \n"), ("lines", "one\ntwo\n")] {
         sandbox.write(name, content);
     }
     fs::create_dir(sandbox.path("folder")).expect("a folder");
@@ -78,10 +60,7 @@ fn whatever_stands_in_the_way_is_told_at_once() {
         "plugins.dirs=['plugins', 'no-such-folder']",
     ]));
     // The plugin's own panic comes with the time.
-    let told: Vec<_> = told
-        .lines()
-        .filter(|line| !line.contains(" ERROR plugin: "))
-        .collect();
+    let told: Vec<_> = told.lines().filter(|line| !line.contains(" ERROR plugin: ")).collect();
     insta::assert_snapshot!("cannot_run", redacted(&sandbox, &told.join("\n")));
 
     let selectors = [
@@ -152,75 +131,30 @@ fn each_wrong_value_is_told_with_its_line() {
             1,
             "must be longer than http.timeout, which is 10s",
         ),
-        (
-            "[http]\ntimeout = \"2m\"".into(),
-            "check_timeout",
-            0,
-            "must be longer than http.timeout",
-        ),
-        (
-            "[http]\nconcurrency = 1025".into(),
-            "http.concurrency",
-            2,
-            "at most 1024",
-        ),
-        (
-            "[http]\nconcurrency = 1.5".into(),
-            "http.concurrency",
-            2,
-            "must be a whole number, not a fraction",
-        ),
-        (
-            "[http]\nca_file = \"\"".into(),
-            "http.ca_file",
-            2,
-            "must not be empty",
-        ),
+        ("[http]\ntimeout = \"2m\"".into(), "check_timeout", 0, "must be longer than http.timeout"),
+        ("[http]\nconcurrency = 1025".into(), "http.concurrency", 2, "at most 1024"),
+        ("[http]\nconcurrency = 1.5".into(), "http.concurrency", 2, "must be a whole number, not a fraction"),
+        ("[http]\nca_file = \"\"".into(), "http.ca_file", 2, "must not be empty"),
         ("[http]\nproxy = \"proxy:3128\"".into(), "http.proxy", 2, "http"),
         ("state = \"x\"".into(), "state", 1, "must be a table"),
-        (
-            "[state]\npath = \"\"".into(),
-            "state.path",
-            2,
-            "must not be empty",
-        ),
-        (
-            "[plugins]\nisolation = 1".into(),
-            "plugins.isolation",
-            2,
-            "must be one of: process, in_process",
-        ),
+        ("[state]\npath = \"\"".into(), "state.path", 2, "must not be empty"),
+        ("[plugins]\nisolation = 1".into(), "plugins.isolation", 2, "must be one of: process, in_process"),
         ("identities = []".into(), "identities", 1, "must be a table"),
-        (
-            identity("pat", "token = { vault = \"x\" }"),
-            "identities.a.token.vault",
-            3,
-            "unknown setting",
-        ),
+        (identity("pat", "token = { vault = \"x\" }"), "identities.a.token.vault", 3, "unknown setting"),
         (
             identity("pat", "token = {}"),
             "identities.a.token",
             3,
             "exactly one of `env`, `file` and `command`",
         ),
-        (
-            identity("pat", "token = { command = [] }"),
-            "identities.a.token.command",
-            3,
-            "must not be empty",
-        ),
+        (identity("pat", "token = { command = [] }"), "identities.a.token.command", 3, "must not be empty"),
         (
             identity("pat", "token = { command = \"pass ado\" }"),
             "identities.a.token.command",
             3,
             "must be a list",
         ),
-        (
-            identity("pat", "token = { env = 1 }"),
-            "identities.a.token.env",
-            3,
-            "must be text",
-        ),
+        (identity("pat", "token = { env = 1 }"), "identities.a.token.env", 3, "must be text"),
         (
             identity("header", "header = \"a b\"\ntoken = { env = \"A\" }"),
             "identities.a.header",
@@ -234,10 +168,7 @@ fn each_wrong_value_is_told_with_its_line() {
             "required setting is missing",
         ),
         (
-            identity(
-                "entra",
-                "tenant = \"\"\nclient_id = \"x\"\nclient_secret = { env = \"A\" }",
-            ),
+            identity("entra", "tenant = \"\"\nclient_id = \"x\"\nclient_secret = { env = \"A\" }"),
             "identities.a.tenant",
             3,
             "must not be empty",
@@ -248,12 +179,7 @@ fn each_wrong_value_is_told_with_its_line() {
             1,
             "required setting is missing",
         ),
-        (
-            "[repositories.a]\nname = \"x\"".into(),
-            "repositories.a",
-            1,
-            "`integration` missing",
-        ),
+        ("[repositories.a]\nname = \"x\"".into(), "repositories.a", 1, "`integration` missing"),
         (
             "[repositories.a]\nurl = \"https://x/\"\nproject = \"x\"".into(),
             "repositories.a.project",
@@ -288,15 +214,9 @@ fn command_lines_that_say_nothing_are_refused() {
     let sandbox = contoso_sandbox(&fake);
     sandbox.write("forgewatch.toml", CONTOSO);
     for (arguments, message) in [
-        (
-            &["check"][..],
-            "there are no repositories to check\n  fix: add a `[repositories.NAME]` table",
-        ),
+        (&["check"][..], "there are no repositories to check\n  fix: add a `[repositories.NAME]` table"),
         (&["check", ""], "matches no configured repository"),
-        (
-            &["check", "--format", "xml"],
-            "[possible values: table, json, ndjson, junit]",
-        ),
+        (&["check", "--format", "xml"], "[possible values: table, json, ndjson, junit]"),
         (&["check", "--sett", "a=b"], "'--set'"),
         (&["chekc"], "'check'"),
         (&[], "Usage:"),
@@ -304,10 +224,7 @@ fn command_lines_that_say_nothing_are_refused() {
         (&["route"], "required"),
         (&["config", "explain", "http.timeot"], "did you mean `timeout`?"),
         (&["config", "explain", "a..b"], "unknown setting"),
-        (
-            &["plugin", "inspect", "vstss"],
-            "there is no plugin for provider `vstss`: did you mean `vsts`?",
-        ),
+        (&["plugin", "inspect", "vstss"], "there is no plugin for provider `vstss`: did you mean `vsts`?"),
         (&["completions", "tcsh"], "possible values"),
     ] {
         assert_has(&refused(sandbox.run(arguments)), &[message]);

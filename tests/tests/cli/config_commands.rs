@@ -24,10 +24,7 @@ fn layered() -> Sandbox {
 }
 
 fn shown(sandbox: &Sandbox, arguments: &[&str]) -> Value {
-    sandbox
-        .run(&[&["config", "show", "--format", "json"], arguments].concat())
-        .exits(0)
-        .json()
+    sandbox.run(&[&["config", "show", "--format", "json"], arguments].concat()).exits(0).json()
 }
 
 #[test]
@@ -41,11 +38,7 @@ fn later_layers_win() {
     sandbox.set_variable("FORGEWATCH_DEFAULTS__FAILURE_THRESHOLD", "5");
     assert_eq!(threshold(&sandbox, &["--profile", "night"]), 5);
     assert_eq!(threshold(&sandbox, &["--set", "defaults.failure_threshold=6"]), 6);
-    let twice = [
-        "--set",
-        "defaults.failure_threshold=6",
-        "--set=defaults.failure_threshold=7",
-    ];
+    let twice = ["--set", "defaults.failure_threshold=6", "--set=defaults.failure_threshold=7"];
     assert_eq!(threshold(&sandbox, &twice), 7);
     // Named files stand in place of the user's, and the environment still wins over them.
     sandbox.write("named.toml", "[defaults]\nfailure_threshold = 9\n");
@@ -64,21 +57,12 @@ fn later_layers_win() {
     ]);
     // How wide the columns are depends on the temporary folder's name.
     let lines = redacted(&sandbox, &explained.exits(0).stdout);
-    let lines = lines
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    let lines = lines.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     insta::assert_snapshot!("explain", lines.collect::<Vec<_>>().join("\n"));
-    let table = sandbox
-        .run(&["config", "explain", "integrations.a"])
-        .exits(0)
-        .stdout;
+    let table = sandbox.run(&["config", "explain", "integrations.a"]).exits(0).stdout;
     assert_has(
         &table,
-        &[
-            "integrations.a.provider\n",
-            "integrations.a.domain_name\n",
-            "***@dev.azure.com/a/",
-        ],
+        &["integrations.a.provider\n", "integrations.a.domain_name\n", "***@dev.azure.com/a/"],
     );
     assert!(!table.contains("hunter2"), "{table}");
     let table = sandbox.run(&["config", "show"]).exits(0).stdout;
@@ -93,10 +77,7 @@ fn a_folder_is_read_in_the_order_of_its_names() {
     fs::create_dir_all(sandbox.path("conf.d/deeper.toml")).expect("a folder");
     fs::remove_dir(sandbox.path("conf.d/deeper.toml")).expect("it is there");
     for (name, content) in [
-        (
-            "10-first.toml",
-            "[http]\ntimeout = \"1s\"\nconcurrency = 1\nmax_response_bytes = 1\n",
-        ),
+        ("10-first.toml", "[http]\ntimeout = \"1s\"\nconcurrency = 1\nmax_response_bytes = 1\n"),
         ("20-second.yaml", "http:\n  timeout: 2s\n  concurrency: 2\n"),
         ("30-third.json", "{\"http\": {\"timeout\": \"3s\"}}"),
         ("40-ignored.yml", "http:\n  timeout: 4s\n"),
@@ -107,43 +88,21 @@ fn a_folder_is_read_in_the_order_of_its_names() {
         sandbox.write(&format!("conf.d/{name}"), content);
     }
     sandbox.write("after.toml", "[http]\nmax_response_bytes = 9\n");
-    let arguments = [
-        "config",
-        "show",
-        "--format=json",
-        "--config",
-        "conf.d",
-        "--config",
-        "after.toml",
-    ];
+    let arguments = ["config", "show", "--format=json", "--config", "conf.d", "--config", "after.toml"];
     let run = sandbox.run(&arguments).exits(0);
     let http = &run.json()["http"];
     assert_eq!(
-        (
-            &http["timeout"],
-            &http["concurrency"],
-            &http["max_response_bytes"]
-        ),
+        (&http["timeout"], &http["concurrency"], &http["max_response_bytes"]),
         (&json!("3s"), &json!(2), &json!(9))
     );
-    assert_has(
-        &run.stderr,
-        &[
-            "warning: not read",
-            "40-ignored.yml",
-            "rename it to end in `.yaml`",
-        ],
-    );
+    assert_has(&run.stderr, &["warning: not read", "40-ignored.yml", "rename it to end in `.yaml`"]);
     assert_eq!(run.stderr.matches("warning: ").count(), 1, "{}", run.stderr);
 }
 
 #[test]
 fn flags_work_before_and_after_the_command() {
     let sandbox = Sandbox::new();
-    sandbox.write(
-        "a.toml",
-        "[http]\ntimeout = \"1s\"\n[profiles.p.http]\nconcurrency = 3\n",
-    );
+    sandbox.write("a.toml", "[http]\ntimeout = \"1s\"\n[profiles.p.http]\nconcurrency = 3\n");
     sandbox.write("b.toml", "[http]\ntimeout = \"2s\"\n");
     for arguments in [
         "--config a.toml --config b.toml --profile p --set http.max_response_bytes=7 config show --format json",
@@ -155,11 +114,7 @@ fn flags_work_before_and_after_the_command() {
         let arguments: Vec<_> = arguments.split_whitespace().collect();
         let http = sandbox.run(&arguments).exits(0).json()["http"].clone();
         assert_eq!(
-            (
-                &http["timeout"],
-                &http["concurrency"],
-                &http["max_response_bytes"]
-            ),
+            (&http["timeout"], &http["concurrency"], &http["max_response_bytes"]),
             (&json!("2s"), &json!(3), &json!(7)),
             "{arguments:?}"
         );
@@ -198,24 +153,13 @@ fn variables_and_flags_are_what_the_schema_says() {
     let run = run.exits(0);
     let all = run.json();
     assert_eq!(all["http"]["concurrency"], 12);
-    assert!(
-        all["state"]["path"]
-            .as_str()
-            .is_some_and(|path| path.ends_with("/0012")),
-        "{all:#}"
-    );
+    assert!(all["state"]["path"].as_str().is_some_and(|path| path.ends_with("/0012")), "{all:#}");
     assert_eq!(all["silo_mode"], "control");
     let a = &all["integrations"]["a"];
-    assert_eq!(
-        (&a["domain_name"], &a["external_id"]),
-        (&json!("0012"), &json!("0012"))
-    );
+    assert_eq!((&a["domain_name"], &a["external_id"]), (&json!("0012"), &json!("0012")));
     assert_eq!(a["metadata"]["build"], "0x10");
     assert_eq!(all["integrations"]["with.dot = yes"]["domain_name"], "a=b");
-    assert_eq!(
-        all["providers"]["vsts"],
-        json!({"allow_write": true, "options": {"number": 12}})
-    );
+    assert_eq!(all["providers"]["vsts"], json!({"allow_write": true, "options": {"number": 12}}));
     // A name that a container platform may have set is a warning, and one that looks like a setting an error.
     assert_eq!(run.stderr.matches("warning: ").count(), 2, "{}", run.stderr);
     assert_has(
@@ -228,10 +172,7 @@ fn variables_and_flags_are_what_the_schema_says() {
     sandbox.set_variable("FORGEWATCH_HTTP__TIMEOUTS", "1s");
     assert_has(
         &sandbox.run(&["config", "show"]).exits(2).stderr,
-        &[
-            "error: this variable names no setting",
-            "did you mean `FORGEWATCH_HTTP__TIMEOUT`?",
-        ],
+        &["error: this variable names no setting", "did you mean `FORGEWATCH_HTTP__TIMEOUT`?"],
     );
 }
 
@@ -248,10 +189,7 @@ fn the_schema_fits_what_is_valid_and_nothing_else() {
     // What `show` prints, defaults included, is valid as well.
     sandbox.write("forgewatch.toml", &quickstart);
     let run = sandbox.run(&["config", "check"]).exits(0);
-    assert_eq!(
-        run.stdout,
-        "configuration is valid: 2 identities, 2 integrations, 6 repositories\n"
-    );
+    assert_eq!(run.stdout, "configuration is valid: 2 identities, 2 integrations, 6 repositories\n");
     let whole = shown(&sandbox, &[]);
     assert!(schema.is_valid(&whole), "{:?}", schema.validate(&whole));
     settings["integrations"]["contoso"]["colour"] = "red".into();

@@ -27,10 +27,7 @@ name = "Tools"
 
 fn three() -> (Fake, Sandbox) {
     let fake = Fake::start_blocking(World::contoso());
-    fake.fault(
-        Match::any().path_contains("repositories/Tools"),
-        Answer::status(429).retry_after(7),
-    );
+    fake.fault(Match::any().path_contains("repositories/Tools"), Answer::status(429).retry_after(7));
     let sandbox = contoso_sandbox(&fake);
     sandbox.write("forgewatch.toml", format!("{CONTOSO}{THREE}"));
     (fake, sandbox)
@@ -63,28 +60,14 @@ fn assert_result_shape(result: &Value) {
         "checked_at",
     ];
     assert_eq!(keys(result), expected);
-    for key in [
-        "repository",
-        "integration",
-        "provider",
-        "verdict",
-        "reason",
-        "detail",
-        "base_url",
-    ] {
+    for key in ["repository", "integration", "provider", "verdict", "reason", "detail", "base_url"] {
         assert!(result[key].is_string(), "{key} in {result:#}");
     }
     assert_eq!(result["has_access"], Value::Bool(result["verdict"] == "granted"));
     for key in ["http_status", "retry_after_s"] {
-        assert!(
-            result[key].is_null() || result[key].is_u64(),
-            "{key} in {result:#}"
-        );
+        assert!(result[key].is_null() || result[key].is_u64(), "{key} in {result:#}");
     }
-    assert!(
-        result["duration_ms"].as_f64().is_some_and(|it| it >= 0.0),
-        "{result:#}"
-    );
+    assert!(result["duration_ms"].as_f64().is_some_and(|it| it >= 0.0), "{result:#}");
     assert!(is_moment(&result["checked_at"]), "{result:#}");
 }
 
@@ -94,32 +77,20 @@ fn json_has_the_documented_shape() {
     let run = sandbox.run(&["check", "--format", "json"]).exits(1);
     assert_eq!(run.stderr, "");
     let report = run.json();
-    assert_eq!(
-        keys(&report),
-        ["schema", "started_at", "duration_ms", "summary", "results"]
-    );
+    assert_eq!(keys(&report), ["schema", "started_at", "duration_ms", "summary", "results"]);
     assert_eq!(report["schema"], 1);
     assert!(is_moment(&report["started_at"]) && report["duration_ms"].is_number());
     assert_eq!(
         report["summary"],
         serde_json::json!({"total": 3, "granted": 1, "denied": 1, "indeterminate": 1})
     );
-    assert_eq!(
-        keys(&report["summary"]),
-        ["total", "granted", "denied", "indeterminate"]
-    );
+    assert_eq!(keys(&report["summary"]), ["total", "granted", "denied", "indeterminate"]);
     let results = report["results"].as_array().expect("a list");
     results.iter().for_each(assert_result_shape);
     let told: Vec<_> = results
         .iter()
         .map(|it| {
-            (
-                &it["repository"],
-                &it["verdict"],
-                &it["reason"],
-                &it["http_status"],
-                &it["retry_after_s"],
-            )
+            (&it["repository"], &it["verdict"], &it["reason"], &it["http_status"], &it["retry_after_s"])
         })
         .map(|it| serde_json::json!([it.0, it.1, it.2, it.3, it.4]))
         .collect();
@@ -138,11 +109,8 @@ fn json_has_the_documented_shape() {
 fn the_other_formats_say_the_same() {
     let (_fake, sandbox) = three();
     let run = sandbox.run(&["check", "--format", "ndjson"]).exits(1);
-    let mut lines: Vec<Value> = run
-        .stdout
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("an object a line"))
-        .collect();
+    let mut lines: Vec<Value> =
+        run.stdout.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
     lines.iter().for_each(assert_result_shape);
     lines.sort_by_key(|line| line["repository"].to_string());
     assert_eq!(lines.len(), 3);
@@ -197,14 +165,8 @@ fn colour_is_for_those_who_want_it() {
     assert_eq!(run(&[force], &["check", "--format", "ndjson"]), (false, false));
     assert_eq!(run(&[force], &["check", "--format", "junit"]), (false, false));
     assert_eq!(run(&[force, ("NO_COLOR", "1")], &["check"]), (false, false));
-    assert_eq!(
-        run(&[force, ("NO_COLOR", "1")], &["check", "nobody"]),
-        (false, false)
-    );
-    assert_eq!(
-        run(&[("TERM", "xterm-256color")], &["check", "--help"]),
-        (false, false)
-    );
+    assert_eq!(run(&[force, ("NO_COLOR", "1")], &["check", "nobody"]), (false, false));
+    assert_eq!(run(&[("TERM", "xterm-256color")], &["check", "--help"]), (false, false));
 }
 
 #[test]
@@ -214,10 +176,7 @@ fn a_reader_that_goes_away_is_no_fault() {
     let many: String = (0..600)
         .map(|it| format!("r{it} = {{ integration = \"odd\", name = \"control-characters\" }}\n"))
         .collect();
-    sandbox.write(
-        "forgewatch.toml",
-        format!("{}[repositories]\n{many}", crate::support::ODD),
-    );
+    sandbox.write("forgewatch.toml", format!("{}[repositories]\n{many}", crate::support::ODD));
     for arguments in [
         &["check"][..],
         &["check", "--format=json"],
@@ -237,10 +196,7 @@ fn a_reader_that_goes_away_is_no_fault() {
         let errors = child.stderr.as_mut().expect("it is piped");
         errors.read_to_string(&mut told).expect("errors are text");
         let status = child.wait().expect("it ends");
-        assert!(
-            matches!(status.code(), Some(0 | 1 | 130)),
-            "{arguments:?}: {status} {told}"
-        );
+        assert!(matches!(status.code(), Some(0 | 1 | 130)), "{arguments:?}: {status} {told}");
         assert_eq!(told, "", "{arguments:?}");
     }
 }
@@ -303,11 +259,7 @@ fn foreign_text_is_harmless_in_every_format() {
         }
     }
     for command in [
-        &[
-            "route",
-            "https://misbehaving.example/\u{1b}[31m\u{202e}",
-            "\u{1b}\u{202e}",
-        ][..],
+        &["route", "https://misbehaving.example/\u{1b}[31m\u{202e}", "\u{1b}\u{202e}"][..],
         &["plugin", "inspect", EVIL],
         &["plugin", "verify", EVIL],
         &["config", "explain", EVIL],
@@ -327,41 +279,20 @@ fn selectors_name_repositories_once() {
         (&["alpha-granted"][..], &["alpha-granted"][..]),
         (&["*-granted", "beta-?enied"], &["alpha-granted", "beta-denied"]),
         (&["{alpha,gamma}-*"], &["alpha-granted", "gamma-unclear"]),
-        (
-            &["[ab]*", "alpha-granted", "*"],
-            &["alpha-granted", "beta-denied", "gamma-unclear"],
-        ),
+        (&["[ab]*", "alpha-granted", "*"], &["alpha-granted", "beta-denied", "gamma-unclear"]),
         // A configured repository, by the other form of its URL, and twice.
-        (
-            &[
-                "https://dev.azure.com/contoso/Web%20Shop/_git/storefront",
-                "alpha-*",
-            ],
-            &["alpha-granted"],
-        ),
-        (
-            &["git@ssh.dev.azure.com:v3/contoso/Tools/Tools"],
-            &["gamma-unclear"],
-        ),
-        (
-            &["https://user:hunter2@dev.azure.com/CONTOSO/tools/_git/TOOLS"],
-            &["gamma-unclear"],
-        ),
+        (&["https://dev.azure.com/contoso/Web%20Shop/_git/storefront", "alpha-*"], &["alpha-granted"]),
+        (&["git@ssh.dev.azure.com:v3/contoso/Tools/Tools"], &["gamma-unclear"]),
+        (&["https://user:hunter2@dev.azure.com/CONTOSO/tools/_git/TOOLS"], &["gamma-unclear"]),
         (&[ad_hoc, ad_hoc], &[ad_hoc]),
     ] {
         let before = fake.counters().of(Kind::Repository);
         let run = sandbox.run(&[&["check", "--format", "json"], selectors].concat());
         let report = run.json();
         let results = report["results"].as_array().expect("a list");
-        let found: Vec<_> = results
-            .iter()
-            .map(|it| it["repository"].as_str().unwrap_or_default())
-            .collect();
+        let found: Vec<_> = results.iter().map(|it| it["repository"].as_str().unwrap_or_default()).collect();
         assert_eq!(found, names, "{selectors:?}");
-        assert!(
-            results.iter().all(|it| it["integration"] == "contoso"),
-            "{report:#}"
-        );
+        assert!(results.iter().all(|it| it["integration"] == "contoso"), "{report:#}");
         let asked = fake.counters().of(Kind::Repository) - before;
         assert_eq!(asked, names.len() as u64, "{selectors:?}");
     }

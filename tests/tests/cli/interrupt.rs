@@ -84,12 +84,9 @@ fn hanging() -> (Fake, Sandbox) {
 
 #[test]
 fn what_is_known_is_printed_in_every_format() {
-    for (format, signal) in [
-        ("table", Signal::INT),
-        ("json", Signal::TERM),
-        ("junit", Signal::INT),
-        ("ndjson", Signal::TERM),
-    ] {
+    for (format, signal) in
+        [("table", Signal::INT), ("json", Signal::TERM), ("junit", Signal::INT), ("ndjson", Signal::TERM)]
+    {
         let (fake, sandbox) = hanging();
         let running = Running::start(sandbox.command(&["check", "--format", format]));
         wait_for_request(&fake, "repositories/Tools");
@@ -97,10 +94,7 @@ fn what_is_known_is_printed_in_every_format() {
         let (status, stdout, stderr, took) = running.end();
         assert_eq!(status, Some(130), "{format}: {stderr}");
         assert!(took < AT_ONCE, "{format}: {took:?}");
-        assert_eq!(
-            stderr, "interrupted: 2 of 4 repositories were checked\n",
-            "{format}"
-        );
+        assert_eq!(stderr, "interrupted: 2 of 4 repositories were checked\n", "{format}");
         match format {
             "table" => assert_has(&stdout, &["2 repositories: 1 granted, 1 denied, 0 indeterminate"]),
             "json" => {

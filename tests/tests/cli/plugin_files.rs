@@ -17,10 +17,7 @@ fn a_url_that_two_plugins_claim_is_ambiguous() {
     let library = fs::read(build::misbehaving()).expect("the library is there");
     let other = patched(&library, "\0key=misbehaving", "\0key=misbehavior");
     sandbox.write("plugins/other.so", other);
-    sandbox.write(
-        "forgewatch.toml",
-        "[repositories.a]\nurl = \"https://misbehaving.example/fine\"\n",
-    );
+    sandbox.write("forgewatch.toml", "[repositories.a]\nurl = \"https://misbehaving.example/fine\"\n");
     let route = sandbox.run(&["route", "--format=json", "https://misbehaving.example/fine"]);
     assert_eq!(route.exits(1).json()[0]["error"], "ambiguous");
     let told = sandbox.run(&["check"]).exits(2).stderr;
@@ -33,9 +30,7 @@ fn a_url_that_two_plugins_claim_is_ambiguous() {
 
 /// Where `text` lies in `bytes`, for the first time.
 fn position(bytes: &[u8], text: &str) -> Range<usize> {
-    let at = bytes
-        .windows(text.len())
-        .position(|window| window == text.as_bytes());
+    let at = bytes.windows(text.len()).position(|window| window == text.as_bytes());
     let at = at.unwrap_or_else(|| panic!("no {text:?} in the library"));
     at..at + text.len()
 }
@@ -57,30 +52,12 @@ fn broken_files(sandbox: &Sandbox) -> Vec<(&'static str, &'static str, &'static 
     other_machine[18] = if cfg!(target_arch = "x86_64") { 183 } else { 62 };
     other_machine[19] = 0;
     let without_section = patched(&library, ".forgewatch\0", ".forgewitch\0");
-    write(
-        "abi-2.so",
-        &patched(&library, "\0abi=1\0key=misb", "\0abi=2\0key=misb"),
-    );
-    write(
-        "abi-odd.so",
-        &patched(&library, "\0abi=1\0key=misb", "\0abi=x\0key=misb"),
-    );
-    write(
-        "no-key.so",
-        &patched(&library, "\0key=misbehaving", "\0yek=misbehaving"),
-    );
-    write(
-        "odd-key.so",
-        &patched(&library, "\0key=misbehaving", "\0key=../behaving"),
-    );
-    write(
-        "no-value.so",
-        &patched(&library, "\0name=Misbehaving", "\0name_Misbehaving"),
-    );
-    write(
-        "other-magic.so",
-        &patched(&library, "forgewatch-plugin=1\0abi", "forgewatch-plugin=9\0abi"),
-    );
+    write("abi-2.so", &patched(&library, "\0abi=1\0key=misb", "\0abi=2\0key=misb"));
+    write("abi-odd.so", &patched(&library, "\0abi=1\0key=misb", "\0abi=x\0key=misb"));
+    write("no-key.so", &patched(&library, "\0key=misbehaving", "\0yek=misbehaving"));
+    write("odd-key.so", &patched(&library, "\0key=misbehaving", "\0key=../behaving"));
+    write("no-value.so", &patched(&library, "\0name=Misbehaving", "\0name_Misbehaving"));
+    write("other-magic.so", &patched(&library, "forgewatch-plugin=1\0abi", "forgewatch-plugin=9\0abi"));
     let mut not_text = library.clone();
     let place = position(&not_text, "\0name=Misbehaving");
     not_text[place.end - 1] = 0xff;
@@ -100,11 +77,7 @@ fn broken_files(sandbox: &Sandbox) -> Vec<(&'static str, &'static str, &'static 
         write(name, &library[..cut]);
     }
     vec![
-        (
-            "abi-2.so",
-            "incompatible",
-            "needs plugin ABI 2, this host speaks 1: upgrade the host",
-        ),
+        ("abi-2.so", "incompatible", "needs plugin ABI 2, this host speaks 1: upgrade the host"),
         ("abi-odd.so", "broken", "no valid `abi`"),
         ("no-key.so", "broken", "no valid `key`"),
         ("odd-key.so", "broken", "no valid `key`"),
@@ -136,16 +109,11 @@ fn files_that_are_no_plugins_are_listed_and_left_alone() {
     fs::create_dir(sandbox.path("plugins/folder.so")).expect("a folder");
     sandbox.write("plugins/notes.txt", "not looked at");
     std::os::unix::fs::symlink("nowhere", sandbox.path("plugins/dangling.so")).expect("a link");
-    let listing = sandbox
-        .run(&["plugin", "list", "--format", "json"])
-        .exits(0)
-        .json();
+    let listing = sandbox.run(&["plugin", "list", "--format", "json"]).exits(0).json();
     let entries = listing["plugins"].as_array().expect("a list");
     let find = |name: &str| {
         let path = sandbox.path(&format!("plugins/{name}"));
-        let found = entries
-            .iter()
-            .find(|entry| entry["path"] == path.to_string_lossy().as_ref());
+        let found = entries.iter().find(|entry| entry["path"] == path.to_string_lossy().as_ref());
         found.unwrap_or_else(|| panic!("no {name} in {listing:#}"))
     };
     let dangling = ("dangling.so", "broken", "check that it exists");
@@ -156,29 +124,11 @@ fn files_that_are_no_plugins_are_listed_and_left_alone() {
         assert_has(told, &[detail]);
         assert!(!told.contains('\n') && told.len() < 400, "{told}");
     }
-    let keys: Vec<_> = entries[0]
-        .as_object()
-        .expect("an object")
-        .keys()
-        .cloned()
-        .collect();
-    let expected = [
-        "key",
-        "name",
-        "version",
-        "abi",
-        "path",
-        "sha256",
-        "isolation",
-        "sandbox",
-        "state",
-        "detail",
-    ];
+    let keys: Vec<_> = entries[0].as_object().expect("an object").keys().cloned().collect();
+    let expected =
+        ["key", "name", "version", "abi", "path", "sha256", "isolation", "sandbox", "state", "detail"];
     assert_eq!(keys, expected);
-    let good: Vec<_> = entries
-        .iter()
-        .filter(|entry| entry["state"] == "available")
-        .collect();
+    let good: Vec<_> = entries.iter().filter(|entry| entry["state"] == "available").collect();
     assert_eq!(good.len(), 1, "{listing:#}");
     assert_eq!(
         (&good[0]["key"], &good[0]["abi"], &good[0]["isolation"]),
@@ -195,12 +145,7 @@ fn files_that_are_no_plugins_are_listed_and_left_alone() {
         }
     }
     let run = sandbox.run(&["check"]).exits(0);
-    assert_eq!(
-        run.stderr.matches(" WARN ").count(),
-        broken.len() + 1,
-        "{}",
-        run.stderr
-    );
+    assert_eq!(run.stderr.matches(" WARN ").count(), broken.len() + 1, "{}", run.stderr);
     assert_harmless(&run.stderr);
 }
 
@@ -246,9 +191,7 @@ fn steps(run: &Run) -> Vec<(String, bool)> {
     let steps = steps.as_array().expect("a list").iter();
     let step = |step: &Value| (step["step"].as_str().map(str::to_owned), step["ok"].as_bool());
     let steps = steps.map(step);
-    steps
-        .map(|(name, ok)| (name.expect("a name"), ok.expect("true or false")))
-        .collect()
+    steps.map(|(name, ok)| (name.expect("a name"), ok.expect("true or false"))).collect()
 }
 
 #[test]
@@ -266,45 +209,23 @@ fn plugins_are_inspected_unopened_and_verified_step_by_step() {
     let table = sandbox.run(&["plugin", "inspect", "vsts"]).exits(0).stdout;
     assert_has(&table, &["key            vsts\n", "server_roots"]);
 
-    let ok = |names: &[&str]| {
-        names
-            .iter()
-            .map(|name| ((*name).to_owned(), true))
-            .collect::<Vec<_>>()
-    };
-    let run = sandbox
-        .run(&["plugin", "verify", "vsts", "--format=json"])
-        .exits(0);
+    let ok = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), true)).collect::<Vec<_>>();
+    let run = sandbox.run(&["plugin", "verify", "vsts", "--format=json"]).exits(0);
     assert_eq!(steps(&run), ok(&["manifest", "sha256", "load", "start"]));
 
     // A library whose header is missing under its name passes as far as nothing is opened.
     let library = fs::read(build::misbehaving()).expect("the library is there");
-    let broken = String::from_utf8_lossy(&library)
-        .matches("forgewatch_plugin_v1")
-        .count();
+    let broken = String::from_utf8_lossy(&library).matches("forgewatch_plugin_v1").count();
     assert!(broken > 0);
     let mut bytes = library.clone();
-    while let Some(at) = bytes
-        .windows(20)
-        .position(|window| window == b"forgewatch_plugin_v1")
-    {
+    while let Some(at) = bytes.windows(20).position(|window| window == b"forgewatch_plugin_v1") {
         bytes[at..at + 20].copy_from_slice(b"forgewitch_plugin_v1");
     }
     sandbox.write("headless.so", &bytes);
     sandbox.run(&["plugin", "inspect", "./headless.so"]).exits(0);
-    let run = sandbox
-        .run(&["plugin", "verify", "./headless.so", "--format=json"])
-        .exits(1);
-    assert_eq!(
-        steps(&run).last(),
-        Some(&("load".to_owned(), false)),
-        "{}",
-        run.stdout
-    );
-    let lines = sandbox
-        .run(&["plugin", "verify", "./headless.so"])
-        .exits(1)
-        .stdout;
+    let run = sandbox.run(&["plugin", "verify", "./headless.so", "--format=json"]).exits(1);
+    assert_eq!(steps(&run).last(), Some(&("load".to_owned(), false)), "{}", run.stdout);
+    let lines = sandbox.run(&["plugin", "verify", "./headless.so"]).exits(1).stdout;
     assert_eq!(lines.lines().count(), 3, "{lines}");
     assert_has(&lines, &["\nfailed  load      plugin `./headless.so` "]);
 
@@ -312,11 +233,7 @@ fn plugins_are_inspected_unopened_and_verified_step_by_step() {
     sandbox.write("deadly.so", deadly(&library));
     sandbox.run(&["plugin", "inspect", "./deadly.so"]).exits(0);
     let verified = sandbox.run(&["plugin", "verify", "./deadly.so"]);
-    assert_ne!(
-        verified.status,
-        Some(0),
-        "the library was meant to be deadly: {verified:?}"
-    );
+    assert_ne!(verified.status, Some(0), "the library was meant to be deadly: {verified:?}");
 }
 
 /// The library with an initialiser that points to an address that nobody has.
@@ -327,14 +244,9 @@ fn deadly(library: &[u8]) -> Vec<u8> {
     // The program headers of a 64-bit ELF file; the dynamic table among them holds `DT_INIT`.
     let (headers, size) = (number(&bytes, 32) as usize, usize::from(bytes[54]));
     let count = usize::from(bytes[56]);
-    let dynamic = (0..count)
-        .map(|index| headers + index * size)
-        .find(|&at| bytes[at] == 2)
-        .expect("a dynamic table");
-    let (start, length) = (
-        number(&bytes, dynamic + 8) as usize,
-        number(&bytes, dynamic + 32) as usize,
-    );
+    let dynamic =
+        (0..count).map(|index| headers + index * size).find(|&at| bytes[at] == 2).expect("a dynamic table");
+    let (start, length) = (number(&bytes, dynamic + 8) as usize, number(&bytes, dynamic + 32) as usize);
     const DT_INIT: u64 = 12;
     let entry = (start..start + length)
         .step_by(16)

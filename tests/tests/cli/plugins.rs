@@ -77,44 +77,24 @@ fn a_plugin_that_misbehaves_spoils_nothing_but_its_own_answers() {
         ("panic-drop", "plugin_failed", "panic in drop"),
         ("panic-client", "plugin_failed", "panicked in get_client"),
         ("panic-client-drop", "granted", ""),
-        (
-            "hang",
-            "timed_out",
-            "longer than 4s: the forge is slow or the plugin hangs",
-        ),
+        ("hang", "timed_out", "longer than 4s: the forge is slow or the plugin hangs"),
         ("hang-panic-drop", "timed_out", "longer than 4s"),
         (
             "unknown-reason",
             "provider_error",
             "from the future (the plugin's reason 4711 is unknown to this host)",
         ),
-        (
-            "granted-failure",
-            "provider_error",
-            "the plugin's reason 0 is unknown",
-        ),
-        (
-            "delete",
-            "unreachable",
-            "add `allow_write = true` under `[providers.misbehaving]`",
-        ),
+        ("granted-failure", "provider_error", "the plugin's reason 0 is unknown"),
+        ("delete", "unreachable", "add `allow_write = true` under `[providers.misbehaving]`"),
         (
             "foreign-host",
             "unreachable",
-            "add `allow_hosts = [\"attacker.example\"]` under `[providers.misbehaving]`",
+            "write `allow_hosts = [\"attacker.example\"]` under `[providers.misbehaving]`",
         ),
-        (
-            "own-authorization",
-            "unreachable",
-            "the header `Authorization` is the host's own",
-        ),
+        ("own-authorization", "unreachable", "the header `Authorization` is the host's own"),
         ("foreign-base-url", "base_url_unresolved", "attacker.example"),
         ("log", "granted", ""),
-        (
-            "control-characters",
-            "forbidden",
-            "first\\n\\u{1b}[2Jsecond\\u{202e}third",
-        ),
+        ("control-characters", "forbidden", "first\\n\\u{1b}[2Jsecond\\u{202e}third"),
         ("slow-is-fine", "granted", ""),
         ("storefront", "granted", ""),
     ] {
@@ -122,9 +102,7 @@ fn a_plugin_that_misbehaves_spoils_nothing_but_its_own_answers() {
         assert_eq!(result["reason"], reason, "{result:#}");
         assert_has(result["detail"].as_str().expect("a detail is text"), &[detail]);
     }
-    let long = result(&report, "long-detail")["detail"]
-        .as_str()
-        .expect("a detail is text");
+    let long = result(&report, "long-detail")["detail"].as_str().expect("a detail is text");
     assert!(long.ends_with('…') && long.len() < 4096, "{} bytes", long.len());
 
     assert_harmless(&run.stderr);
@@ -144,9 +122,7 @@ fn a_plugin_that_misbehaves_spoils_nothing_but_its_own_answers() {
     let carried = |request: &forgewatch_tests::fake::Recorded| request.header("authorization").is_some();
     assert!(!sent_to(HOST).iter().any(carried), "no identity was asked for");
     let methods = sent_to(HOST);
-    let other = methods
-        .iter()
-        .find(|request| !["CONNECT", "GET"].contains(&request.method.as_str()));
+    let other = methods.iter().find(|request| !["CONNECT", "GET"].contains(&request.method.as_str()));
     assert!(other.is_none(), "{other:?}");
 }
 
@@ -165,8 +141,7 @@ fn what_the_operator_allows_is_allowed() {
     );
     sandbox.run(&["check"]);
     let sent = |method: &str, host: &str| {
-        fake.requests_to(|request| request.method == method && request.host == host)
-            .len()
+        fake.requests_to(|request| request.method == method && request.host == host).len()
     };
     assert_eq!((sent("DELETE", HOST), sent("GET", "attacker.example")), (1, 1));
 }
@@ -183,10 +158,7 @@ fn a_parser_that_panics_is_a_route_that_fails() {
         "https://dev.azure.com/contoso/_git/Tools",
     ]);
     let routes = run.exits(1).json();
-    assert_has(
-        routes[0]["detail"].as_str().expect("a detail"),
-        &["panic in the parser"],
-    );
+    assert_has(routes[0]["detail"].as_str().expect("a detail"), &["panic in the parser"]);
     assert_eq!(routes[1]["name"], "fine");
     assert_eq!(routes[2]["integration"], "contoso");
 }

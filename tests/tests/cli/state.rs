@@ -125,10 +125,7 @@ fn what_is_no_store_of_this_version_is_refused_and_left_as_it_is() {
     sandbox.write("cut.db", &good[..good.len() / 2]);
     fs::create_dir(sandbox.path("folder.db")).expect("a folder");
     for (name, message) in [
-        (
-            "newer.db",
-            "has schema 99, this version knows 1: upgrade, or choose another `state.path`",
-        ),
+        ("newer.db", "has schema 99, this version knows 1: upgrade, or choose another `state.path`"),
         ("foreign.db", "another program made this database"),
         ("text.db", "is no intact state of forgewatch"),
         ("short.db", "is no intact state of forgewatch"),
@@ -141,23 +138,12 @@ fn what_is_no_store_of_this_version_is_refused_and_left_as_it_is() {
         if path.is_file() {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("its owner may");
         }
-        let run = sandbox
-            .run(&["check", "--set", &format!("state.path={name}")])
-            .exits(2);
+        let run = sandbox.run(&["check", "--set", &format!("state.path={name}")]).exits(2);
         assert_has(
             &run.stderr,
-            &[
-                "error: state.path: ",
-                message,
-                "\n  where: --set state.path\n",
-                &*path.to_string_lossy(),
-            ],
+            &["error: state.path: ", message, "\n  where: --set state.path\n", &*path.to_string_lossy()],
         );
-        assert_eq!(
-            (run.stdout.as_str(), run.stderr.lines().count()),
-            ("", 2),
-            "{run:#?}"
-        );
+        assert_eq!((run.stdout.as_str(), run.stderr.lines().count()), ("", 2), "{run:#?}");
         assert_eq!(fs::read(&path).ok(), before, "{name} was changed");
         if path.is_file() && name != "cut.db" {
             assert_eq!(mode(&path), 0o644, "{name}");
@@ -174,14 +160,7 @@ fn a_store_that_cannot_be_written_is_a_warning() {
         let run = sandbox.run(&["check", "--format=json", "--set", &format!("state.path={path}")]);
         let run = run.exits(0);
         assert_eq!(run.json()["summary"]["granted"], 1);
-        assert_has(
-            &run.stderr,
-            &[
-                " WARN ",
-                "cannot be written",
-                "checking goes on, but nothing is saved",
-            ],
-        );
+        assert_has(&run.stderr, &[" WARN ", "cannot be written", "checking goes on, but nothing is saved"]);
     }
 }
 

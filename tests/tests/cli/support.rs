@@ -62,10 +62,7 @@ pub(crate) fn redacted(sandbox: &Sandbox, text: &str) -> String {
 /// Fails when something was sent.
 #[track_caller]
 pub(crate) fn assert_nothing_sent(fake: &Fake) {
-    assert_eq!(
-        (fake.counters().connections(), fake.counters().of(Kind::Connect)),
-        (0, 0)
-    );
+    assert_eq!((fake.counters().connections(), fake.counters().of(Kind::Connect)), (0, 0));
 }
 
 /// Fails when a terminal would act on the text, or show it in another order than it has.

@@ -33,14 +33,8 @@ fn listed(fake: &Fake, mut config: Config, expected: &mut BTreeMap<String, Expec
         );
     });
     fake.fault(Match::any().path_contains(&id(2)), Answer::e9("hidden"));
-    fake.fault(
-        Match::any().path_contains("/private/_apis/git/repositories/inner"),
-        Answer::e9("inner"),
-    );
-    fake.fault(
-        Match::any().path_contains("/private/_apis/git/repositories"),
-        Answer::e8(),
-    );
+    fake.fault(Match::any().path_contains("/private/_apis/git/repositories/inner"), Answer::e9("inner"));
+    fake.fault(Match::any().path_contains("/private/_apis/git/repositories"), Answer::e8());
     config = config
         .repository("disabled by name", "contoso", "legacy-shop")
         .repository_with_id("disabled by id", "contoso", "legacy-shop", contoso::LEGACY_ID)
@@ -78,10 +72,7 @@ fn listed(fake: &Fake, mut config: Config, expected: &mut BTreeMap<String, Expec
 fn never_answered(fake: &Fake, mut config: Config, expected: &mut BTreeMap<String, Expected>) -> Config {
     for (name, presented) in [
         ("unknown-authority", Some(Presented::UnknownAuthority)),
-        (
-            "wrong-name",
-            Some(Presented::WrongName("other.visualstudio.com".to_owned())),
-        ),
+        ("wrong-name", Some(Presented::WrongName("other.visualstudio.com".to_owned()))),
         ("expired", Some(Presented::Expired)),
         ("refused-by-proxy", None),
     ] {
@@ -93,9 +84,11 @@ fn never_answered(fake: &Fake, mut config: Config, expected: &mut BTreeMap<Strin
             }
             None => "ado.nowhere.example".to_owned(),
         };
-        config = config
-            .integration(name, &format!("https://{host}/"), "reader")
-            .repository(name, name, "storefront");
+        config = config.integration(name, &format!("https://{host}/"), "reader").repository(
+            name,
+            name,
+            "storefront",
+        );
         expected.insert(name.to_owned(), ("unreachable", None, None));
     }
     config
@@ -208,36 +201,20 @@ fn without_a_proxy_there_are_further_ways_to_get_no_answer() {
         ("unresolved", "https://something.invalid/tfs/C/"),
         ("not-tls", &format!("https://{}/tfs/C/", plain_listener())),
     ] {
-        config = config
-            .integration(name, domain_name, "reader")
-            .repository(name, name, "storefront");
+        config = config.integration(name, domain_name, "reader").repository(name, name, "storefront");
     }
     let sandbox = config.sandbox(&fake);
     std::fs::remove_file(sandbox.path("base.toml")).expect("no proxy");
     let run = sandbox.run(&["check", "--format", "json"]).exits(3);
     let results = Results::of(&run);
     let none = ("unreachable", None, None);
-    let expected = [
-        ("fine", ("granted", Some(200), None)),
-        ("refused", none),
-        ("unresolved", none),
-        ("not-tls", none),
-    ];
-    assert_lines(
-        &results,
-        &expected.map(|(name, row)| (name.to_owned(), row)).into(),
-    );
+    let expected =
+        [("fine", ("granted", Some(200), None)), ("refused", none), ("unresolved", none), ("not-tls", none)];
+    assert_lines(&results, &expected.map(|(name, row)| (name.to_owned(), row)).into());
     assert!(results.detail("refused").contains("connection refused"));
 
     // Without the authority's certificate not even the good one is trusted.
-    let without_ca = [
-        "check",
-        "fine",
-        "--format",
-        "json",
-        "--set",
-        "http.ca_file=\"empty.pem\"",
-    ];
+    let without_ca = ["check", "fine", "--format", "json", "--set", "http.ca_file=\"empty.pem\""];
     sandbox.write("empty.pem", other_authority());
     let asked = fake.take_requests().len();
     assert_ne!(asked, 0);
@@ -267,16 +244,11 @@ fn other_authority() -> String {
 fn whatever_takes_too_long_ends() {
     let fake = Fake::start_blocking(World::contoso());
     fake.fault(Match::any().path_contains("/hang.row"), Answer::hang());
-    fake.fault(
-        Match::any().path_contains("/stall.row"),
-        Answer::stalled_body("{\"id\":\"5\""),
-    );
+    fake.fault(Match::any().path_contains("/stall.row"), Answer::stalled_body("{\"id\":\"5\""));
     let late = Answer::e21(502).after(Duration::from_millis(300));
     fake.fault(Match::any().path_contains("/late.row"), late);
     fake.fault(
-        Match::any()
-            .method("CONNECT".parse().expect("a method"))
-            .host("mute.visualstudio.com"),
+        Match::any().method("CONNECT".parse().expect("a method")).host("mute.visualstudio.com"),
         Answer::hang(),
     );
     let config = Config::with_reader()
@@ -299,10 +271,7 @@ fn whatever_takes_too_long_ends() {
 
     // The check as a whole is bounded as well: a list may take longer than one repository.
     fake.fault(Match::any().path_contains("/slow.row"), Answer::e9("slow.row"));
-    fake.fault(
-        Match::any().path_contains("/slow/_apis/git/repositories"),
-        Answer::hang(),
-    );
+    fake.fault(Match::any().path_contains("/slow/_apis/git/repositories"), Answer::hang());
     Config::default()
         .toml("check_timeout = \"1s\"")
         .toml("[http]\ntimeout = \"900ms\"")

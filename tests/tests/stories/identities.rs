@@ -35,10 +35,7 @@ fn expired_client(name: &str) -> String {
 
 /// An identity's integration and repository, all three of one name.
 fn using(config: Config, identity: &str, text: &str) -> Config {
-    config
-        .toml(text)
-        .integration(identity, BASE_URL, identity)
-        .repository(identity, identity, "storefront")
+    config.toml(text).integration(identity, BASE_URL, identity).repository(identity, identity, "storefront")
 }
 
 fn sandbox(config: &Config, fake: &Fake) -> Sandbox {
@@ -70,14 +67,8 @@ fn every_kind_is_sent_in_its_own_way() {
     for (name, text) in [
         ("pat", "kind = \"pat\"\ntoken = { env = \"PAT\" }".to_owned()),
         ("bearer", format!("kind = \"bearer\"\n{token}")),
-        (
-            "basic",
-            "kind = \"basic\"\nusername = \"me\"\npassword = { env = \"PAT\" }".to_owned(),
-        ),
-        (
-            "header",
-            format!("kind = \"header\"\nheader = \"X-Api-Key\"\n{token}"),
-        ),
+        ("basic", "kind = \"basic\"\nusername = \"me\"\npassword = { env = \"PAT\" }".to_owned()),
+        ("header", format!("kind = \"header\"\nheader = \"X-Api-Key\"\n{token}")),
         (
             "entra",
             format!(
@@ -88,28 +79,16 @@ fn every_kind_is_sent_in_its_own_way() {
     ] {
         config = using(config, name, &format!("[identities.{name}]\n{text}"));
     }
-    config = using(
-        config,
-        "known",
-        &client("known", "access_token = { env = \"BEARER\" }"),
-    );
+    config = using(config, "known", &client("known", "access_token = { env = \"BEARER\" }"));
     let sandbox = sandbox(&config, &fake);
     let results = Results::of(&sandbox.run(&["check", "--format", "json"]).exits(1));
     for (name, result) in results.all() {
-        let expected = if name == "header" {
-            "unauthorized"
-        } else {
-            "granted"
-        };
+        let expected = if name == "header" { "unauthorized" } else { "granted" };
         assert_eq!(result["reason"], expected, "{name}: {result}");
     }
     let mut sent: Vec<String> = repository_requests(&fake)
         .iter()
-        .map(|request| {
-            request
-                .header("authorization")
-                .map_or("none".to_owned(), str::to_owned)
-        })
+        .map(|request| request.header("authorization").map_or("none".to_owned(), str::to_owned))
         .collect();
     sent.sort();
     let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
@@ -132,10 +111,7 @@ fn every_kind_is_sent_in_its_own_way() {
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].path, "/contoso/oauth2/v2.0/token");
     let form = String::from_utf8_lossy(&asked[0].body);
-    assert!(
-        form.contains("grant_type=client_credentials") && form.contains("%2F.default"),
-        "{form}"
-    );
+    assert!(form.contains("grant_type=client_credentials") && form.contains("%2F.default"), "{form}");
     // The next run still has it.
     assert_eq!(Results::check(&sandbox).reason("entra"), "granted");
     assert_eq!(token_requests(&fake).len(), 1);
@@ -144,19 +120,12 @@ fn every_kind_is_sent_in_its_own_way() {
 #[test]
 fn without_a_refresh_token_an_ended_token_is_the_end() {
     let fake = Fake::start_blocking(World::contoso());
-    let ended = client(
-        "ended",
-        &format!("access_token = {{ env = \"ACCESS\" }}\nexpires_at = \"{PAST}\""),
-    );
+    let ended = client("ended", &format!("access_token = {{ env = \"ACCESS\" }}\nexpires_at = \"{PAST}\""));
     let refused = client("refused", "access_token = { env = \"PAT\" }");
     let config = using(using(Config::default(), "ended", &ended), "refused", &refused);
     let results = Results::check(&sandbox(&config, &fake));
     assert_eq!(results.reason("ended"), "identity_invalid");
-    assert!(
-        results.detail("ended").contains("refresh token"),
-        "{}",
-        results.detail("ended")
-    );
+    assert!(results.detail("ended").contains("refresh token"), "{}", results.detail("ended"));
     assert_eq!(results.reason("refused"), "unauthorized");
     assert!(token_requests(&fake).is_empty());
     assert_eq!(repository_requests(&fake).len(), 1);
@@ -178,10 +147,7 @@ fn a_state_that_cannot_be_written_keeps_rotating_identities_from_refreshing() {
     let results = Results::of(&run);
     assert_eq!(results.reason("app"), "provider_error");
     let detail = results.detail("app");
-    assert!(
-        detail.contains("not refreshed") && detail.contains("cannot be written"),
-        "{detail}"
-    );
+    assert!(detail.contains("not refreshed") && detail.contains("cannot be written"), "{detail}");
     // Client credentials rotate nothing.
     assert_eq!(results.reason("entra"), "granted");
     let asked = token_requests(&fake);
@@ -199,16 +165,9 @@ fn secrets_come_from_variables_files_and_commands() {
         ("file", "{ file = \"pat.txt\" }".to_owned()),
         ("file-without-line-end", "{ file = \"bare.txt\" }".to_owned()),
         ("file-of-windows", "{ file = \"crlf.txt\" }".to_owned()),
-        (
-            "command",
-            format!("{{ command = [\"/bin/echo\", \"{}\"] }}", contoso::PAT),
-        ),
+        ("command", format!("{{ command = [\"/bin/echo\", \"{}\"] }}", contoso::PAT)),
     ] {
-        config = using(
-            config,
-            name,
-            &format!("[identities.{name}]\nkind = \"pat\"\ntoken = {source}"),
-        );
+        config = using(config, name, &format!("[identities.{name}]\nkind = \"pat\"\ntoken = {source}"));
     }
     let sandbox = sandbox(&config, &fake);
     for (file, end) in [("pat.txt", "\n"), ("bare.txt", ""), ("crlf.txt", "\r\n")] {
@@ -219,43 +178,30 @@ fn secrets_come_from_variables_files_and_commands() {
     assert_eq!(results.all().count(), 5);
 
     // What is missing is told all at once, and only for what is asked for.
-    let mut broken = Config::with_reader()
-        .integration("good", BASE_URL, "reader")
-        .repository("good", "good", "storefront");
+    let mut broken = Config::with_reader().integration("good", BASE_URL, "reader").repository(
+        "good",
+        "good",
+        "storefront",
+    );
     let wrong = [
         ("unset", "{ env = \"NOT_SET\" }", "NOT_SET"),
         ("absent", "{ file = \"absent.txt\" }", "absent.txt"),
         ("empty", "{ file = \"empty.txt\" }", "empty"),
         ("lines", "{ file = \"lines.txt\" }", "line break"),
         ("failing", "{ command = [\"/bin/false\"] }", "/bin/false"),
-        (
-            "no-command",
-            "{ command = [\"/no/such/program\"] }",
-            "/no/such/program",
-        ),
+        ("no-command", "{ command = [\"/no/such/program\"] }", "/no/such/program"),
     ];
     for (name, source, _) in wrong {
-        broken = using(
-            broken,
-            name,
-            &format!("[identities.{name}]\nkind = \"pat\"\ntoken = {source}"),
-        );
+        broken = using(broken, name, &format!("[identities.{name}]\nkind = \"pat\"\ntoken = {source}"));
     }
     sandbox.write("empty.txt", "\n");
     sandbox.write("lines.txt", "first0planted\nsecond0planted\n");
     broken.write(&sandbox);
     let run = sandbox.run(&["check", "--format", "json"]).exits(2);
     for (name, _, hint) in wrong {
-        assert!(
-            run.stderr.contains(&format!("identities.{name}.token")),
-            "{name}: {}",
-            run.stderr
-        );
+        assert!(run.stderr.contains(&format!("identities.{name}.token")), "{name}: {}", run.stderr);
         assert!(run.stderr.contains(hint), "{name}: {}", run.stderr);
     }
-    assert!(
-        !run.stderr.contains("0planted") && run.stdout.is_empty(),
-        "{run:#?}"
-    );
+    assert!(!run.stderr.contains("0planted") && run.stdout.is_empty(), "{run:#?}");
     sandbox.run(&["check", "good"]).exits(0);
 }

@@ -13,10 +13,11 @@ const MALFORMED: &str = "contoso.visualstudio.com";
 const LOOKUP_HOST: &str = "app.vssps.visualstudio.com";
 
 fn config(domain_name: &str) -> Config {
-    Config::with_reader()
-        .toml(ALLOWED)
-        .integration("contoso", domain_name, "reader")
-        .repository("storefront", "contoso", "storefront")
+    Config::with_reader().toml(ALLOWED).integration("contoso", domain_name, "reader").repository(
+        "storefront",
+        "contoso",
+        "storefront",
+    )
 }
 
 fn lookups(fake: &Fake) -> u64 {
@@ -86,10 +87,11 @@ fn every_kind_of_malformed_value_is_repaired() {
     for (at, value) in values.iter().enumerate() {
         let name = format!("i{at}");
         // Plain HTTP is for servers of one's own, whatever is allowed.
-        config = config
-            .integration(&name, value, "reader")
-            .toml("allow_insecure_http = true")
-            .repository(&name, &name, "storefront");
+        config = config.integration(&name, value, "reader").toml("allow_insecure_http = true").repository(
+            &name,
+            &name,
+            "storefront",
+        );
     }
     let results = Results::check(&config.sandbox(&fake));
     for (name, result) in results.all() {
@@ -103,19 +105,19 @@ fn every_kind_of_malformed_value_is_repaired() {
 /// The table and the line between the backticks of a piece of advice.
 fn advice(detail: &str) -> (String, String) {
     let between: Vec<&str> = detail.split('`').collect();
-    let at = between
-        .iter()
-        .position(|part| part.starts_with("allow_hosts"))
-        .unwrap_or_else(|| panic!("{detail}"));
+    let at =
+        between.iter().position(|part| part.starts_with("allow_hosts")).unwrap_or_else(|| panic!("{detail}"));
     (between[at + 2].to_owned(), between[at].to_owned())
 }
 
 #[test]
 fn refused_hosts_come_with_advice_that_works() {
     let fake = Fake::start_blocking(World::contoso());
-    let config = Config::with_reader()
-        .integration("contoso", MALFORMED, "reader")
-        .repository("storefront", "contoso", "storefront");
+    let config = Config::with_reader().integration("contoso", MALFORMED, "reader").repository(
+        "storefront",
+        "contoso",
+        "storefront",
+    );
     let sandbox = config.sandbox(&fake);
     let mut asked = vec![real_requests(&fake).len()];
     // First the look-up's host is refused, then that of its answer: each time the advice is taken as it stands.
@@ -135,16 +137,11 @@ fn a_saved_base_url_that_somebody_else_wrote_is_not_used() {
     let fake = Fake::start_blocking(World::contoso().host("evil.example"));
     let sandbox = config(MALFORMED).sandbox(&fake);
     Results::check(&sandbox);
-    for foreign in [
-        "https://evil.example/contoso/",
-        "https://127.0.0.1/contoso/",
-        "http://dev.azure.com/contoso/",
-        "",
-    ] {
+    for foreign in
+        ["https://evil.example/contoso/", "https://127.0.0.1/contoso/", "http://dev.azure.com/contoso/", ""]
+    {
         let state = state(&sandbox);
-        state
-            .execute("UPDATE metadata SET value = ?1", [foreign])
-            .expect("a write");
+        state.execute("UPDATE metadata SET value = ?1", [foreign]).expect("a write");
         drop(state);
         let before = lookups(&fake);
         let run = sandbox.run(&["check", "--format", "json"]).exits(0);
@@ -176,11 +173,7 @@ fn a_region_asks_nobody() {
     let results = Results::of(&sandbox.run(&["check", "--format", "json"]).exits(1));
     for name in ["malformed", "good"] {
         assert_eq!(results.reason(name), "identity_invalid", "{name}");
-        assert!(
-            results.detail(name).contains("region"),
-            "{}",
-            results.detail(name)
-        );
+        assert!(results.detail(name).contains("region"), "{}", results.detail(name));
     }
     assert_eq!(results.base_url("malformed"), MALFORMED);
     assert!(saved_base_urls(&sandbox).is_empty());
@@ -191,9 +184,7 @@ fn a_region_asks_nobody() {
 fn a_control_repairs_like_a_monolith() {
     let fake = Fake::start_blocking(World::contoso());
     let sandbox = config(MALFORMED).sandbox(&fake);
-    let run = sandbox
-        .run(&["check", "--format", "json", "--set", "silo_mode=\"control\""])
-        .exits(0);
+    let run = sandbox.run(&["check", "--format", "json", "--set", "silo_mode=\"control\""]).exits(0);
     assert_eq!(Results::of(&run).base_url("storefront"), BASE_URL);
 }
 
@@ -203,20 +194,14 @@ fn without_an_identity_nobody_is_asked() {
     let sandbox = Config::default()
         .toml(ALLOWED)
         .toml("[integrations.malformed]\nprovider = \"vsts\"\ndomain_name = \"contoso\"\nexternal_id = \"5\"")
-        .toml(&format!(
-            "[integrations.good]\nprovider = \"vsts\"\ndomain_name = {BASE_URL:?}"
-        ))
+        .toml(&format!("[integrations.good]\nprovider = \"vsts\"\ndomain_name = {BASE_URL:?}"))
         .repository("malformed", "malformed", "storefront")
         .repository("good", "good", "storefront")
         .sandbox(&fake);
     let results = Results::of(&sandbox.run(&["check", "--format", "json"]).exits(1));
     for name in ["malformed", "good"] {
         assert_eq!(results.reason(name), "identity_invalid", "{name}");
-        assert!(
-            results.detail(name).contains("identity of [integrations."),
-            "{}",
-            results.detail(name)
-        );
+        assert!(results.detail(name).contains("identity of [integrations."), "{}", results.detail(name));
     }
     assert!(fake.requests().is_empty());
 }
@@ -237,21 +222,12 @@ fn plain_http_is_for_servers_of_ones_own_and_only_when_allowed() {
     std::fs::remove_file(sandbox.path("base.toml")).expect("no proxy");
     let results = Results::check(&sandbox);
     assert_eq!(results.reason("storefront"), "base_url_unresolved");
-    assert!(
-        results.detail("storefront").contains("allow_insecure_http"),
-        "{}",
-        results.detail("storefront")
-    );
+    assert!(results.detail("storefront").contains("allow_insecure_http"), "{}", results.detail("storefront"));
     assert!(fake.requests().is_empty(), "it was never requested");
 
     plain(true).write(&sandbox);
     let results = Results::check(&sandbox);
-    assert_eq!(
-        results.reason("storefront"),
-        "granted",
-        "{}",
-        results.detail("storefront")
-    );
+    assert_eq!(results.reason("storefront"), "granted", "{}", results.detail("storefront"));
     assert_eq!(results.base_url("storefront"), base_url);
     assert!(saved_base_urls(&sandbox).is_empty());
 }

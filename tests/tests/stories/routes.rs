@@ -145,10 +145,8 @@ fn routed(sandbox: &Sandbox) -> Vec<Value> {
         .map(|route| route.0)
         .chain(NOWHERE.iter().flat_map(|(_, urls)| urls.iter().copied()))
         .collect();
-    let arguments: Vec<&str> = ["route", "--format", "json", "--"]
-        .into_iter()
-        .chain(urls.iter().copied())
-        .collect();
+    let arguments: Vec<&str> =
+        ["route", "--format", "json", "--"].into_iter().chain(urls.iter().copied()).collect();
     let run = sandbox.run(&arguments).exits(1);
     assert!(!format!("{run:?}").contains(PASSWORD), "{run:#?}");
     let answers = run.json().as_array().expect("an array").clone();
@@ -165,22 +163,14 @@ fn assert_all(answers: &[Value], integration_of: impl Fn(&str) -> Value) {
             "base_url": base_url, "project": project, "name": name,
         });
         assert_eq!(*answer, expected, "{url}");
-        assert!(
-            !answer["url"].as_str().is_none_or(|url| url.contains('@')),
-            "{answer}"
-        );
+        assert!(!answer["url"].as_str().is_none_or(|url| url.contains('@')), "{answer}");
     }
-    let wanted = NOWHERE
-        .iter()
-        .flat_map(|(kind, urls)| urls.iter().map(move |url| (kind, url)));
+    let wanted = NOWHERE.iter().flat_map(|(kind, urls)| urls.iter().map(move |url| (kind, url)));
     for ((kind, url), answer) in wanted.zip(errors) {
         assert_eq!(answer["error"], *kind, "{url:?}: {answer}");
         let keys: Vec<&String> = answer.as_object().expect("an object").keys().collect();
         assert_eq!(keys, ["url", "error", "detail"], "{url:?}");
-        assert!(
-            answer["detail"].as_str().is_some_and(|detail| detail.len() > 20),
-            "{answer}"
-        );
+        assert!(answer["detail"].as_str().is_some_and(|detail| detail.len() > 20), "{answer}");
     }
 }
 
@@ -211,9 +201,7 @@ fn one_base_url_in_two_integrations_is_ambiguous() {
     let config = Config::with_reader()
         .integration("one", "https://dev.azure.com/contoso/", "reader")
         .integration("two", "https://contoso.visualstudio.com/", "reader");
-    let run = sandbox(config)
-        .run(&["route", "--format", "json", CLOUD[0].0, ON_PREMISES[0].0])
-        .exits(1);
+    let run = sandbox(config).run(&["route", "--format", "json", CLOUD[0].0, ON_PREMISES[0].0]).exits(1);
     let answers = run.json();
     assert_eq!(answers[0]["error"], "ambiguous", "{answers}");
     let detail = answers[0]["detail"].as_str().unwrap_or_default();
@@ -234,9 +222,7 @@ fn without_server_roots_a_first_segment_tfs_is_enough() {
         "http://plain.example.org:8080/tfs/Coll/P/_git/r",
         "http://anything.example.org/tfs/Coll/P/_git/r",
     ];
-    let run = sandbox
-        .run(&[&["route", "--format", "json"][..], &urls].concat())
-        .exits(1);
+    let run = sandbox.run(&[&["route", "--format", "json"][..], &urls].concat()).exits(1);
     let answers = run.json();
     assert_eq!(answers[0]["base_url"], "https://anything.example.org/TFS/Coll/");
     assert_eq!(answers[1]["error"], "unsupported_host");

@@ -68,9 +68,9 @@ fn config() -> Config {
         .toml(&format!(
             "[repositories.url]\nintegration = \"other\"\nurl = \"https://me:{IN_REPOSITORY_URL}@contoso.visualstudio.com/_git/Tools\""
         ));
-    let config = quoting(contoso::PAT).iter().fold(config, |config, (name, _)| {
-        config.repository_with_id(name, "pat", "renamed", name)
-    });
+    let config = quoting(contoso::PAT)
+        .iter()
+        .fold(config, |config, (name, _)| config.repository_with_id(name, "pat", "renamed", name));
     KINDS.into_iter().fold(config, |config, kind| {
         let config = config.integration(kind, BASE_URL, kind).repository(
             &format!("{kind} storefront"),
@@ -92,14 +92,8 @@ fn quoting(secret: &str) -> [(&'static str, Answer); 4] {
     let named = json!({"id": "quoted.name", "name": secret, "project": {"name": encoded}});
     let other = json!({"id": secret, "name": encoded});
     [
-        (
-            "quoted.activity",
-            Answer::status(400).header("activityid", secret),
-        ),
-        (
-            "quoted.location",
-            Answer::redirect(&format!("https://{secret}.example/{secret}")),
-        ),
+        ("quoted.activity", Answer::status(400).header("activityid", secret)),
+        ("quoted.location", Answer::redirect(&format!("https://{secret}.example/{secret}"))),
         ("quoted.name", Answer::json(200, &named)),
         ("quoted.other", Answer::json(200, &other)),
     ]
@@ -107,16 +101,10 @@ fn quoting(secret: &str) -> [(&'static str, Answer); 4] {
 
 fn planted(fake: &Fake) -> Sandbox {
     let mut sandbox = Sandbox::new();
-    fake.write_ca(sandbox.path("ca.pem"))
-        .expect("the CA can be written");
+    fake.write_ca(sandbox.path("ca.pem")).expect("the CA can be written");
     let escaped = PROXY_PASSWORD.replace('/', "%2F").replace('+', "%2B");
-    let proxy = fake
-        .proxy_url()
-        .replace("http://", &format!("http://me:{escaped}@"));
-    sandbox.write(
-        "base.toml",
-        format!("[http]\nproxy = \"{proxy}\"\nca_file = \"ca.pem\"\n"),
-    );
+    let proxy = fake.proxy_url().replace("http://", &format!("http://me:{escaped}@"));
+    sandbox.write("base.toml", format!("[http]\nproxy = \"{proxy}\"\nca_file = \"ca.pem\"\n"));
     sandbox.write("bearer.txt", contoso::BEARER);
     for (name, value) in [
         ("PAT", contoso::PAT),
@@ -138,10 +126,7 @@ fn echoing() -> Fake {
     );
     for status in ECHOES {
         let path = format!("/echo.{status}");
-        fake.fault(
-            Match::any().path_contains(&path),
-            Answer::echo_authorization(status),
-        );
+        fake.fault(Match::any().path_contains(&path), Answer::echo_authorization(status));
     }
     for (name, answer) in quoting(contoso::PAT) {
         fake.fault(Match::any().path_contains(name), answer);
@@ -158,14 +143,7 @@ fn assert_kept(sandbox: &Sandbox, runs: &[Run]) {
             haystack.assert_absent_from(run.stdout.as_bytes(), "standard output");
             haystack.assert_absent_from(run.stderr.as_bytes(), "standard error");
         }
-        let own = [
-            "base.toml",
-            "forgewatch.toml",
-            "wrong.toml",
-            "wrong.yaml",
-            "bearer.txt",
-            "plugins",
-        ];
+        let own = ["base.toml", "forgewatch.toml", "wrong.toml", "wrong.yaml", "bearer.txt", "plugins"];
         for file in haystack::files(&sandbox.path("."), &own) {
             let is_state = file.starts_with(sandbox.path("./state"));
             if !(is_state && ISSUED.contains(&secret)) {
@@ -191,35 +169,17 @@ fn nothing_that_is_printed_or_left_holds_a_secret() {
         runs.push(sandbox.run(&arguments).exits(1));
     }
     let results = Results::of(&runs[1]);
-    for granted in [
-        "userinfo",
-        "url",
-        "pat storefront",
-        "bearer storefront",
-        "basic storefront",
-        "app storefront",
-    ] {
-        assert_eq!(
-            results.reason(granted),
-            "granted",
-            "{granted}: {}",
-            results.detail(granted)
-        );
+    for granted in
+        ["userinfo", "url", "pat storefront", "bearer storefront", "basic storefront", "app storefront"]
+    {
+        assert_eq!(results.reason(granted), "granted", "{granted}: {}", results.detail(granted));
     }
     for quoted in ["quoted.activity", "quoted.name", "quoted.other"] {
-        assert!(
-            results.detail(quoted).contains("***"),
-            "{}",
-            results.detail(quoted)
-        );
+        assert!(results.detail(quoted).contains("***"), "{}", results.detail(quoted));
     }
     for command in [
-        &[
-            "check",
-            "--format",
-            "json",
-            &routed.replace("dev.azure.com/contoso", "contoso.visualstudio.com"),
-        ][..],
+        &["check", "--format", "json", &routed.replace("dev.azure.com/contoso", "contoso.visualstudio.com")]
+            [..],
         &["check", &foreign],
         &["check", &odd],
         &["check", &broken],
@@ -238,10 +198,7 @@ fn nothing_that_is_printed_or_left_holds_a_secret() {
     ] {
         runs.push(sandbox.run(&[&["--log-level", "trace"][..], command].concat()));
     }
-    assert!(
-        runs.iter()
-            .all(|run| !(run.stdout.is_empty() && run.stderr.is_empty()))
-    );
+    assert!(runs.iter().all(|run| !(run.stdout.is_empty() && run.stderr.is_empty())));
     assert_kept(&sandbox, &runs);
 }
 
@@ -263,14 +220,8 @@ fn credentials_go_nowhere_but_to_whom_they_are_for() {
         ] {
             assert!(allowed || !request.contains(secret), "{request:#?}");
         }
-        assert!(
-            !is_connect || request.header("authorization").is_none(),
-            "{request:#?}"
-        );
-        assert!(
-            is_connect || request.header("proxy-authorization").is_none(),
-            "{request:#?}"
-        );
+        assert!(!is_connect || request.header("authorization").is_none(), "{request:#?}");
+        assert!(is_connect || request.header("proxy-authorization").is_none(), "{request:#?}");
         assert!(request.tls || is_connect);
     }
 }
@@ -291,9 +242,7 @@ fn token_end_points_that_hand_secrets_back_are_not_quoted() {
         Answer::json(400, &error).header("x-echo", &told),
     );
     let sandbox = planted(&fake);
-    let run = sandbox
-        .run(&["--log-level", "trace", "check", "--format", "json"])
-        .exits(1);
+    let run = sandbox.run(&["--log-level", "trace", "check", "--format", "json"]).exits(1);
     assert!(!run.stdout.contains('\u{1b}') && !run.stdout.contains("\\u001b"));
     assert_kept(&sandbox, &[run]);
 }
@@ -311,10 +260,7 @@ fn the_state_is_its_owners_alone() {
         .spawn()
         .expect("the binary can be started");
     let deadline = Instant::now() + Duration::from_secs(20);
-    while fake
-        .requests_to(|request| request.path.ends_with("/storefront"))
-        .is_empty()
-    {
+    while fake.requests_to(|request| request.path.ends_with("/storefront")).is_empty() {
         assert!(Instant::now() < deadline, "the repository was never asked for");
         std::thread::yield_now();
     }
@@ -331,9 +277,6 @@ fn the_state_is_its_owners_alone() {
     mode_of(0o666).expect("a mode");
     fake.clear_faults();
     sandbox.run(&["check", "pat storefront"]).exits(0);
-    let mode = fs::metadata(state_file(&sandbox))
-        .expect("a file")
-        .permissions()
-        .mode();
+    let mode = fs::metadata(state_file(&sandbox)).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }

@@ -52,8 +52,7 @@ impl Config {
 
     /// The same, with the forge's own id.
     pub(crate) fn repository_with_id(self, name: &str, integration: &str, on_forge: &str, id: &str) -> Self {
-        self.repository(name, integration, on_forge)
-            .toml(&format!("external_id = \"{id}\"\n"))
+        self.repository(name, integration, on_forge).toml(&format!("external_id = \"{id}\"\n"))
     }
 
     pub(crate) fn write(&self, sandbox: &Sandbox) {
@@ -76,11 +75,7 @@ impl Results {
     pub(crate) fn of(run: &Run) -> Self {
         let document = run.json();
         let results = document["results"].as_array().expect("results").iter();
-        Self(
-            results
-                .map(|result| (text(result, "repository"), result.clone()))
-                .collect(),
-        )
+        Self(results.map(|result| (text(result, "repository"), result.clone())).collect())
     }
 
     /// Checks all of them.
@@ -90,9 +85,7 @@ impl Results {
 
     #[track_caller]
     pub(crate) fn get(&self, repository: &str) -> &Value {
-        self.0
-            .get(repository)
-            .unwrap_or_else(|| panic!("no result for `{repository}`: {:?}", self.0.keys()))
+        self.0.get(repository).unwrap_or_else(|| panic!("no result for `{repository}`: {:?}", self.0.keys()))
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &Value)> {
@@ -158,10 +151,7 @@ fn verdict_of(reason: &str) -> (&'static str, bool) {
 
 #[track_caller]
 fn text(value: &Value, key: &str) -> String {
-    value[key]
-        .as_str()
-        .unwrap_or_else(|| panic!("no text at `{key}`: {value}"))
-        .to_owned()
+    value[key].as_str().unwrap_or_else(|| panic!("no text at `{key}`: {value}")).to_owned()
 }
 
 /// Where the state lies.

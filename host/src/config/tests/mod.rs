@@ -24,12 +24,7 @@ impl World {
             system_dir: root.path().join("etc"),
             working_dir: root.path().to_owned(),
         };
-        let request = Request {
-            config: Vec::new(),
-            profile: None,
-            set: Vec::new(),
-            environment,
-        };
+        let request = Request { config: Vec::new(), profile: None, set: Vec::new(), environment };
         Self { root, request }
     }
 
@@ -51,10 +46,7 @@ impl World {
     }
 
     fn var(mut self, name: &str, value: impl Into<OsString>) -> Self {
-        self.request
-            .environment
-            .variables
-            .push((name.into(), value.into()));
+        self.request.environment.variables.push((name.into(), value.into()));
         self
     }
 
@@ -74,18 +66,9 @@ impl World {
 
     /// Problems as `key | where | message`, sorted, paths relative to the root.
     fn problems(&self) -> Vec<String> {
-        let problems = load(&self.request)
-            .map(|_| ())
-            .expect_err("this configuration is wrong")
-            .0;
+        let problems = load(&self.request).map(|_| ()).expect_err("this configuration is wrong").0;
         let root = format!("{}/", self.root.path().display());
-        let source = |problem: &Problem| {
-            problem
-                .source
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default()
-        };
+        let source = |problem: &Problem| problem.source.as_ref().map(ToString::to_string).unwrap_or_default();
         let line = |it: &Problem| format!("{} | {} | {}", it.key, source(it).replace(&root, ""), it.message);
         let mut lines: Vec<_> = problems.iter().map(line).collect();
         lines.sort();
@@ -94,11 +77,7 @@ impl World {
 
     fn winner(&self, key: &str) -> String {
         let explained = self.loaded().explain(key).unwrap();
-        let source = explained[0]
-            .values
-            .last()
-            .map(|(source, _)| source.to_string())
-            .unwrap_or_default();
+        let source = explained[0].values.last().map(|(source, _)| source.to_string()).unwrap_or_default();
         source.replace(&format!("{}/", self.root.path().display()), "")
     }
 }
@@ -112,11 +91,7 @@ fn every_layer_wins_over_those_before_it() {
     let steps: [Step; 5] = [
         |world| world.file("etc/conf.d/20.yaml", "http:\n  concurrency: 3\n"),
         |world| world.file("etc/conf.d/30.json", "{\"http\": {\"concurrency\": 4}}"),
-        |world| {
-            world
-                .profile("p")
-                .file("etc/conf.d/10.toml", "[profiles.p.http]\nconcurrency = 6\n")
-        },
+        |world| world.profile("p").file("etc/conf.d/10.toml", "[profiles.p.http]\nconcurrency = 6\n"),
         |world| world.var("FORGEWATCH_HTTP__CONCURRENCY", "7"),
         |world| world.set("http.concurrency=8").set("http.concurrency = 9"),
     ];
@@ -136,31 +111,23 @@ fn every_layer_wins_over_those_before_it() {
         "--set http.concurrency",
     ];
     assert_eq!(seen, expected);
-    let loaded = world
-        .file("home/.config/forgewatch/forgewatch.toml", &with(5))
-        .loaded();
+    let loaded = world.file("home/.config/forgewatch/forgewatch.toml", &with(5)).loaded();
     assert_eq!(loaded.config.http.concurrency, 9);
     assert_eq!(loaded.explain("http.concurrency").unwrap()[0].values.len(), 9);
 }
 
 #[test]
 fn named_files_stand_in_for_the_usual_ones() {
-    let world = World::new()
-        .file("etc/forgewatch.toml", "colour = 1\n")
-        .file("d/b.toml", "check_timeout = '2m'\n");
-    let world = world
-        .file("d/a.yaml", "check_timeout: 1m\nhttp: { timeout: 5s }\n")
-        .file("d/x.yml", "")
-        .config("d");
+    let world =
+        World::new().file("etc/forgewatch.toml", "colour = 1\n").file("d/b.toml", "check_timeout = '2m'\n");
+    let world =
+        world.file("d/a.yaml", "check_timeout: 1m\nhttp: { timeout: 5s }\n").file("d/x.yml", "").config("d");
     let loaded = world.loaded();
     assert_eq!(loaded.config.check_timeout.get().as_secs(), 120);
     assert_eq!(loaded.config.http.timeout.get().as_secs(), 5);
     assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
     let problems = world.config("missing.toml").problems();
-    assert!(
-        problems[0].starts_with(" | missing.toml | this file cannot be read"),
-        "{problems:?}"
-    );
+    assert!(problems[0].starts_with(" | missing.toml | this file cannot be read"), "{problems:?}");
 }
 
 #[test]
@@ -212,37 +179,22 @@ fn the_documented_example_loads() {
     let config = &loaded.config;
     assert_eq!(config.plugins.dirs, [root.join("plugins"), "/usr/lib/x".into()]);
     assert_eq!(config.http.ca_file, Some(root.join("corp.pem")));
-    assert_eq!(
-        config.state.path,
-        root.join("home/.local/state/forgewatch/state.db")
-    );
+    assert_eq!(config.state.path, root.join("home/.local/state/forgewatch/state.db"));
     assert_eq!(
         config.identities["bot"],
-        Identity::Pat {
-            token: SecretRef::File(root.join("secrets/token"))
-        }
+        Identity::Pat { token: SecretRef::File(root.join("secrets/token")) }
     );
-    let Identity::Entra(entra) = &config.identities["entra"] else {
-        panic!("{config:?}")
-    };
+    let Identity::Entra(entra) = &config.identities["entra"] else { panic!("{config:?}") };
     assert!(entra.scope.starts_with("499b84ac") && entra.token_url.is_none());
     assert_eq!(config.providers["vsts"].allow_hosts[1].port, 8443);
     let acme = config.defaults.with(&config.integrations["acme"].overrides);
     let policy = acme.with(&config.repositories["api"].overrides);
     assert_eq!(
-        (
-            policy.interval.get().as_secs(),
-            policy.failure_threshold,
-            policy.success_threshold
-        ),
+        (policy.interval.get().as_secs(), policy.failure_threshold, policy.success_threshold),
         (300, 7, 1)
     );
     assert_eq!(loaded.warnings.len(), 1, "discovery does nothing yet");
-    let shown = format!(
-        "{config:?}{}{:?}",
-        loaded.effective(),
-        loaded.explain("repositories").unwrap()
-    );
+    let shown = format!("{config:?}{}{:?}", loaded.effective(), loaded.explain("repositories").unwrap());
     assert!(!shown.contains("hunter2"), "{shown}");
 }
 
@@ -260,34 +212,19 @@ fn variables_and_flags_are_read_by_the_schema() {
         .set("providers.p.options={ n = 1, t = '1' }");
     let loaded = world.loaded();
     let (config, root) = (&loaded.config, world.root.path());
-    assert_eq!(
-        (config.http.concurrency, &config.state.path),
-        (12, &root.join("0012"))
-    );
+    assert_eq!((config.http.concurrency, &config.state.path), (12, &root.join("0012")));
     assert_eq!(config.plugins.dirs, [root.join("plug ins")]);
     let integration = &config.integrations["a"];
     assert_eq!(integration.external_id.as_deref(), Some("0123"));
     assert!(integration.allow_insecure_http);
     assert_eq!(integration.metadata["x.y"], "[1");
     assert_eq!(config.providers["p"].allow_hosts.len(), 2);
-    assert_eq!(
-        Value::from(config.providers["p"].options.clone()),
-        json!({ "n": 1, "t": "1" })
-    );
+    assert_eq!(Value::from(config.providers["p"].options.clone()), json!({ "n": 1, "t": "1" }));
     assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
-    for (name, value) in [
-        ("FORGEWATCH_IDENTITIES__A__TOKEN", "hunter2"),
-        ("FORGEWATCH_HTTP__TIMOUT", "1s"),
-    ] {
+    for (name, value) in [("FORGEWATCH_IDENTITIES__A__TOKEN", "hunter2"), ("FORGEWATCH_HTTP__TIMOUT", "1s")] {
         assert_eq!(World::of("").var(name, value).problems().len(), 1, "{name}");
     }
-    for flag in [
-        "nothing",
-        "a b=1",
-        "profiles.p.check_timeout=9m",
-        "identities.a='hunter2'",
-        "=1",
-    ] {
+    for flag in ["nothing", "a b=1", "profiles.p.check_timeout=9m", "identities.a='hunter2'", "=1"] {
         assert_eq!(World::of("").set(flag).problems().len(), 1, "{flag}");
     }
 }
@@ -307,9 +244,7 @@ fn a_variable_that_is_not_text_is_a_problem() {
 fn what_a_merge_dropped_is_not_explained() {
     let mut world = World::new();
     for (name, options) in [("1.toml", "a.b = 1"), ("2.toml", "a = 2"), ("3.toml", "a.b = 3")] {
-        world = world
-            .file(name, &format!("[providers.p.options]\n{options}\n"))
-            .config(name);
+        world = world.file(name, &format!("[providers.p.options]\n{options}\n")).config(name);
     }
     let explained = world.loaded().explain("providers.p.options.a.b").unwrap();
     assert_eq!(explained[0].values.len(), 1, "{explained:?}");
@@ -317,10 +252,7 @@ fn what_a_merge_dropped_is_not_explained() {
 
 /// Free-form settings: a leaf or a table of leaves, under few names so that layers collide.
 fn options() -> impl Strategy<Value = BTreeMap<String, Value>> {
-    let leaf = prop_oneof![
-        any::<bool>().prop_map(Value::from),
-        (0..9i64).prop_map(Value::from)
-    ];
+    let leaf = prop_oneof![any::<bool>().prop_map(Value::from), (0..9i64).prop_map(Value::from)];
     let value = prop_oneof![
         leaf.clone(),
         proptest::collection::vec(leaf.clone(), 0..3).prop_map(Value::from),

@@ -35,47 +35,23 @@ fn all_problems_at_once() {
 #[test]
 fn one_problem_each() {
     for (text, want) in [
-        (
-            "silo_mode = 'monolit'",
-            "silo_mode | c.toml:1 | must be one of: monolith, control, region",
-        ),
-        (
-            "api = 1",
-            "api | c.toml:1 | this name is kept for a later version and means nothing yet",
-        ),
+        ("silo_mode = 'monolit'", "silo_mode | c.toml:1 | must be one of: monolith, control, region"),
+        ("api = 1", "api | c.toml:1 | this name is kept for a later version and means nothing yet"),
         (
             "check_timeout = '10s'",
             "check_timeout | c.toml:1 | must be longer than http.timeout, which is 10s",
         ),
-        (
-            "check_timeout = '0s'",
-            "check_timeout | c.toml:1 | must be longer than zero",
-        ),
-        (
-            "[http]\nconcurrency = 1025",
-            "http.concurrency | c.toml:2 | must be at most 1024",
-        ),
-        (
-            "[http]\nproxy = 'ftp://hunter2@x'",
-            "http.proxy | c.toml:2 | is not an http or https URL",
-        ),
+        ("check_timeout = '0s'", "check_timeout | c.toml:1 | must be longer than zero"),
+        ("[http]\nconcurrency = 1025", "http.concurrency | c.toml:2 | must be at most 1024"),
+        ("[http]\nproxy = 'ftp://hunter2@x'", "http.proxy | c.toml:2 | is not an http or https URL"),
         ("[state]\npath = ''", "state.path | c.toml:2 | must not be empty"),
-        (
-            "[plugins]\ndirs = 'x'",
-            "plugins.dirs | c.toml:2 | must be a list, not text",
-        ),
+        ("[plugins]\ndirs = 'x'", "plugins.dirs | c.toml:2 | must be a list, not text"),
         (
             "[providers.x]\nallow_hosts = [\n'a',\n'b/c']",
             "providers.x.allow_hosts.1 | c.toml:4 | is not a host or host:port",
         ),
-        (
-            "[identities.a]\ntoken.env = 'X'",
-            "identities.a.kind | c.toml:1 | required setting is missing",
-        ),
-        (
-            "identities.a = 'hunter2'",
-            "identities.a | c.toml:1 | must be a table, not text",
-        ),
+        ("[identities.a]\ntoken.env = 'X'", "identities.a.kind | c.toml:1 | required setting is missing"),
+        ("identities.a = 'hunter2'", "identities.a | c.toml:1 | must be a table, not text"),
         (
             "[identities.a]\nkind = 'github_app'",
             "identities.a.kind | c.toml:2 | `github_app` is known but not supported by this version",
@@ -92,18 +68,12 @@ fn one_problem_each() {
             "[repositories.'a.b']\nurl = 'x'\nname = 'y'",
             "repositories.'a.b'.name | c.toml:3 | `name` and `url` exclude each other",
         ),
-        (
-            "[repositories.a]\nproject = 'x'",
-            "repositories.a | c.toml:1 | `integration` and `name` missing",
-        ),
+        ("[repositories.a]\nproject = 'x'", "repositories.a | c.toml:1 | `integration` and `name` missing"),
         (
             "[repositories.a]\nintegration = 'x'\nname = 'y'",
             "repositories.a.integration | c.toml:2 | `x` is not among the integrations",
         ),
-        (
-            "[profiles.p.http]\ntimout = 1",
-            "profiles.p.http.timout | c.toml:2 | unknown setting",
-        ),
+        ("[profiles.p.http]\ntimout = 1", "profiles.p.http.timout | c.toml:2 | unknown setting"),
         (
             "[profiles.p.identities.a]\ntoken = 'hunter2'",
             "profiles.p.identities.a.token | c.toml:2 | a secret is not written here itself but where it is kept",
@@ -127,10 +97,7 @@ fn no_problem_quotes_a_secret() {
         "[identities.a]\nkind = 'pat'\ntoken = \"hunter2\ntoken = 1".into(),
     ] {
         let problems = load(&World::of(&text).request).expect_err(&text);
-        assert!(
-            !format!("{problems}{problems:?}").contains("hunter2"),
-            "{problems}"
-        );
+        assert!(!format!("{problems}{problems:?}").contains("hunter2"), "{problems}");
     }
 }
 
@@ -147,11 +114,7 @@ fn later_modules_can_locate_their_problems() {
         told[0].starts_with("providers.p.options.roots.0: must be text, not a number\n  where: c.toml:3")
     );
     assert!(told[1].starts_with("providers.p.options.x: required setting is missing\n  where: c.toml:1"));
-    assert!(
-        loaded
-            .validate(&path, &options, &json!({ "type": "tabel" }))
-            .is_err()
-    );
+    assert!(loaded.validate(&path, &options, &json!({ "type": "tabel" })).is_err());
     let problem = loaded.problem(&["http", "timeout"], "too long", None);
     assert_eq!(problem.source, Some(Source::Default));
 }
@@ -159,34 +122,20 @@ fn later_modules_can_locate_their_problems() {
 #[test]
 fn explaining_an_unknown_key() {
     let loaded = World::of("[identities.bot]\nkind = 'pat'\ntoken.env = 'X'\n").loaded();
-    for (key, near) in [
-        ("http.timout", Some("timeout")),
-        ("identities.bt", Some("bot")),
-        ("zzz", None),
-        ("a b", None),
-    ] {
+    for (key, near) in
+        [("http.timout", Some("timeout")), ("identities.bt", Some("bot")), ("zzz", None), ("a b", None)]
+    {
         let problem = loaded.explain(key).expect_err(key);
-        assert_eq!(
-            problem.help,
-            near.map(|near| format!("did you mean `{near}`?")),
-            "{key}"
-        );
+        assert_eq!(problem.help, near.map(|near| format!("did you mean `{near}`?")), "{key}");
     }
-    assert!(
-        loaded.explain("http.proxy").unwrap()[0].values.is_empty(),
-        "known, and set by nobody"
-    );
+    assert!(loaded.explain("http.proxy").unwrap()[0].values.is_empty(), "known, and set by nobody");
 }
 
 #[test]
 fn broken_files() {
     // The YAML parser tells where the table starts, not where its key is repeated.
     for (name, text, line) in [
-        (
-            "a.yaml",
-            "http:\n  timeout: 1s\nhttp:\n  concurrency: 1\n",
-            Some(1),
-        ),
+        ("a.yaml", "http:\n  timeout: 1s\nhttp:\n  concurrency: 1\n", Some(1)),
         ("a.json", "{\n\"http\": {},\n\"http\": {}}", Some(3)),
         ("a.toml", "[http]\n[state]\n[http]\n", Some(3)),
         ("a.yaml", "a: b: c\n", Some(1)),
@@ -195,18 +144,8 @@ fn broken_files() {
     ] {
         let world = World::new().file(name, text).config(name);
         let problems = load(&world.request).expect_err(text).0;
-        let source = Some(Source::File {
-            path: name.into(),
-            line,
-        });
-        assert_eq!(
-            (problems.len(), &problems[0].source),
-            (1, &source),
-            "{text}: {problems:?}"
-        );
+        let source = Some(Source::File { path: name.into(), line });
+        assert_eq!((problems.len(), &problems[0].source), (1, &source), "{text}: {problems:?}");
     }
-    World::new()
-        .file("a.yaml", "# nothing\n")
-        .config("a.yaml")
-        .loaded();
+    World::new().file("a.yaml", "# nothing\n").config("a.yaml").loaded();
 }

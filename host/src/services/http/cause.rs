@@ -90,15 +90,9 @@ fn tls(error: &rustls::Error) -> String {
 }
 
 fn broken(text: &str) -> Cause {
-    Cause {
-        is_refused_or_reset: true,
-        text: text.to_owned(),
-    }
+    Cause { is_refused_or_reset: true, text: text.to_owned() }
 }
 
 fn other(text: String) -> Cause {
-    Cause {
-        is_refused_or_reset: false,
-        text,
-    }
+    Cause { is_refused_or_reset: false, text }
 }

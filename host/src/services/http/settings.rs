@@ -42,9 +42,7 @@ impl HttpSettings {
             return Ok(None);
         };
         let shown = mask_url(text).into_owned();
-        let scheme = text
-            .split_once("://")
-            .map(|(scheme, _)| scheme.to_ascii_lowercase());
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         match (scheme.as_deref(), Proxy::all(text)) {
             (Some("http" | "https"), Ok(proxy)) => Ok(Some((proxy, shown))),
             _ => Err(BuildError::Proxy { shown }),

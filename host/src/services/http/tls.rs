@@ -18,10 +18,7 @@ pub(super) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, BuildError>
     }
     roots.add_parsable_certificates(system.certs);
     if let Some(path) = ca_file {
-        add(&mut roots, path).map_err(|problem| BuildError::CaFile {
-            path: path.to_owned(),
-            problem,
-        })?;
+        add(&mut roots, path).map_err(|problem| BuildError::CaFile { path: path.to_owned(), problem })?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)

@@ -50,10 +50,7 @@ impl Credential {
             expires_at: Some(tokens.expires_at),
             renew_at: Some(renew_at(tokens.saved_at, tokens.expires_at)),
             obtained_at: Some(tokens.saved_at),
-            ..Self::lasting(
-                tokens.access_token,
-                previous.map(|previous| previous.secret.expose_secret()),
-            )
+            ..Self::lasting(tokens.access_token, previous.map(|previous| previous.secret.expose_secret()))
         }
     }
 

@@ -43,10 +43,7 @@ pub(super) async fn ask(
         method: Method::POST,
         url: issuer.token_url.clone(),
         headers: HeaderMap::from_iter([
-            (
-                CONTENT_TYPE,
-                HeaderValue::from_static("application/x-www-form-urlencoded"),
-            ),
+            (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
             (ACCEPT, HeaderValue::from_static("application/json")),
         ]),
         body: form(issuer, refresh_token),
@@ -140,11 +137,7 @@ fn tokens(answer: &Answer, said: &Said) -> Result<Tokens, Cow<'static, str>> {
         .ok_or("HTTP 200 without a usable `expires_in`")?;
     Ok(Tokens {
         access_token: access_token.into(),
-        refresh_token: said
-            .refresh_token
-            .as_str()
-            .filter(|token| !token.is_empty())
-            .map(Into::into),
+        refresh_token: said.refresh_token.as_str().filter(|token| !token.is_empty()).map(Into::into),
         lifetime,
     })
 }
@@ -162,11 +155,7 @@ fn http_error(status: u16, said: &Said) -> String {
 
 fn reason(answer: &Answer, said: &Said) -> Reason {
     let error = said.error.as_str().unwrap_or_default();
-    let description = said
-        .error_description
-        .as_str()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let description = said.error_description.as_str().unwrap_or_default().to_ascii_lowercase();
     let is_token_not_valid = answer.status == 400
         && error == "invalid_request"
         && description.contains("access token is not valid");

@@ -140,12 +140,7 @@ impl Material {
     pub(super) fn into_parts(self, name: &str) -> Result<Parts, IdentityError> {
         let fixed = |kind, form, key, secret: SecretString| {
             sendable(name, key, &secret)?;
-            Ok(Parts {
-                kind,
-                form,
-                fixed: Some(secret),
-                issuer: None,
-            })
+            Ok(Parts { kind, form, fixed: Some(secret), issuer: None })
         };
         match self {
             Self::Pat { token } => fixed("pat", Form::Token, "token", token),
@@ -154,9 +149,8 @@ impl Material {
                 fixed("basic", Form::Basic { username }, "password", password)
             }
             Self::Header { header, value } => {
-                let header = credential_header(&header).map_err(|_| IdentityError::Header {
-                    name: name.to_owned(),
-                })?;
+                let header = credential_header(&header)
+                    .map_err(|_| IdentityError::Header { name: name.to_owned() })?;
                 fixed("header", Form::Header { header }, "value", value)
             }
             Self::OAuth2 {
@@ -181,12 +175,7 @@ impl Material {
                 };
                 Ok(Parts::renewed("oauth2", issuer))
             }
-            Self::Entra {
-                token_url,
-                client_id,
-                client_secret,
-                scope,
-            } => {
+            Self::Entra { token_url, client_id, client_secret, scope } => {
                 let issuer = Issuer {
                     client_secret: Some(client_secret),
                     scope: Some(scope),
@@ -201,12 +190,7 @@ impl Material {
 impl Parts {
     fn renewed(kind: &'static str, mut issuer: Issuer) -> Self {
         issuer.fingerprint = issuer.digest();
-        Self {
-            kind,
-            form: Form::Token,
-            fixed: None,
-            issuer: Some(issuer),
-        }
+        Self { kind, form: Form::Token, fixed: None, issuer: Some(issuer) }
     }
 }
 
@@ -252,11 +236,7 @@ impl Issuer {
             digest.update(length.to_be_bytes());
             digest.update(field.unwrap_or_default());
         }
-        digest
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     pub(super) fn can_renew(&self) -> bool {
@@ -277,9 +257,7 @@ impl Issuer {
 fn token_end_point(name: &str, text: &str) -> Result<Url, IdentityError> {
     plain_url(text)
         .filter(|url| url.scheme() == "https")
-        .ok_or_else(|| IdentityError::TokenUrl {
-            name: name.to_owned(),
-        })
+        .ok_or_else(|| IdentityError::TokenUrl { name: name.to_owned() })
 }
 
 fn sendable(name: &str, key: &'static str, secret: &SecretString) -> Result<(), IdentityError> {
@@ -287,10 +265,7 @@ fn sendable(name: &str, key: &'static str, secret: &SecretString) -> Result<(), 
     if is_sendable(secret) {
         return Ok(());
     }
-    Err(IdentityError::Secret {
-        name: name.to_owned(),
-        key,
-    })
+    Err(IdentityError::Secret { name: name.to_owned(), key })
 }
 
 pub(super) fn is_sendable(secret: &str) -> bool {

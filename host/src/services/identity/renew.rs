@@ -131,17 +131,12 @@ impl Renewal {
             Ok((lock, saved)) => (Some(lock), saved),
             Err(error) if self.issuer.grant == Grant::RefreshToken => return Err(self.not_stored(&error)),
             Err(error) => {
-                tracing::warn!(
-                    identity = self.identity.name,
-                    "tokens are kept in memory: {error}"
-                );
+                tracing::warn!(identity = self.identity.name, "tokens are kept in memory: {error}");
                 (None, None)
             }
         };
         if let Some(tokens) = memory.unsaved.clone() {
-            self.store(&tokens)
-                .await
-                .map_err(|error| self.not_stored(&error))?;
+            self.store(&tokens).await.map_err(|error| self.not_stored(&error))?;
             memory.unsaved = None;
             return Ok(self.adopt(tokens));
         }
@@ -154,10 +149,7 @@ impl Renewal {
                 memory.unsaved = Some(tokens);
                 return Err(self.not_stored(&error));
             }
-            tracing::warn!(
-                identity = self.identity.name,
-                "tokens are kept in memory: {error}"
-            );
+            tracing::warn!(identity = self.identity.name, "tokens are kept in memory: {error}");
         }
         tracing::info!(identity = self.identity.name, "identity refreshed");
         Ok(self.adopt(tokens))
@@ -172,10 +164,7 @@ impl Renewal {
         let saved = match read {
             Ok(Ok(saved)) => saved,
             Ok(Err(error)) => {
-                tracing::warn!(
-                    identity = self.identity.name,
-                    "saved tokens cannot be read: {error}"
-                );
+                tracing::warn!(identity = self.identity.name, "saved tokens cannot be read: {error}");
                 None
             }
             Err(_) => None,
@@ -204,8 +193,7 @@ impl Renewal {
         let identity = Arc::clone(&self.identity);
         let issuer = Arc::clone(&self.issuer);
         let tokens = tokens.clone();
-        self.blocking(move |state| state.save_identity(&identity.name, &issuer.fingerprint, &tokens))
-            .await
+        self.blocking(move |state| state.save_identity(&identity.name, &issuer.fingerprint, &tokens)).await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -239,13 +227,9 @@ impl Renewal {
         let refresh_token = current
             .and_then(|current| current.refresh_token.clone())
             .or_else(|| self.issuer.refresh_token.clone());
-        let tokens = endpoint::ask(
-            &self.keeper.client,
-            &self.identity.name,
-            &self.issuer,
-            refresh_token.as_ref(),
-        )
-        .await?;
+        let tokens =
+            endpoint::ask(&self.keeper.client, &self.identity.name, &self.issuer, refresh_token.as_ref())
+                .await?;
         let saved_at = SystemTime::now();
         Ok(SavedIdentity {
             access_token: tokens.access_token,
@@ -257,8 +241,7 @@ impl Renewal {
 
     fn adopt(&self, tokens: SavedIdentity) -> Arc<Credential> {
         let previous = self.identity.current();
-        self.identity
-            .adopt(Credential::obtained(tokens, previous.as_deref()))
+        self.identity.adopt(Credential::obtained(tokens, previous.as_deref()))
     }
 
     fn not_stored(&self, error: &StateError) -> Failure {

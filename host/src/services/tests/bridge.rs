@@ -41,69 +41,41 @@ impl MakeWriter<'_> for Log {
 #[tokio::test]
 async fn a_plugins_requests_carry_the_identity_and_are_noted() {
     let server = Server::start(|request, _| {
-        let authorization = request
-            .lines()
-            .find(|line| line.starts_with("authorization: "))
-            .unwrap();
-        answer(
-            200,
-            &[&format!("x-echo: {authorization}")],
-            format!("you sent {authorization}"),
-        )
+        let authorization = request.lines().find(|line| line.starts_with("authorization: ")).unwrap();
+        answer(200, &[&format!("x-echo: {authorization}")], format!("you sent {authorization}"))
     })
     .await;
     let fixture = Fixture::new();
     let integration = fixture.integration(&server.url(""), pat());
     let host = Host::new(integration.host_object());
     let record = Arc::new(CallRecord::default());
-    let response = call::scope(Arc::clone(&record), host.http(authenticated(&server.url("x"))))
-        .await
-        .unwrap();
+    let response =
+        call::scope(Arc::clone(&record), host.http(authenticated(&server.url("x")))).await.unwrap();
     assert_eq!(response.text(), Some("you sent authorization: Bearer ***"));
     assert_eq!(response.header("x-echo"), Some("authorization: Bearer ***"));
     assert!(server.requests()[0].contains(&format!("authorization: Bearer {TOKEN}\r\n")));
-    assert_eq!(
-        (record.seen().http_status, record.seen().requests),
-        (Some(200), 1)
-    );
+    assert_eq!((record.seen().http_status, record.seen().requests), (Some(200), 1));
 
     host.http(authenticated(&server.url("x"))).await.unwrap();
     assert_eq!(record.seen().requests, 1);
     assert_eq!(host.query_extension("anything"), None);
     assert!(
-        host.call_extension("anything", Vec::new())
-            .await
-            .unwrap_err()
-            .attribute("unsupported")
-            .is_some()
+        host.call_extension("anything", Vec::new()).await.unwrap_err().attribute("unsupported").is_some()
     );
 }
 
 #[tokio::test]
 async fn without_an_integration_there_is_only_the_log_and_the_time() {
     let host = Host::new(for_plugin("vsts"));
-    assert!(
-        host.http(Request::get("https://acme.example/"))
-            .await
-            .unwrap_err()
-            .is_refused()
-    );
-    assert!(
-        host.save_metadata("name", "value")
-            .await
-            .unwrap_err()
-            .is_refused()
-    );
+    assert!(host.http(Request::get("https://acme.example/")).await.unwrap_err().is_refused());
+    assert!(host.save_metadata("name", "value").await.unwrap_err().is_refused());
     assert!(host.now().elapsed().unwrap().as_secs() < 60);
 }
 
 #[test]
 fn a_plugins_log_comes_out_as_the_hosts() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .finish();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
     tracing::subscriber::with_default(subscriber, || {
         let _span = tracing::info_span!("check", repository = "web").entered();
         let host = for_plugin("vsts");

@@ -24,10 +24,7 @@ async fn urls_outside_of_what_is_allowed_are_refused() {
         ("https://other.example/x?token=y", allowing("other.example")),
         ("https://acme.example:8443/", allowing("acme.example:8443")),
         ("https://look.example:8443/", allowing("look.example:8443")),
-        (
-            "https://acme.example.evil.example/",
-            allowing("acme.example.evil.example"),
-        ),
+        ("https://acme.example.evil.example/", allowing("acme.example.evil.example")),
         ("https://169.254.169.254/", allowing("169.254.169.254")),
         ("https://[::1]:99/", allowing("[::1]:99")),
         ("http://acme.example/", insecure.clone()),
@@ -37,10 +34,7 @@ async fn urls_outside_of_what_is_allowed_are_refused() {
     ];
     for (url, expected) in cases {
         let detail = refusal(&fixture, authenticated(url)).await;
-        assert!(
-            detail.ends_with(&expected) && !detail.contains("token"),
-            "{detail}"
-        );
+        assert!(detail.ends_with(&expected) && !detail.contains("token"), "{detail}");
     }
     for url in [
         "https://me:pass-word@acme.example/",
@@ -65,15 +59,9 @@ async fn plain_http_needs_a_word_from_the_operator() {
         metadata: BTreeMap::new(),
     };
     let integration = fixture.services().for_integration(fixture.policy(), settings);
-    let failure = integration
-        .http(&Request::get("http://acme.example/"), None)
-        .await
-        .unwrap_err();
+    let failure = integration.http(&Request::get("http://acme.example/"), None).await.unwrap_err();
     let line = "add `allow_insecure_http = true` under `[integrations.acme]`";
-    assert!(
-        failure.is_refused() && failure.detail().ends_with(line),
-        "{failure}"
-    );
+    assert!(failure.is_refused() && failure.detail().ends_with(line), "{failure}");
 }
 
 #[tokio::test]
@@ -83,22 +71,9 @@ async fn a_host_that_is_allowed_is_reached() {
     let port = Url::parse(&server.url("")).unwrap().port().unwrap();
     fixture.allow_hosts = vec![format!("127.0.0.1:{port}")];
     let integration = fixture.integration("contoso", None);
-    integration
-        .http(&Request::get(server.url("x")), None)
-        .await
-        .unwrap();
-    for entry in [
-        "https://a.example",
-        "a.example/x",
-        "me@a.example",
-        "",
-        "a b",
-        "a.example:99999",
-    ] {
-        assert!(
-            ProviderPolicy::new("vsts", &[entry.to_owned()], false, &[]).is_err(),
-            "{entry}"
-        );
+    integration.http(&Request::get(server.url("x")), None).await.unwrap();
+    for entry in ["https://a.example", "a.example/x", "me@a.example", "", "a b", "a.example:99999"] {
+        assert!(ProviderPolicy::new("vsts", &[entry.to_owned()], false, &[]).is_err(), "{entry}");
     }
 }
 
@@ -111,11 +86,7 @@ async fn requests_read_and_bring_no_headers_of_the_hosts() {
         let detail = refusal(&fixture, Request::new(method, url)).await;
         assert!(detail.ends_with(writing), "{detail}");
     }
-    let detail = refusal(
-        &fixture,
-        Request::get(url).with_header("X-HTTP-Method-Override", "DELETE"),
-    )
-    .await;
+    let detail = refusal(&fixture, Request::get(url).with_header("X-HTTP-Method-Override", "DELETE")).await;
     assert!(detail.ends_with(writing), "{detail}");
     for name in [
         "Authorization",
@@ -134,11 +105,7 @@ async fn requests_read_and_bring_no_headers_of_the_hosts() {
     ] {
         refusal(&fixture, Request::get(url).with_header(name, "x")).await;
         if name != "Authorization" {
-            refusal(
-                &fixture,
-                Request::get(url).with_authentication(Authentication::header(name)),
-            )
-            .await;
+            refusal(&fixture, Request::get(url).with_authentication(Authentication::header(name))).await;
         }
     }
     refusal(&fixture, Request::get(url).with_header("x-fine", "a\r\nb: c")).await;
@@ -148,11 +115,7 @@ async fn requests_read_and_bring_no_headers_of_the_hosts() {
 async fn a_missing_credential_comes_before_the_url() {
     let mut fixture = Fixture::new();
     for (silo_mode, identity, expected) in [
-        (
-            SiloMode::MONOLITH,
-            None,
-            "add `identity` under `[integrations.acme]`",
-        ),
+        (SiloMode::MONOLITH, None, "add `identity` under `[integrations.acme]`"),
         (SiloMode::REGION, pat(), "this process holds no identities"),
     ] {
         fixture.silo_mode = silo_mode;
@@ -160,10 +123,7 @@ async fn a_missing_credential_comes_before_the_url() {
         for url in ["https://acme.example/", "https://other.example/", "no URL"] {
             let failure = integration.http(&authenticated(url), None).await.unwrap_err();
             assert_eq!(failure.reason(), Reason::IDENTITY_INVALID, "{url}");
-            assert!(
-                failure.detail().ends_with(expected) && !failure.is_refused(),
-                "{failure}"
-            );
+            assert!(failure.detail().ends_with(expected) && !failure.is_refused(), "{failure}");
         }
     }
 }

@@ -38,9 +38,7 @@ async fn only_what_may_help_and_cannot_harm_is_repeated() {
         let server = scripted(replies).await;
         let integration = fixture.integration(&server.url(""), None);
         let record = CallRecord::default();
-        let answer = integration
-            .http(&Request::new(method, server.url("x")), Some(&record))
-            .await;
+        let answer = integration.http(&Request::new(method, server.url("x")), Some(&record)).await;
         match status {
             Some(status) => assert_eq!(answer.unwrap().status(), status, "{number}"),
             None => {
@@ -60,55 +58,31 @@ async fn a_failure_names_its_cause_and_no_secret() {
     let server = Server::start(|_, _| answer(200, &[], "")).await;
     let closed = server.url("closed?token=hidden");
     drop(server);
-    while tokio::net::TcpStream::connect(closed[7..].split('/').next().unwrap())
-        .await
-        .is_ok()
-    {}
+    while tokio::net::TcpStream::connect(closed[7..].split('/').next().unwrap()).await.is_ok() {}
     let failure = fixture
         .integration(&closed.replace("closed?token=hidden", ""), None)
         .http(&Request::get(closed.as_str()), None)
         .await
         .unwrap_err();
-    assert!(
-        failure.detail().ends_with("/closed: connection refused"),
-        "{failure}"
-    );
+    assert!(failure.detail().ends_with("/closed: connection refused"), "{failure}");
 
     // Too long a label to be asked anybody about.
     let base = format!("http://{}.example/", "a".repeat(64));
     let integration = fixture.integration(&base, None);
-    let failure = integration
-        .http(&Request::get(base.as_str()), None)
-        .await
-        .unwrap_err();
-    assert!(
-        failure.detail().contains(": name resolution failed: "),
-        "{failure}"
-    );
+    let failure = integration.http(&Request::get(base.as_str()), None).await.unwrap_err();
+    assert!(failure.detail().contains(": name resolution failed: "), "{failure}");
 
     let garbage = Server::start(|_, _| Reply::Bytes(b"SSH-2.0-x\r\n\r\n".to_vec())).await;
     let integration = fixture.integration(&garbage.url(""), None);
-    let failure = integration
-        .http(&Request::get(garbage.url("")), None)
-        .await
-        .unwrap_err();
-    assert!(
-        failure.detail().ends_with("what came back is not HTTP"),
-        "{failure}"
-    );
+    let failure = integration.http(&Request::get(garbage.url("")), None).await.unwrap_err();
+    assert!(failure.detail().ends_with("what came back is not HTTP"), "{failure}");
 
     fixture.http.proxy = Some(closed.replace("http://", "http://me:pass-word@"));
     assert!(!format!("{:?}", fixture.http).contains("pass-word"));
     let integration = fixture.integration("https://forge.example/", None);
-    let failure = integration
-        .http(&Request::get("https://forge.example/"), None)
-        .await
-        .unwrap_err();
+    let failure = integration.http(&Request::get("https://forge.example/"), None).await.unwrap_err();
     let detail = failure.detail();
-    assert!(
-        detail.contains("through the proxy") && !detail.contains("pass-word"),
-        "{detail}"
-    );
+    assert!(detail.contains("through the proxy") && !detail.contains("pass-word"), "{detail}");
 }
 
 #[tokio::test]
@@ -168,16 +142,9 @@ async fn a_body_is_as_large_as_allowed_or_none() {
             request = request.with_max_body_bytes(limit);
         }
         let response = integration.http(&request, None).await.unwrap();
-        assert_eq!(
-            (response.body_state(), response.body().len()),
-            (state, length),
-            "{path} {limit:?}"
-        );
+        assert_eq!((response.body_state(), response.body().len()), (state, length), "{path} {limit:?}");
     }
-    let broken = integration
-        .http(&Request::get(server.url("broken")), None)
-        .await
-        .unwrap();
+    let broken = integration.http(&Request::get(server.url("broken")), None).await.unwrap();
     assert_eq!(broken.body_state(), BodyState::CUT_OFF);
 }
 
@@ -187,25 +154,15 @@ async fn redirects_and_odd_headers_come_back_as_they_are() {
         let Reply::Bytes(bytes) = answer(302, &["location: /elsewhere", "x-odd: ?"], "") else {
             unreachable!()
         };
-        Reply::Bytes(
-            bytes
-                .into_iter()
-                .map(|byte| if byte == b'?' { 0xff } else { byte })
-                .collect(),
-        )
+        Reply::Bytes(bytes.into_iter().map(|byte| if byte == b'?' { 0xff } else { byte }).collect())
     })
     .await;
     let integration = Fixture::new().integration(&server.url(""), None);
     let request = Request::get(server.url("x?y=z")).with_header("x-mine", "1");
     let response = integration.http(&request, None).await.unwrap();
-    assert_eq!(
-        (response.status(), response.header("Location")),
-        (302, Some("/elsewhere"))
-    );
+    assert_eq!((response.status(), response.header("Location")), (302, Some("/elsewhere")));
     assert_eq!(response.header("x-odd"), Some("\u{fffd}"));
-    let [request] = &server.requests()[..] else {
-        panic!("one request")
-    };
+    let [request] = &server.requests()[..] else { panic!("one request") };
     assert!(request.starts_with("GET /x?y=z HTTP/1.1\r\n"), "{request}");
     for header in ["x-mine: 1", "accept-encoding: gzip", "user-agent: forgewatch/0."] {
         assert!(request.contains(header), "{request}");
@@ -218,42 +175,19 @@ async fn trust_is_the_systems_roots_and_the_ca_file() {
     let server = Server::start_tls(|_, _| answer(200, &[], "ok")).await;
     let fixture = Fixture::new();
     let integration = fixture.integration(&server.url(""), None);
-    let failure = integration
-        .http(&Request::get(server.url("")), None)
-        .await
-        .unwrap_err();
-    assert!(
-        failure.detail().contains("signed by nobody trusted here"),
-        "{failure}"
-    );
+    let failure = integration.http(&Request::get(server.url("")), None).await.unwrap_err();
+    assert!(failure.detail().contains("signed by nobody trusted here"), "{failure}");
     assert!(server.requests().is_empty());
 
     let fixture = fixture.trusting(&server);
     let integration = fixture.integration(&server.url(""), None);
-    assert_eq!(
-        integration
-            .http(&Request::get(server.url("")), None)
-            .await
-            .unwrap()
-            .status(),
-        200
-    );
+    assert_eq!(integration.http(&Request::get(server.url("")), None).await.unwrap().status(), 200);
 
-    for text in [
-        "",
-        "no certificate",
-        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-    ] {
+    for text in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         let ca_file = fixture.folder.path().join("bad.pem");
         fs::write(&ca_file, text).unwrap();
-        let settings = HttpSettings {
-            ca_file: Some(ca_file),
-            ..HttpSettings::default()
-        };
-        assert!(
-            matches!(HttpClient::new(&settings), Err(BuildError::CaFile { .. })),
-            "{text}"
-        );
+        let settings = HttpSettings { ca_file: Some(ca_file), ..HttpSettings::default() };
+        assert!(matches!(HttpClient::new(&settings), Err(BuildError::CaFile { .. })), "{text}");
     }
 }
 
@@ -274,15 +208,8 @@ async fn a_call_is_noted() {
         ("soon", 200, None),
     ] {
         let record = CallRecord::default();
-        integration
-            .http(&Request::get(server.url(path)), Some(&record))
-            .await
-            .unwrap();
-        let expected = Seen {
-            http_status: Some(status),
-            retry_after_s,
-            requests: 1,
-        };
+        integration.http(&Request::get(server.url(path)), Some(&record)).await.unwrap();
+        let expected = Seen { http_status: Some(status), retry_after_s, requests: 1 };
         assert_eq!(record.seen(), expected, "{path}");
     }
 }

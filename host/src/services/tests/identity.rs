@@ -67,10 +67,7 @@ pub(super) fn past() -> Option<SystemTime> {
 
 fn token_requests(server: &Server) -> usize {
     let requests = server.requests();
-    requests
-        .iter()
-        .filter(|request| request.starts_with("POST /token"))
-        .count()
+    requests.iter().filter(|request| request.starts_with("POST /token")).count()
 }
 
 fn sql(fixture: &Fixture, statement: &str) {
@@ -79,11 +76,7 @@ fn sql(fixture: &Fixture, statement: &str) {
 }
 
 async fn status(integration: &IntegrationServices, server: &Server) -> u16 {
-    integration
-        .http(&authenticated(&server.url("api")), None)
-        .await
-        .unwrap()
-        .status()
+    integration.http(&authenticated(&server.url("api")), None).await.unwrap().status()
 }
 
 #[tokio::test]
@@ -163,20 +156,11 @@ async fn a_token_that_could_not_be_stored_is_not_used_until_it_is() {
     let fixture = Fixture::new().trusting(&server);
     let identity = oauth2(&server, Some("refresh-token-0"), past());
     let integration = fixture.integration(&server.url(""), Some(identity));
-    sql(
-        &fixture,
-        "CREATE TRIGGER full BEFORE INSERT ON identities BEGIN SELECT raise(ABORT, 'full'); END",
-    );
+    sql(&fixture, "CREATE TRIGGER full BEFORE INSERT ON identities BEGIN SELECT raise(ABORT, 'full'); END");
     for _ in 0..2 {
-        let failure = integration
-            .http(&authenticated(&server.url("api")), None)
-            .await
-            .unwrap_err();
+        let failure = integration.http(&authenticated(&server.url("api")), None).await.unwrap_err();
         assert_eq!(failure.reason(), Reason::PROVIDER_ERROR);
-        assert!(
-            failure.detail().contains("next refresh token would be lost"),
-            "{failure}"
-        );
+        assert!(failure.detail().contains("next refresh token would be lost"), "{failure}");
     }
     sql(&fixture, "DROP TRIGGER full");
     assert_eq!(status(&integration, &server).await, 200);
@@ -186,11 +170,7 @@ async fn a_token_that_could_not_be_stored_is_not_used_until_it_is() {
 #[tokio::test]
 async fn without_a_writable_store_only_what_does_not_rotate_is_refreshed() {
     let server = Server::start_tls(|request, _| match request.starts_with("POST /token") {
-        true => answer(
-            200,
-            JSON,
-            r#"{"access_token": "access-token-new", "expires_in": 3599}"#,
-        ),
+        true => answer(200, JSON, r#"{"access_token": "access-token-new", "expires_in": 3599}"#),
         false => answer(200, &[], ""),
     })
     .await;
@@ -202,10 +182,7 @@ async fn without_a_writable_store_only_what_does_not_rotate_is_refreshed() {
         let services = fixture.services_on(Arc::clone(state));
         let identity = oauth2(&server, Some("refresh-token-0"), past());
         let integration = fixture.integration_of(&services, &server.url(""), Some(identity));
-        let failure = integration
-            .http(&authenticated(&server.url("api")), None)
-            .await
-            .unwrap_err();
+        let failure = integration.http(&authenticated(&server.url("api")), None).await.unwrap_err();
         assert_eq!(failure.reason(), Reason::PROVIDER_ERROR);
         assert!(failure.detail().contains("cannot be written"), "{failure}");
         assert!(server.requests().is_empty());
@@ -224,34 +201,17 @@ async fn without_a_writable_store_only_what_does_not_rotate_is_refreshed() {
 
 #[tokio::test]
 async fn an_early_refresh_that_fails_leaves_the_old_token_in_use() {
-    let server = Server::start_tls(
-        |request, number| match (request.starts_with("POST /token"), number) {
-            (true, 0) => answer(
-                200,
-                JSON,
-                r#"{"access_token": "access-token-one", "expires_in": 3599}"#,
-            ),
-            (true, _) => Reply::Reset,
-            (false, _) => answer(
-                if request.contains("access-token-one") {
-                    200
-                } else {
-                    403
-                },
-                &[],
-                "",
-            ),
-        },
-    )
+    let server = Server::start_tls(|request, number| match (request.starts_with("POST /token"), number) {
+        (true, 0) => answer(200, JSON, r#"{"access_token": "access-token-one", "expires_in": 3599}"#),
+        (true, _) => Reply::Reset,
+        (false, _) => answer(if request.contains("access-token-one") { 200 } else { 403 }, &[], ""),
+    })
     .await;
     let fixture = Fixture::new().trusting(&server);
     let process = || fixture.integration(&server.url(""), Some(entra(&server)));
     assert_eq!(status(&process(), &server).await, 200);
     // An hour later: the end is near and not here.
-    sql(
-        &fixture,
-        "UPDATE identities SET saved_at = saved_at - 3540000, expires_at = expires_at - 3540000",
-    );
+    sql(&fixture, "UPDATE identities SET saved_at = saved_at - 3540000, expires_at = expires_at - 3540000");
     let process = process();
     for _ in 0..3 {
         assert_eq!(status(&process, &server).await, 200);
@@ -262,26 +222,17 @@ async fn an_early_refresh_that_fails_leaves_the_old_token_in_use() {
 #[tokio::test]
 async fn a_young_token_that_is_refused_is_not_renewed_again() {
     let server = Server::start_tls(|request, _| match request.starts_with("POST /token") {
-        true => answer(
-            200,
-            JSON,
-            r#"{"access_token": "access-token-new", "expires_in": 3599}"#,
-        ),
-        false => answer(
-            401,
-            &[],
-            format!("access-token-old {}", request.contains("Bearer access-token-new")),
-        ),
+        true => answer(200, JSON, r#"{"access_token": "access-token-new", "expires_in": 3599}"#),
+        false => {
+            answer(401, &[], format!("access-token-old {}", request.contains("Bearer access-token-new")))
+        }
     })
     .await;
     let fixture = Fixture::new().trusting(&server);
     let identity = oauth2(&server, Some("refresh-token-0"), None);
     let integration = fixture.integration(&server.url(""), Some(identity));
     for requests in [3, 4] {
-        let response = integration
-            .http(&authenticated(&server.url("api")), None)
-            .await
-            .unwrap();
+        let response = integration.http(&authenticated(&server.url("api")), None).await.unwrap();
         // The token of the generation before is masked as well.
         assert_eq!((response.status(), response.text()), (401, Some("*** true")));
         assert_eq!(server.requests().len(), requests);
@@ -294,10 +245,7 @@ async fn without_a_refresh_token_the_access_token_is_all_there_is() {
     let server = rotating().await;
     let fixture = Fixture::new().trusting(&server);
     let integration = fixture.integration(&server.url(""), Some(oauth2(&server, None, past())));
-    let failure = integration
-        .http(&authenticated(&server.url("api")), None)
-        .await
-        .unwrap_err();
+    let failure = integration.http(&authenticated(&server.url("api")), None).await.unwrap_err();
     assert_eq!(failure.reason(), Reason::IDENTITY_INVALID);
     assert!(server.requests().is_empty());
 

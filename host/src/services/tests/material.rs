@@ -9,11 +9,7 @@ use super::*;
 async fn a_token_end_points_answer_decides_the_reason() {
     let reasons = [
         (400, r#"{"error": "invalid_grant"}"#, Reason::IDENTITY_INVALID),
-        (
-            400,
-            r#"{"Error": "invalid_grant", "ErrorDescription": "x"}"#,
-            Reason::IDENTITY_INVALID,
-        ),
+        (400, r#"{"Error": "invalid_grant", "ErrorDescription": "x"}"#, Reason::IDENTITY_INVALID),
         (400, r#"{"error": "invalid_client"}"#, Reason::IDENTITY_INVALID),
         (401, "<html>", Reason::IDENTITY_INVALID),
         (
@@ -21,11 +17,7 @@ async fn a_token_end_points_answer_decides_the_reason() {
             r#"{"error": "invalid_request", "error_description": "The access token is not valid"}"#,
             Reason::IDENTITY_INVALID,
         ),
-        (
-            400,
-            r#"{"error": "invalid_request", "error_description": "x"}"#,
-            Reason::PROVIDER_ERROR,
-        ),
+        (400, r#"{"error": "invalid_request", "error_description": "x"}"#, Reason::PROVIDER_ERROR),
         (400, r#"{"error": "unauthorized_client"}"#, Reason::PROVIDER_ERROR),
         (403, r#"{"error": ["odd"]}"#, Reason::PROVIDER_ERROR),
         (429, "", Reason::RATE_LIMITED),
@@ -34,21 +26,9 @@ async fn a_token_end_points_answer_decides_the_reason() {
         (200, "<html>", Reason::PROVIDER_ERROR),
         (200, r#"{"expires_in": 3599}"#, Reason::PROVIDER_ERROR),
         (200, r#"{"access_token": "t"}"#, Reason::PROVIDER_ERROR),
-        (
-            200,
-            r#"{"access_token": "t", "expires_in": "soon"}"#,
-            Reason::PROVIDER_ERROR,
-        ),
-        (
-            200,
-            r#"{"access_token": "t", "expires_in": 0}"#,
-            Reason::PROVIDER_ERROR,
-        ),
-        (
-            200,
-            r#"{"access_token": "t\n", "expires_in": 9}"#,
-            Reason::PROVIDER_ERROR,
-        ),
+        (200, r#"{"access_token": "t", "expires_in": "soon"}"#, Reason::PROVIDER_ERROR),
+        (200, r#"{"access_token": "t", "expires_in": 0}"#, Reason::PROVIDER_ERROR),
+        (200, r#"{"access_token": "t\n", "expires_in": 9}"#, Reason::PROVIDER_ERROR),
     ];
     for (status, body, reason) in reasons {
         let server = Server::start_tls(move |_, _| answer(status, &["retry-after: 77"], body)).await;
@@ -56,10 +36,7 @@ async fn a_token_end_points_answer_decides_the_reason() {
         let integration = fixture.integration(&server.url(""), Some(entra(&server)));
         // The second answer is remembered.
         for _ in 0..2 {
-            let failure = integration
-                .http(&authenticated(&server.url("api")), None)
-                .await
-                .unwrap_err();
+            let failure = integration.http(&authenticated(&server.url("api")), None).await.unwrap_err();
             assert_eq!(failure.reason(), reason, "{status} {body}");
             assert!(failure.detail().contains(&format!("HTTP {status}")), "{failure}");
             assert_eq!(failure.retry_after_s(), Some(77));
@@ -80,15 +57,9 @@ async fn an_end_points_words_are_shown_without_secrets() {
     let fixture = Fixture::new().trusting(&server);
     let identity = oauth2(&server, Some("refresh-token-0"), past());
     let integration = fixture.integration(&server.url(""), Some(identity));
-    let failure = integration
-        .http(&authenticated(&server.url("api")), None)
-        .await
-        .unwrap_err();
+    let failure = integration.http(&authenticated(&server.url("api")), None).await.unwrap_err();
     let detail = failure.detail();
-    assert!(
-        detail.contains("HTTP 400 (invalid_client): \\u{1b}[31mno: *** grant_type="),
-        "{detail}"
-    );
+    assert!(detail.contains("HTTP 400 (invalid_client): \\u{1b}[31mno: *** grant_type="), "{detail}");
     assert!(!detail.contains(CLIENT_SECRET) && !detail.contains("refresh-token-0") && detail.len() < 700);
 }
 
@@ -97,14 +68,8 @@ async fn a_secret_is_sent_as_asked_or_in_the_identitys_own_form() {
     let server = Server::start(|request, _| answer(200, &[], request)).await;
     let fixture = Fixture::new();
     let token = || SecretString::from(TOKEN);
-    let basic = || Material::Basic {
-        username: "me".to_owned(),
-        password: token(),
-    };
-    let header = || Material::Header {
-        header: "X-Key".to_owned(),
-        value: token(),
-    };
+    let basic = || Material::Basic { username: "me".to_owned(), password: token() };
+    let header = || Material::Header { header: "X-Key".to_owned(), value: token() };
     let bearer = Authentication::bearer();
     let cases = [
         (
@@ -112,21 +77,13 @@ async fn a_secret_is_sent_as_asked_or_in_the_identitys_own_form() {
             Authentication::basic(""),
             "authorization: Basic OnRoZS12ZXJ5LXNlY3JldC10b2tlbg==",
         ),
-        (
-            Material::Bearer { token: token() },
-            bearer.clone(),
-            "authorization: Bearer the-very-secret-token",
-        ),
+        (Material::Bearer { token: token() }, bearer.clone(), "authorization: Bearer the-very-secret-token"),
         (
             Material::Pat { token: token() },
             Authentication::header("Private-Token"),
             "private-token: the-very-secret-token",
         ),
-        (
-            basic(),
-            bearer.clone(),
-            "authorization: Basic bWU6dGhlLXZlcnktc2VjcmV0LXRva2Vu",
-        ),
+        (basic(), bearer.clone(), "authorization: Basic bWU6dGhlLXZlcnktc2VjcmV0LXRva2Vu"),
         (header(), bearer, "x-key: the-very-secret-token"),
         (header(), Authentication::none(), "x-plain: 1"),
     ];
@@ -134,17 +91,12 @@ async fn a_secret_is_sent_as_asked_or_in_the_identitys_own_form() {
         assert!(!format!("{material:?}").contains(TOKEN));
         let identity = Identity::new("bot", material).unwrap();
         let integration = fixture.integration(&server.url(""), Some(identity));
-        let request = Request::get(server.url(""))
-            .with_authentication(authentication)
-            .with_header("x-plain", "1");
+        let request =
+            Request::get(server.url("")).with_authentication(authentication).with_header("x-plain", "1");
         let response = integration.http(&request, None).await.unwrap();
         let sent = &server.requests()[number];
         assert!(sent.contains(expected), "{sent}");
-        assert_eq!(
-            sent.contains("secret") || sent.contains("Basic"),
-            number < 5,
-            "{sent}"
-        );
+        assert_eq!(sent.contains("secret") || sent.contains("Basic"), number < 5, "{sent}");
         assert!(!response.text().unwrap().contains("secret"), "{sent}");
     }
 }
@@ -160,18 +112,9 @@ fn material_that_cannot_work_is_refused() {
     let cases = [
         (Material::Pat { token: "".into() }, "identities.bot.token"),
         (Material::Bearer { token: "a\nb".into() }, "identities.bot.token"),
-        (
-            Material::Header {
-                header: "Host".to_owned(),
-                value: "x".into(),
-            },
-            "identities.bot.header",
-        ),
+        (Material::Header { header: "Host".to_owned(), value: "x".into() }, "identities.bot.header"),
         (entra("http://login.example/token"), "identities.bot.token_url"),
-        (
-            entra("https://me:pw@login.example/token"),
-            "identities.bot.token_url",
-        ),
+        (entra("https://me:pw@login.example/token"), "identities.bot.token_url"),
     ];
     for (material, expected) in cases {
         let error = Identity::new("bot", material).unwrap_err().to_string();

@@ -25,10 +25,7 @@ pub(super) enum Reply {
 /// A complete answer.
 pub(super) fn answer(status: u16, headers: &[&str], body: impl AsRef<[u8]>) -> Reply {
     let body = body.as_ref();
-    let mut bytes = format!(
-        "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n",
-        body.len()
-    );
+    let mut bytes = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
     for header in headers {
         bytes.push_str(header);
         bytes.push_str("\r\n");
@@ -94,13 +91,7 @@ impl Server {
                 });
             }
         });
-        Self {
-            port,
-            scheme,
-            certificate,
-            requests,
-            task,
-        }
+        Self { port, scheme, certificate, requests, task }
     }
 
     pub(super) fn url(&self, path: &str) -> String {

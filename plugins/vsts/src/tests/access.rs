@@ -31,34 +31,18 @@ fn entry(id: &str, name: &str, is_disabled: &str) -> String {
 }
 
 fn listed(entries: &[String]) -> Response {
-    json(
-        200,
-        &format!(r#"{{"count":{},"value":[{}]}}"#, entries.len(), entries.join(",")),
-    )
+    json(200, &format!(r#"{{"count":{},"value":[{}]}}"#, entries.len(), entries.join(",")))
 }
 
 fn hidden() -> Response {
-    exception(
-        404,
-        "TF401019: no Git repository storefront",
-        "GitRepositoryNotFoundException",
-    )
+    exception(404, "TF401019: no Git repository storefront", "GitRepositoryNotFoundException")
 }
 
 #[track_caller]
 fn assert_reason(name: &str, answer: &Result<Access, Failure>, expected: Expected) {
-    assert_eq!(
-        answer.as_ref().err().map(Failure::reason),
-        expected,
-        "{name}: {answer:?}"
-    );
+    assert_eq!(answer.as_ref().err().map(Failure::reason), expected, "{name}: {answer:?}");
     if let Err(failure) = answer {
-        assert!(
-            failure
-                .detail()
-                .starts_with("`storefront` of project `Web Shop` in `acme`"),
-            "{failure}"
-        );
+        assert!(failure.detail().starts_with("`storefront` of project `Web Shop` in `acme`"), "{failure}");
         assert!(!failure.detail().ends_with('.'));
     }
 }
@@ -268,11 +252,7 @@ fn a_hidden_repository_is_sought_in_the_list() {
         ("list too large", by_name(), listed(&[]).with_body_state(BodyState::TOO_LARGE), missing, "larger than the limit"),
     ];
     for (name, repository, list, expected, told) in table {
-        let first = if repository.external_id().is_some() {
-            BY_ID
-        } else {
-            BY_NAME
-        };
+        let first = if repository.external_id().is_some() { BY_ID } else { BY_NAME };
         let fake = fake([(first, hidden()), (LIST, list)]);
         let ended = check(&client(&fake), &repository);
         assert_reason(name, &ended, expected);
@@ -311,10 +291,7 @@ fn the_organisations_list_is_asked_where_there_is_no_project() {
     ] {
         let fake = fake(answers);
         let failure = check(&client(&fake), &repository).unwrap_err();
-        assert_eq!(
-            (failure.reason(), failure.http_status()),
-            (Reason::DISABLED, Some(404))
-        );
+        assert_eq!((failure.reason(), failure.http_status()), (Reason::DISABLED, Some(404)));
         assert_eq!(urls(&fake), asked);
     }
 }
@@ -322,33 +299,19 @@ fn the_organisations_list_is_asked_where_there_is_no_project() {
 #[test]
 fn no_answer_at_all_is_passed_on() {
     let fake = FakeHost::new();
-    fake.answer(
-        Method::GET,
-        BY_NAME,
-        Failure::new(Reason::UNREACHABLE, "connection refused"),
-    );
+    fake.answer(Method::GET, BY_NAME, Failure::new(Reason::UNREACHABLE, "connection refused"));
     let failure = check(&client(&fake), &by_name()).unwrap_err();
-    assert_eq!(
-        (failure.reason(), failure.detail()),
-        (Reason::UNREACHABLE, "connection refused")
-    );
+    assert_eq!((failure.reason(), failure.detail()), (Reason::UNREACHABLE, "connection refused"));
     // Of the list: the first answer stands.
     let fake = fake_list_failure();
     let failure = check(&client(&fake), &by_name()).unwrap_err();
-    assert_eq!(
-        (failure.reason(), failure.http_status()),
-        (Reason::NOT_FOUND, Some(404))
-    );
+    assert_eq!((failure.reason(), failure.http_status()), (Reason::NOT_FOUND, Some(404)));
     assert!(failure.detail().contains("connection reset"), "{failure}");
 }
 
 fn fake_list_failure() -> FakeHost {
     let fake = fake([(BY_NAME, hidden())]);
-    fake.answer(
-        Method::GET,
-        LIST,
-        Failure::new(Reason::UNREACHABLE, "connection reset"),
-    );
+    fake.answer(Method::GET, LIST, Failure::new(Reason::UNREACHABLE, "connection reset"));
     fake
 }
 
@@ -360,26 +323,17 @@ fn old_servers_are_asked_in_their_version() {
         let url = BY_NAME.replace("7.1", version);
         &*Box::leak(url.into_boxed_str())
     });
-    let fake = fake([
-        (v71, too_new()),
-        (v60, too_new()),
-        (v51, json(200, &entry(ID, "storefront", "false"))),
-    ]);
+    let fake =
+        fake([(v71, too_new()), (v60, too_new()), (v51, json(200, &entry(ID, "storefront", "false")))]);
     let client = client(&fake);
     assert_reason("first", &check(&client, &by_name()), None);
     assert_reason("second", &check(&client, &by_name()), None);
     assert_eq!(urls(&fake), [v71, v60, v51, v51]);
-    assert_eq!(
-        fake.requests()[2].headers().get("Accept"),
-        Some("application/json;api-version=5.1")
-    );
+    assert_eq!(fake.requests()[2].headers().get("Accept"), Some("application/json;api-version=5.1"));
 
     let ancient = super::fake([v71, v60, v51, v50].map(|url| (url, too_new())));
     let failure = check(&self::client(&ancient), &by_name()).unwrap_err();
-    assert_eq!(
-        (failure.reason(), ancient.requests().len()),
-        (Reason::PROVIDER_ERROR, 4)
-    );
+    assert_eq!((failure.reason(), ancient.requests().len()), (Reason::PROVIDER_ERROR, 4));
     assert!(failure.detail().contains("too old"), "{failure}");
 }
 

@@ -17,27 +17,19 @@ fn found(location: &str) -> Response {
 fn base_of(fake: &FakeHost, client: &Client) -> String {
     let _ = check(client, &Repository::new("r").with_project("P"));
     let url = urls(fake).pop().unwrap();
-    url.strip_suffix("P/_apis/git/repositories/r?api-version=7.1")
-        .unwrap()
-        .to_owned()
+    url.strip_suffix("P/_apis/git/repositories/r?api-version=7.1").unwrap().to_owned()
 }
 
 fn refused() -> Failure {
-    Failure::new(
-        Reason::PROVIDER_ERROR,
-        "add `x` to allow_hosts in [providers.vsts]",
-    )
-    .with_attribute(REFUSED, "host")
+    Failure::new(Reason::PROVIDER_ERROR, "add `x` to allow_hosts in [providers.vsts]")
+        .with_attribute(REFUSED, "host")
 }
 
 #[test]
 fn a_fit_base_url_costs_no_request() {
     // 1.1, 1.2, 2.1, 2.2, 2.4
     for (domain_name, base_url) in [
-        (
-            "https://contoso.visualstudio.com/",
-            "https://contoso.visualstudio.com/",
-        ),
+        ("https://contoso.visualstudio.com/", "https://contoso.visualstudio.com/"),
         ("https://dev.azure.com/contoso/", BASE),
         ("https://dev.azure.com/contoso", BASE),
     ] {
@@ -58,10 +50,7 @@ fn plain_http_is_for_servers_that_the_operator_vouches_for() {
     let _ = get_client(&fake, cloud).unwrap_err();
     assert_eq!(urls(&fake).last().unwrap(), LOOKUP);
     let failure = get_client(&fake, integration("http://ado:8080/tfs/C/")).unwrap_err();
-    assert!(
-        failure.detail().contains("allow_insecure_http = true"),
-        "{failure}"
-    );
+    assert!(failure.detail().contains("allow_insecure_http = true"), "{failure}");
 }
 
 #[test]
@@ -80,19 +69,14 @@ fn a_region_checks_and_repairs_nothing() {
 #[test]
 fn without_an_identity_nothing_is_asked() {
     // 1.5 to 1.7, 1.11: whatever the base URL
-    for (domain_name, mode) in [
-        ("", SiloMode::MONOLITH),
-        ("contoso", SiloMode::CONTROL),
-        (BASE, SiloMode::MONOLITH),
-    ] {
+    for (domain_name, mode) in
+        [("", SiloMode::MONOLITH), ("contoso", SiloMode::CONTROL), (BASE, SiloMode::MONOLITH)]
+    {
         let fake = FakeHost::new();
         let bare = Integration::new("acme", domain_name).with_silo_mode(mode);
         let failure = get_client(&fake, bare).unwrap_err();
         assert_eq!(failure.reason(), Reason::IDENTITY_INVALID);
-        assert!(
-            failure.detail().contains("identity of [integrations.acme]"),
-            "{failure}"
-        );
+        assert!(failure.detail().contains("identity of [integrations.acme]"), "{failure}");
         assert!(fake.requests().is_empty());
     }
 }
@@ -142,9 +126,7 @@ fn the_account_id_is_text_and_escaped() {
     let url = "https://lookup.example/a%20b%2F%26c?x=1";
     let fake = fake([(url, found(BASE))]);
     let options = r#"{"account_lookup_url": "https://lookup.example/{account_id}?x=1"}"#;
-    let odd = integration("contoso")
-        .with_external_id("a b/&c")
-        .with_options(options);
+    let odd = integration("contoso").with_external_id("a b/&c").with_options(options);
     assert_eq!(block_on(Vsts.get_base_url(&fake.host(), &odd)).unwrap(), BASE);
     assert_eq!(fake.saved(), Attributes::default());
 }
@@ -183,10 +165,7 @@ fn a_failed_look_up_keeps_its_reason_and_saves_nothing() {
         assert_eq!(failure.reason(), reason, "{name}: {failure}");
         assert_eq!(failure.http_status(), Some(answer.status()), "{name}");
         assert!(failure.detail().contains("`contoso\\n.old`"), "{failure}");
-        assert!(
-            failure.detail().contains("domain_name of [integrations.acme]"),
-            "{failure}"
-        );
+        assert!(failure.detail().contains("domain_name of [integrations.acme]"), "{failure}");
         assert_eq!(fake.saved(), Attributes::default(), "{name}");
         assert_eq!(fake.requests().len(), 1);
     }

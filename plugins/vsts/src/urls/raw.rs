@@ -53,17 +53,14 @@ impl<'a> RawUrl<'a> {
     pub(crate) fn split(text: &'a str) -> Option<Self> {
         let (scheme, authority, tail) = match text.split_once("://") {
             Some((name, rest)) => {
-                let scheme = Scheme::ALL
-                    .into_iter()
-                    .find(|scheme| scheme.name().eq_ignore_ascii_case(name))?;
+                let scheme =
+                    Scheme::ALL.into_iter().find(|scheme| scheme.name().eq_ignore_ascii_case(name))?;
                 let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
                 (scheme, authority, tail)
             }
             None => {
                 // The colon must follow the user, or `c:\x@y` and `mailto:x@y` would pass.
-                let user_end = text
-                    .find([':', '/', '@'])
-                    .filter(|at| text[*at..].starts_with('@'))?;
+                let user_end = text.find([':', '/', '@']).filter(|at| text[*at..].starts_with('@'))?;
                 let colon = user_end + text[user_end..].find([':', '/'])?;
                 (Scheme::Ssh, &text[..colon], text[colon..].strip_prefix(':')?)
             }

@@ -30,18 +30,13 @@ pub(crate) fn root_of(url: &RawUrl<'_>, server_roots: &[String], context: &UrlCo
 /// The root that a first segment `tfs` gives away, for a host that nobody configured.
 pub(crate) fn guessed_root(url: &RawUrl<'_>) -> Option<Root> {
     let first = url.path.split('/').next()?;
-    (url.scheme != Scheme::Ssh && first.eq_ignore_ascii_case("tfs")).then(|| Root {
-        url: root_url(url.scheme, &url.place(), &[first]),
-        depth: 1,
-    })
+    (url.scheme != Scheme::Ssh && first.eq_ignore_ascii_case("tfs"))
+        .then(|| Root { url: root_url(url.scheme, &url.place(), &[first]), depth: 1 })
 }
 
 /// Whether an integration on the same host and port accepts plain HTTP.
 pub(crate) fn accepts_insecure_http(url: &RawUrl<'_>, context: &UrlContext) -> bool {
-    let insecure = context
-        .base_urls()
-        .iter()
-        .filter(|base| base.allow_insecure_http());
+    let insecure = context.base_urls().iter().filter(|base| base.allow_insecure_http());
     insecure
         .filter_map(|base| RawUrl::split(base.url()))
         .any(|base| base.host == url.host && base.port == url.port)
@@ -60,10 +55,7 @@ fn matching(url: &RawUrl<'_>, segments: &[&str], known: &str, collections: usize
     let directory = known.segments();
     let directory = &directory[..directory.len().checked_sub(collections)?];
     let begins = segments.len() >= directory.len()
-        && segments
-            .iter()
-            .zip(directory)
-            .all(|(segment, known)| segment.eq_ignore_ascii_case(known));
+        && segments.iter().zip(directory).all(|(segment, known)| segment.eq_ignore_ascii_case(known));
     begins.then(|| Root {
         url: match is_ssh {
             true => root_url(known.scheme, &known.place(), directory),
@@ -83,7 +75,5 @@ fn root_url(scheme: Scheme, place: &str, directory: &[&str]) -> String {
 }
 
 fn contains_ignoring_case(text: &str, part: &str) -> bool {
-    text.as_bytes()
-        .windows(part.len())
-        .any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+    text.as_bytes().windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
 }

@@ -27,17 +27,12 @@ impl<'a> Site<'a> {
         }
         if let Some(label) = host.strip_suffix(".visualstudio.com") {
             let is_label = !label.is_empty() && !label.contains('.');
-            return if is_label {
-                Self::VisualStudio(label)
-            } else {
-                Self::Service
-            };
+            return if is_label { Self::VisualStudio(label) } else { Self::Service };
         }
         // With the dot of a fully qualified name the same hosts, and yet not the same origin.
         let bare = host.strip_suffix('.').unwrap_or(host);
         let is_within = |domain: &str| {
-            bare.strip_suffix(domain)
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            bare.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         };
         if is_within("dev.azure.com") || is_within("visualstudio.com") {
             Self::Service
@@ -51,9 +46,7 @@ impl<'a> Site<'a> {
 pub(crate) fn is_label(organisation: &str) -> bool {
     !organisation.is_empty()
         && organisation.len() <= 63
-        && organisation
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        && organisation.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// The base URL on `dev.azure.com`. The organisation is encoded already.

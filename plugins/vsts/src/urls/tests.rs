@@ -29,11 +29,7 @@ fn parse_here(text: &str) -> Result<RepositoryUrl, UrlError> {
 #[track_caller]
 fn leads_to(text: &str, base_url: &str, project: Option<&str>, name: &str) {
     let parsed = parse_here(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
-    assert_eq!(
-        (parsed.base_url(), parsed.project(), parsed.name()),
-        (base_url, project, name),
-        "{text:?}"
-    );
+    assert_eq!((parsed.base_url(), parsed.project(), parsed.name()), (base_url, project, name), "{text:?}");
 }
 
 #[test]
@@ -113,11 +109,7 @@ fn the_two_cloud_forms_are_aliases() {
     ];
     for (text, base_url, alias) in table {
         let parsed = parse_here(text).unwrap();
-        assert_eq!(
-            (parsed.base_url(), parsed.aliases().next()),
-            (base_url, alias),
-            "{text}"
-        );
+        assert_eq!((parsed.base_url(), parsed.aliases().next()), (base_url, alias), "{text}");
     }
 }
 
@@ -269,27 +261,12 @@ fn without_server_roots_the_segment_tfs_gives_a_server_away() {
     let ipv6 = parse("https://[FD00::1]:8080/tfs/Coll/P/_git/r", &context).unwrap();
     assert_eq!(ipv6.base_url(), "https://[fd00::1]:8080/tfs/Coll/");
     for (text, kind) in [
-        (
-            "https://dev.azure.com./tfs/C/P/_git/r",
-            UrlErrorKind::UNSUPPORTED_HOST,
-        ),
-        (
-            "https://contoso.visualstudio.com./tfs/C/P/_git/r",
-            UrlErrorKind::UNSUPPORTED_HOST,
-        ),
-        (
-            "https://ssh.dev.azure.com.evil.example/P/_git/r",
-            UrlErrorKind::UNSUPPORTED_HOST,
-        ),
+        ("https://dev.azure.com./tfs/C/P/_git/r", UrlErrorKind::UNSUPPORTED_HOST),
+        ("https://contoso.visualstudio.com./tfs/C/P/_git/r", UrlErrorKind::UNSUPPORTED_HOST),
+        ("https://ssh.dev.azure.com.evil.example/P/_git/r", UrlErrorKind::UNSUPPORTED_HOST),
         ("https://ado.local/Coll/P/_git/r", UrlErrorKind::UNSUPPORTED_HOST),
-        (
-            "ssh://ado.local/tfs/Coll/P/_git/r",
-            UrlErrorKind::UNSUPPORTED_HOST,
-        ),
-        (
-            "http://ado.local/tfs/Coll/P/_git/r",
-            UrlErrorKind::INSECURE_SCHEME,
-        ),
+        ("ssh://ado.local/tfs/Coll/P/_git/r", UrlErrorKind::UNSUPPORTED_HOST),
+        ("http://ado.local/tfs/Coll/P/_git/r", UrlErrorKind::INSECURE_SCHEME),
         ("https://ado.local/tfs", UrlErrorKind::NOT_A_REPOSITORY_URL),
     ] {
         assert_eq!(parse(text, &context).expect_err(text).kind(), kind, "{text}");

@@ -12,60 +12,15 @@ async fn credentials_and_their_refusals() {
         ("no credential, redirect suppressed", quiet(get()), 401, ""),
         ("no credential", get(), 302, ""),
         ("unknown token", with_pat(get(), "nobody's"), 401, ""),
-        (
-            "any user name",
-            quiet(get().basic_auth("anybody", Some(contoso::PAT))),
-            200,
-            "storefront",
-        ),
-        (
-            "access token",
-            quiet(get().bearer_auth(contoso::BEARER)),
-            200,
-            "storefront",
-        ),
-        (
-            "PAT as bearer",
-            quiet(get().bearer_auth(contoso::PAT)),
-            203,
-            "Sign In",
-        ),
-        (
-            "PAT as it is",
-            quiet(get().header("authorization", contoso::PAT)),
-            203,
-            "_signin",
-        ),
-        (
-            "broken base64",
-            quiet(get().header("authorization", "Basic ***")),
-            203,
-            "_signin",
-        ),
-        (
-            "expired PAT",
-            with_pat(get(), contoso::EXPIRED_PAT),
-            401,
-            "AccessCheckException",
-        ),
-        (
-            "expired access token",
-            quiet(get().bearer_auth(contoso::EXPIRED_BEARER)),
-            203,
-            "_signin",
-        ),
-        (
-            "no member",
-            with_pat(get(), contoso::OUTSIDER_PAT),
-            401,
-            "TF400813",
-        ),
-        (
-            "no scope",
-            with_pat(get(), contoso::UNSCOPED_PAT),
-            403,
-            "VssServiceException",
-        ),
+        ("any user name", quiet(get().basic_auth("anybody", Some(contoso::PAT))), 200, "storefront"),
+        ("access token", quiet(get().bearer_auth(contoso::BEARER)), 200, "storefront"),
+        ("PAT as bearer", quiet(get().bearer_auth(contoso::PAT)), 203, "Sign In"),
+        ("PAT as it is", quiet(get().header("authorization", contoso::PAT)), 203, "_signin"),
+        ("broken base64", quiet(get().header("authorization", "Basic ***")), 203, "_signin"),
+        ("expired PAT", with_pat(get(), contoso::EXPIRED_PAT), 401, "AccessCheckException"),
+        ("expired access token", quiet(get().bearer_auth(contoso::EXPIRED_BEARER)), 203, "_signin"),
+        ("no member", with_pat(get(), contoso::OUTSIDER_PAT), 401, "TF400813"),
+        ("no scope", with_pat(get(), contoso::UNSCOPED_PAT), 403, "VssServiceException"),
         ("policy", with_pat(get(), contoso::POLICY_PAT), 403, "VS403463"),
     ] {
         let response = request.send().await.unwrap();
@@ -75,10 +30,7 @@ async fn credentials_and_their_refusals() {
             assert!(location.contains("/_signin"), "{case}: {location}");
         }
         let body = response.text().await.unwrap();
-        assert!(
-            body.contains(part) && (part.is_empty() == body.is_empty()),
-            "{case}: {body}"
-        );
+        assert!(body.contains(part) && (part.is_empty() == body.is_empty()), "{case}: {body}");
     }
 }
 
@@ -90,36 +42,11 @@ async fn versions_are_asked_for() {
     for (url, accept, status, key) in [
         (format!("{bare}?api-version=7.1"), "*/*", 200, None),
         (bare.clone(), "application/json;api-version=7.1", 200, None),
-        (
-            bare.clone(),
-            "application/json; api-version=7.2-preview.2",
-            200,
-            None,
-        ),
-        (
-            bare.clone(),
-            "application/json",
-            400,
-            Some("VssVersionNotSpecifiedException"),
-        ),
-        (
-            format!("{bare}?api-version=7.2"),
-            "*/*",
-            400,
-            Some("VssInvalidPreviewVersionException"),
-        ),
-        (
-            format!("{bare}?api-version=9.0"),
-            "*/*",
-            400,
-            Some("VssVersionOutOfRangeException"),
-        ),
-        (
-            format!("{who}=7.1"),
-            "*/*",
-            400,
-            Some("VssInvalidPreviewVersionException"),
-        ),
+        (bare.clone(), "application/json; api-version=7.2-preview.2", 200, None),
+        (bare.clone(), "application/json", 400, Some("VssVersionNotSpecifiedException")),
+        (format!("{bare}?api-version=7.2"), "*/*", 400, Some("VssInvalidPreviewVersionException")),
+        (format!("{bare}?api-version=9.0"), "*/*", 400, Some("VssVersionOutOfRangeException")),
+        (format!("{who}=7.1"), "*/*", 400, Some("VssInvalidPreviewVersionException")),
         (format!("{who}=7.1-preview.1"), "*/*", 200, None),
     ] {
         let request = as_reader(client.get(&url)).header("accept", accept);
@@ -149,11 +76,7 @@ async fn accounts_are_looked_up_by_id_and_name() {
         ),
     ] {
         let (status, body) = send_json(client.get(&url)).await;
-        assert_eq!(
-            (status, &body["locationUrl"]),
-            (200, &"https://dev.azure.com/contoso/".into()),
-            "{url}"
-        );
+        assert_eq!((status, &body["locationUrl"]), (200, &"https://dev.azure.com/contoso/".into()), "{url}");
     }
     let unknown = format!(
         "https://dev.azure.com/_apis/resourceAreas/{core}?accountName=nobody&api-version=5.0-preview.1"
@@ -166,14 +89,8 @@ async fn accounts_are_looked_up_by_id_and_name() {
         fake.world(|world| world.unknown_account = way);
         let (got, body) = send(client.get(&unknown)).await;
         assert_eq!(got, status, "{way:?}");
-        assert!(
-            body.contains(part) && !body.contains("locationUrl"),
-            "{way:?}: {body}"
-        );
+        assert!(body.contains(part) && !body.contains("locationUrl"), "{way:?}: {body}");
     }
-    let areas = format!(
-        "{}tfs/Contoso/_apis/resourceAreas?api-version=7.1",
-        fake.https_base()
-    );
+    let areas = format!("{}tfs/Contoso/_apis/resourceAreas?api-version=7.1", fake.https_base());
     assert_eq!(send_json(as_reader(client.get(areas))).await.1["count"], 0);
 }

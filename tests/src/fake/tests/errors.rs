@@ -11,10 +11,8 @@ async fn every_row_of_the_catalogue_reaches_the_client() {
     let client = proxied(&fake);
     for (row, answer) in Answer::catalogue() {
         fake.fault(Match::any().once(), answer);
-        let outcome = as_reader(client.get(storefront()))
-            .send()
-            .await
-            .map(|response| response.status().as_u16());
+        let outcome =
+            as_reader(client.get(storefront())).send().await.map(|response| response.status().as_u16());
         let number = row[1..].split(' ').next().unwrap();
         let expected = match number {
             "1" | "2" | "3" => Some(401),
@@ -44,11 +42,7 @@ async fn codes_and_type_keys_are_exact() {
         (Answer::e6(), "VS403463", "VssServiceException"),
         (Answer::e7(), "TF401027", "GitNeedsPermissionException"),
         (Answer::e9("x"), "TF401019", "GitRepositoryNotFoundException"),
-        (
-            Answer::e10("x"),
-            "TF200016",
-            "ProjectDoesNotExistWithNameException",
-        ),
+        (Answer::e10("x"), "TF200016", "ProjectDoesNotExistWithNameException"),
         (Answer::e11("x"), "VS800075", "ProjectDoesNotExistException"),
         (Answer::e13(), "", "VssInvalidPreviewVersionException"),
         (Answer::e19(), "TF400733", "RequestBlockedException"),
@@ -57,10 +51,7 @@ async fn codes_and_type_keys_are_exact() {
         let (_, body) = send_json(as_reader(client.get(storefront()))).await;
         assert_eq!(body["typeKey"], key);
         assert!(body["message"].as_str().unwrap().starts_with(code), "{body}");
-        assert!(
-            body["typeName"].as_str().unwrap().contains(&format!(".{key}, ")),
-            "{body}"
-        );
+        assert!(body["typeName"].as_str().unwrap().contains(&format!(".{key}, ")), "{body}");
     }
 }
 

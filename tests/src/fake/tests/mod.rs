@@ -18,14 +18,10 @@ use super::{Fake, World, contoso};
 fn builder(fake: &Fake) -> ClientBuilder {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .expect("nobody else installs one");
+        rustls::crypto::ring::default_provider().install_default().expect("nobody else installs one");
     });
     let authority = Certificate::from_pem(fake.ca_pem().as_bytes()).unwrap();
-    Client::builder()
-        .tls_certs_only([authority])
-        .redirect(redirect::Policy::none())
+    Client::builder().tls_certs_only([authority]).redirect(redirect::Policy::none())
 }
 
 /// A client that speaks to the fake directly.
@@ -35,10 +31,7 @@ fn direct(fake: &Fake) -> Client {
 
 /// A client that takes the fake for a proxy, and so reaches it by any name.
 fn proxied(fake: &Fake) -> Client {
-    builder(fake)
-        .proxy(Proxy::all(fake.proxy_url()).unwrap())
-        .build()
-        .unwrap()
+    builder(fake).proxy(Proxy::all(fake.proxy_url()).unwrap()).build().unwrap()
 }
 
 async fn contoso_by_proxy() -> (Fake, Client) {
@@ -53,9 +46,7 @@ fn as_reader(request: RequestBuilder) -> RequestBuilder {
 }
 
 fn with_pat(request: RequestBuilder, pat: &str) -> RequestBuilder {
-    request
-        .basic_auth("", Some(pat))
-        .header("x-tfs-fedauthredirect", "Suppress")
+    request.basic_auth("", Some(pat)).header("x-tfs-fedauthredirect", "Suppress")
 }
 
 /// Sends a request and returns status and body.
@@ -66,10 +57,7 @@ async fn send(request: RequestBuilder) -> (u16, String) {
 
 async fn send_json(request: RequestBuilder) -> (u16, Value) {
     let (status, body) = send(request).await;
-    (
-        status,
-        serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error} in {body}")),
-    )
+    (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error} in {body}")))
 }
 
 const REPOSITORIES: &str = "https://dev.azure.com/contoso/Web%20Shop/_apis/git/repositories";

@@ -14,18 +14,8 @@ async fn one_port_speaks_plain_http_tls_and_proxy() {
         (proxied(&fake), fake.https_base(), "localhost", true),
     ] {
         let (status, body) = send_json(as_reader(client.get(format!("{base}{path}")))).await;
-        assert_eq!(
-            (status, &body["id"]),
-            (200, &contoso::STOREFRONT_ID.into()),
-            "{base}"
-        );
-        assert!(
-            body["url"]
-                .as_str()
-                .unwrap()
-                .starts_with(&format!("{base}tfs/Contoso/")),
-            "{body}"
-        );
+        assert_eq!((status, &body["id"]), (200, &contoso::STOREFRONT_ID.into()), "{base}");
+        assert!(body["url"].as_str().unwrap().starts_with(&format!("{base}tfs/Contoso/")), "{body}");
         let recorded = fake.requests().pop().unwrap();
         assert_eq!((recorded.host.as_str(), recorded.tls), (host, tls));
     }
@@ -53,32 +43,16 @@ async fn hosts_nobody_mentioned_get_no_tunnel() {
     let (fake, client) = contoso_by_proxy().await;
     assert!(client.get("https://elsewhere.example/").send().await.is_err());
     fake.world(|world| world.hosts.push("elsewhere.example".to_owned()));
-    assert_eq!(
-        client
-            .get("https://elsewhere.example/")
-            .send()
-            .await
-            .unwrap()
-            .status(),
-        404
-    );
-    assert!(
-        client
-            .get("https://dev.azure.com.elsewhere.example/")
-            .send()
-            .await
-            .is_err()
-    );
+    assert_eq!(client.get("https://elsewhere.example/").send().await.unwrap().status(), 404);
+    assert!(client.get("https://dev.azure.com.elsewhere.example/").send().await.is_err());
 }
 
 #[tokio::test]
 async fn bad_certificates_are_refused_by_the_client() {
     let fake = Fake::start(World::contoso()).await;
-    for presented in [
-        Presented::UnknownAuthority,
-        Presented::WrongName("other.example".to_owned()),
-        Presented::Expired,
-    ] {
+    for presented in
+        [Presented::UnknownAuthority, Presented::WrongName("other.example".to_owned()), Presented::Expired]
+    {
         fake.present("dev.azure.com", presented.clone());
         let sent = as_reader(proxied(&fake).get(storefront())).send().await;
         assert!(sent.unwrap_err().is_connect(), "{presented:?}");

@@ -3,36 +3,18 @@
 use super::*;
 
 fn names(list: &Value) -> Vec<&str> {
-    list["value"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| item["name"].as_str().unwrap())
-        .collect()
+    list["value"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
 async fn names_that_need_escaping_are_found() {
     let (fake, client) = contoso_by_proxy().await;
-    for (name, id) in [
-        (contoso::ODD_NAME, contoso::ODD_ID),
-        (contoso::FOREIGN_NAME, contoso::FOREIGN_ID),
-    ] {
-        let url = format!(
-            "{REPOSITORIES}/{}?api-version=7.1",
-            crate::fake::views::encode(name)
-        );
+    for (name, id) in [(contoso::ODD_NAME, contoso::ODD_ID), (contoso::FOREIGN_NAME, contoso::FOREIGN_ID)] {
+        let url = format!("{REPOSITORIES}/{}?api-version=7.1", crate::fake::views::encode(name));
         let (status, body) = send_json(as_reader(client.get(&url))).await;
-        assert_eq!(
-            (status, &body["id"], &body["name"]),
-            (200, &id.into(), &name.into())
-        );
+        assert_eq!((status, &body["id"], &body["name"]), (200, &id.into(), &name.into()));
         let recorded = fake.requests().pop().unwrap();
-        assert!(
-            url.contains(&recorded.path) && recorded.path.contains('%'),
-            "{}",
-            recorded.path
-        );
+        assert!(url.contains(&recorded.path) && recorded.path.contains('%'), "{}", recorded.path);
     }
 }
 
@@ -47,26 +29,10 @@ async fn single_repositories() {
         (by_id(contoso::STOREFRONT_ID), 200, None),
         (in_shop(contoso::STOREFRONT_ID), 200, None),
         (in_tools("tools"), 200, None),
-        (
-            in_tools("storefront"),
-            404,
-            Some("GitRepositoryNotFoundException"),
-        ),
-        (
-            in_tools(contoso::STOREFRONT_ID),
-            404,
-            Some("GitRepositoryNotFoundException"),
-        ),
-        (
-            in_shop("legacy-shop"),
-            404,
-            Some("GitRepositoryNotFoundException"),
-        ),
-        (
-            by_id(contoso::LEGACY_ID),
-            404,
-            Some("GitRepositoryNotFoundException"),
-        ),
+        (in_tools("storefront"), 404, Some("GitRepositoryNotFoundException")),
+        (in_tools(contoso::STOREFRONT_ID), 404, Some("GitRepositoryNotFoundException")),
+        (in_shop("legacy-shop"), 404, Some("GitRepositoryNotFoundException")),
+        (by_id(contoso::LEGACY_ID), 404, Some("GitRepositoryNotFoundException")),
         (in_shop("vault"), 404, Some("GitRepositoryNotFoundException")),
         (
             format!("{org}/Nowhere/_apis/git/repositories/x"),
@@ -90,12 +56,7 @@ async fn lists_show_disabled_repositories_and_hide_unreadable_ones() {
     let (fake, client) = contoso_by_proxy().await;
     let list = format!("{REPOSITORIES}?api-version=7.1");
     let (_, body) = send_json(as_reader(client.get(&list))).await;
-    let expected = [
-        "storefront",
-        "legacy-shop",
-        contoso::ODD_NAME,
-        contoso::FOREIGN_NAME,
-    ];
+    let expected = ["storefront", "legacy-shop", contoso::ODD_NAME, contoso::FOREIGN_NAME];
     assert_eq!(names(&body), expected);
     assert_eq!(body["count"], 4);
     assert_eq!(body["value"][1]["isDisabled"], true);
@@ -129,18 +90,12 @@ async fn the_world_changes_while_it_is_served() {
 async fn projects_come_in_pages() {
     let fake = Fake::start(World::large(5, 1)).await;
     let client = direct(&fake);
-    let base = format!(
-        "{}tfs/large/_apis/projects?api-version=7.1&$top=2",
-        fake.http_base()
-    );
+    let base = format!("{}tfs/large/_apis/projects?api-version=7.1&$top=2", fake.http_base());
     let mut seen = Vec::new();
     let mut url = base.clone();
     loop {
         let response = as_reader(client.get(&url)).send().await.unwrap();
-        let token = response
-            .headers()
-            .get("x-ms-continuationtoken")
-            .map(|v| v.to_str().unwrap().to_owned());
+        let token = response.headers().get("x-ms-continuationtoken").map(|v| v.to_str().unwrap().to_owned());
         let page: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
         seen.extend(names(&page).into_iter().map(str::to_owned));
         match token {
@@ -148,14 +103,8 @@ async fn projects_come_in_pages() {
             None => break,
         }
     }
-    assert_eq!(
-        seen,
-        ["project-0", "project-1", "project-2", "project-3", "project-4"]
-    );
-    let one = format!(
-        "{}tfs/large/_apis/projects/Project-3?api-version=7.1",
-        fake.http_base()
-    );
+    assert_eq!(seen, ["project-0", "project-1", "project-2", "project-3", "project-4"]);
+    let one = format!("{}tfs/large/_apis/projects/Project-3?api-version=7.1", fake.http_base());
     assert_eq!(send_json(as_reader(client.get(one))).await.1["name"], "project-3");
 }
 
@@ -163,14 +112,8 @@ async fn projects_come_in_pages() {
 async fn clone_urls_tell_what_they_point_to() {
     let (_fake, client) = contoso_by_proxy().await;
     for (url, id) in [
-        (
-            "https://dev.azure.com/contoso/Web%20Shop/_git/storefront/vsts/info",
-            contoso::STOREFRONT_ID,
-        ),
-        (
-            "https://dev.azure.com/contoso/_git/Tools/vsts/info",
-            contoso::TOOLS_REPOSITORY_ID,
-        ),
+        ("https://dev.azure.com/contoso/Web%20Shop/_git/storefront/vsts/info", contoso::STOREFRONT_ID),
+        ("https://dev.azure.com/contoso/_git/Tools/vsts/info", contoso::TOOLS_REPOSITORY_ID),
         (
             "https://contoso.visualstudio.com/Web%20Shop/Team/_git/storefront/vsts/info",
             contoso::STOREFRONT_ID,

@@ -9,13 +9,8 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 const SCOPE: &str = "499b84ac-1321-427f-aa17-267ca6975798/.default";
 
 fn form(client: &Client, url: &str, fields: &[(&str, &str)]) -> RequestBuilder {
-    let body = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(fields)
-        .finish();
-    client
-        .post(url)
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(body)
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    client.post(url).header("content-type", "application/x-www-form-urlencoded").body(body)
 }
 
 fn refresh(client: &Client, secret: &str, token: &str) -> RequestBuilder {
@@ -45,9 +40,7 @@ fn classic_refresh(client: &Client, secret: &str, token: &str) -> RequestBuilder
 }
 
 fn token<'a>(body: &'a Value, field: &str) -> &'a str {
-    body[field]
-        .as_str()
-        .unwrap_or_else(|| panic!("no {field} in {body}"))
+    body[field].as_str().unwrap_or_else(|| panic!("no {field} in {body}"))
 }
 
 #[tokio::test]
@@ -55,11 +48,7 @@ async fn refresh_tokens_rotate_and_access_tokens_open_doors() {
     let (fake, client) = contoso_by_proxy().await;
     let (status, first) = send_json(refresh(&client, contoso::CLIENT_SECRET, contoso::REFRESH_TOKEN)).await;
     assert_eq!((status, &first["expires_in"]), (200, &3600.into()));
-    let door = || {
-        client
-            .get(storefront())
-            .bearer_auth(token(&first, "access_token"))
-    };
+    let door = || client.get(storefront()).bearer_auth(token(&first, "access_token"));
     assert_eq!(send(door()).await.0, 200);
 
     let (status, body) = send_json(refresh(&client, contoso::CLIENT_SECRET, contoso::REFRESH_TOKEN)).await;
@@ -83,12 +72,7 @@ async fn the_classic_endpoint_speaks_its_own_dialect() {
     let again = good.try_clone().unwrap();
     let (status, body) = send_json(good).await;
     assert_eq!((status, &body["expires_in"]), (200, &"3600".into()));
-    assert_eq!(
-        send(client.get(storefront()).bearer_auth(token(&body, "access_token")))
-            .await
-            .0,
-        200
-    );
+    assert_eq!(send(client.get(storefront()).bearer_auth(token(&body, "access_token"))).await.0, 200);
     let (status, body) = send_json(again).await;
     assert_eq!((status, &body["Error"]), (400, &"invalid_grant".into()));
     assert_eq!(send(classic_refresh(&client, "wrong", "any")).await.0, 401);
@@ -104,11 +88,7 @@ async fn client_credentials_give_no_refresh_token() {
             ("client_secret", secret),
             ("scope", scope),
         ];
-        form(
-            &client,
-            "https://login.microsoftonline.com/a-tenant/oauth2/v2.0/token",
-            &fields,
-        )
+        form(&client, "https://login.microsoftonline.com/a-tenant/oauth2/v2.0/token", &fields)
     };
     let (id, secret) = (contoso::CLIENT_ID, contoso::CLIENT_SECRET);
     fake.world(|world| world.apps[0].expires_in = ExpiresIn::Text("4187".to_owned()));
@@ -149,20 +129,9 @@ async fn refusals_can_be_forced() {
         fake.fault(Match::token_endpoint().once(), refusal.answer());
         let (status, body) = send_json(refresh(&client, contoso::CLIENT_SECRET, "unused")).await;
         assert!(matches!(status, 400 | 401 | 503), "{refusal:?}");
-        assert!(
-            body.get("error").or(body.get("Error")).is_some(),
-            "{refusal:?}: {body}"
-        );
+        assert!(body.get("error").or(body.get("Error")).is_some(), "{refusal:?}: {body}");
     }
-    fake.fault(
-        Match::token_endpoint().once(),
-        Answer::claimed_json(200, "{\"token_type\":\"Bearer\"}"),
-    );
-    assert_eq!(
-        send(refresh(&client, contoso::CLIENT_SECRET, contoso::REFRESH_TOKEN))
-            .await
-            .0,
-        200
-    );
+    fake.fault(Match::token_endpoint().once(), Answer::claimed_json(200, "{\"token_type\":\"Bearer\"}"));
+    assert_eq!(send(refresh(&client, contoso::CLIENT_SECRET, contoso::REFRESH_TOKEN)).await.0, 200);
     assert!(fake.requests().last().unwrap().contains(contoso::REFRESH_TOKEN));
 }

@@ -13,16 +13,9 @@ use crate::fake::{Answer, Kind, Match};
 /// What a bare connection reads before it ends, and how it ends.
 async fn raw(fake: &Fake) -> (String, Result<(), ErrorKind>) {
     let mut stream = TcpStream::connect(fake.address()).await.unwrap();
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut read = Vec::new();
-    let ended = stream
-        .read_to_end(&mut read)
-        .await
-        .map(|_| ())
-        .map_err(|error| error.kind());
+    let ended = stream.read_to_end(&mut read).await.map(|_| ()).map_err(|error| error.kind());
     (String::from_utf8_lossy(&read).into_owned(), ended)
 }
 
@@ -31,27 +24,9 @@ async fn connections_end_as_told() {
     let fake = Fake::start(World::contoso()).await;
     for (case, answer, head, part, ended) in [
         ("close", Answer::close(), false, "", Ok(())),
-        (
-            "reset",
-            Answer::reset(),
-            false,
-            "",
-            Err(ErrorKind::ConnectionReset),
-        ),
-        (
-            "cut off",
-            Answer::cut_off("{\"id\":", 900),
-            true,
-            "{\"id\":",
-            Ok(()),
-        ),
-        (
-            "broken chunks",
-            Answer::broken_chunks("{\"id\":"),
-            true,
-            "{\"id\":",
-            Ok(()),
-        ),
+        ("reset", Answer::reset(), false, "", Err(ErrorKind::ConnectionReset)),
+        ("cut off", Answer::cut_off("{\"id\":", 900), true, "{\"id\":", Ok(())),
+        ("broken chunks", Answer::broken_chunks("{\"id\":"), true, "{\"id\":", Ok(())),
         (
             "reset in body",
             Answer::reset_in_body("{\"id\":"),
@@ -93,28 +68,14 @@ async fn broken_answers_are_errors_through_tls_and_tunnel_too() {
 #[tokio::test]
 async fn silence_lasts_until_the_client_gives_up() {
     let fake = Fake::start(World::contoso()).await;
-    let client = builder(&fake)
-        .no_proxy()
-        .timeout(Duration::from_millis(100))
-        .build()
-        .unwrap();
+    let client = builder(&fake).no_proxy().timeout(Duration::from_millis(100)).build().unwrap();
     fake.fault(Match::any().once(), Answer::hang());
-    assert!(
-        client
-            .get(fake.http_base())
-            .send()
-            .await
-            .unwrap_err()
-            .is_timeout()
-    );
+    assert!(client.get(fake.http_base()).send().await.unwrap_err().is_timeout());
     fake.fault(Match::any().once(), Answer::stalled_body("{"));
     let response = client.get(fake.http_base()).send().await.unwrap();
     assert!(response.bytes().await.unwrap_err().is_timeout());
     let asked = Instant::now();
-    fake.fault(
-        Match::any().once(),
-        Answer::from_world().after(Duration::from_millis(30)),
-    );
+    fake.fault(Match::any().once(), Answer::from_world().after(Duration::from_millis(30)));
     assert_eq!(send(client.get(fake.http_base())).await.0, 404);
     assert!(asked.elapsed() >= Duration::from_millis(30));
 }
@@ -138,12 +99,7 @@ async fn bodies_can_be_anything() {
     let client = direct(&fake);
     let fetch = async |answer: Answer| {
         fake.fault(Match::any().once(), answer);
-        client
-            .get(fake.http_base())
-            .bearer_auth("a-secret")
-            .send()
-            .await
-            .unwrap()
+        client.get(fake.http_base()).bearer_auth("a-secret").send().await.unwrap()
     };
     let big = fetch(Answer::oversized(3_000_000)).await;
     assert!(big.content_length().is_none());
@@ -154,20 +110,9 @@ async fn bodies_can_be_anything() {
     fake.fault(Match::any().once(), Answer::gzip_bomb(20_000_000));
     let packed = bomb.get(fake.http_base()).send().await.unwrap();
     assert!(packed.content_length().unwrap() < 100_000);
-    assert_eq!(
-        fetch(Answer::gzip_bomb(20_000_000))
-            .await
-            .bytes()
-            .await
-            .unwrap()
-            .len(),
-        20_000_000
-    );
+    assert_eq!(fetch(Answer::gzip_bomb(20_000_000)).await.bytes().await.unwrap().len(), 20_000_000);
     for body in ["", "null", "[]", "42", "{}"] {
-        assert_eq!(
-            fetch(Answer::claimed_json(200, body)).await.text().await.unwrap(),
-            body
-        );
+        assert_eq!(fetch(Answer::claimed_json(200, body)).await.text().await.unwrap(), body);
     }
     let page = fetch(Answer::e4()).await.text().await.unwrap();
     assert!(page.starts_with("\r\n") && page.contains("_signin"));
@@ -179,18 +124,8 @@ async fn credentials_are_echoed_raw_and_decoded() {
     fake.fault(Match::any().once(), Answer::echo_authorization(500));
     let response = as_reader(client.get(storefront())).send().await.unwrap();
     assert_eq!(response.status(), 500);
-    assert!(
-        response.headers()["x-echo"]
-            .to_str()
-            .unwrap()
-            .starts_with("Basic ")
-    );
-    assert!(
-        response.headers()["x-echo-decoded"]
-            .to_str()
-            .unwrap()
-            .ends_with(contoso::PAT)
-    );
+    assert!(response.headers()["x-echo"].to_str().unwrap().starts_with("Basic "));
+    assert!(response.headers()["x-echo-decoded"].to_str().unwrap().ends_with(contoso::PAT));
     assert!(response.text().await.unwrap().contains(contoso::PAT));
 }
 
@@ -205,10 +140,7 @@ async fn counting_goes_on_without_recording() {
     assert_eq!(fake.counters().of(Kind::Repository), 2);
     fake.record(true);
     send(as_reader(client.get(storefront()))).await;
-    let recorded = fake
-        .requests_to(|request| request.path.ends_with("/storefront"))
-        .pop()
-        .unwrap();
+    let recorded = fake.requests_to(|request| request.path.ends_with("/storefront")).pop().unwrap();
     assert_eq!(recorded.query, "api-version=7.1");
     assert_eq!(recorded.header("x-tfs-fedauthredirect"), Some("Suppress"));
     assert_eq!((recorded.host.as_str(), recorded.tls), ("dev.azure.com", true));

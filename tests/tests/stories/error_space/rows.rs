@@ -78,58 +78,22 @@ fn successes() -> Vec<Row> {
     let unzipped = Answer::claimed_json(200, "no gzip").header("content-encoding", "gzip");
     let exception = json!({"$id": "1", "message": "TF1: no", "typeKey": "X"});
     vec![
-        (
-            "sign-in page",
-            Answer::sign_in_page(200),
-            expect("unauthorized", 200),
-        ),
-        (
-            "sign-in link",
-            Answer::html(200, sign_in_link),
-            expect("unauthorized", 200),
-        ),
-        (
-            "203 json",
-            Answer::json(203, &json!({"id": ID, "name": "x"})),
-            expect("unauthorized", 203),
-        ),
+        ("sign-in page", Answer::sign_in_page(200), expect("unauthorized", 200)),
+        ("sign-in link", Answer::html(200, sign_in_link), expect("unauthorized", 200)),
+        ("203 json", Answer::json(203, &json!({"id": ID, "name": "x"})), expect("unauthorized", 203)),
         ("reset in body", Answer::reset_in_body("{\"id\":"), BAD),
         ("oversized", Answer::oversized(1 << 20), BAD),
         ("gzip bomb", Answer::gzip_bomb(4 << 20), BAD),
         ("broken gzip", unzipped, BAD),
-        (
-            "id no text",
-            Answer::json(200, &json!({"id": 5, "name": "x"})),
-            BAD,
-        ),
-        (
-            "empty id",
-            Answer::json(200, &json!({"id": "", "name": "x"})),
-            BAD,
-        ),
+        ("id no text", Answer::json(200, &json!({"id": 5, "name": "x"})), BAD),
+        ("empty id", Answer::json(200, &json!({"id": "", "name": "x"})), BAD),
         ("deep", Answer::claimed_json(200, "[".repeat(50_000)), BAD),
         ("exception", Answer::json(200, &exception), BAD),
         ("plain", repository(json!({})), expect("granted", 200)),
-        (
-            "not disabled",
-            repository(json!({"isDisabled": false})),
-            expect("granted", 200),
-        ),
-        (
-            "disabled",
-            repository(json!({"isDisabled": true})),
-            expect("disabled", 200),
-        ),
-        (
-            "in maintenance",
-            repository(json!({"isInMaintenance": true})),
-            expect("granted", 200),
-        ),
-        (
-            "odd fields",
-            repository(json!({"project": 7, "isDisabled": null})),
-            expect("granted", 200),
-        ),
+        ("not disabled", repository(json!({"isDisabled": false})), expect("granted", 200)),
+        ("disabled", repository(json!({"isDisabled": true})), expect("disabled", 200)),
+        ("in maintenance", repository(json!({"isInMaintenance": true})), expect("granted", 200)),
+        ("odd fields", repository(json!({"project": 7, "isDisabled": null})), expect("granted", 200)),
     ]
 }
 
@@ -140,53 +104,17 @@ fn redirects() -> Vec<Row> {
     let lookalike = "https://elsewhere.example/?x=/_signin";
     let landing = "https://dev.azure.com/contoso/landing";
     vec![
-        (
-            "to sign-in",
-            to(302, "/_signin?realm=x"),
-            expect("unauthorized", 302),
-        ),
-        (
-            "to identity host",
-            to(302, identity_host),
-            expect("unauthorized", 302),
-        ),
-        (
-            "to elsewhere 301",
-            to(301, ELSEWHERE),
-            expect("invalid_response", 301),
-        ),
-        (
-            "to elsewhere 302",
-            to(302, ELSEWHERE),
-            expect("invalid_response", 302),
-        ),
-        (
-            "to elsewhere 303",
-            to(303, ELSEWHERE),
-            expect("invalid_response", 303),
-        ),
-        (
-            "to elsewhere 307",
-            to(307, ELSEWHERE),
-            expect("invalid_response", 307),
-        ),
-        (
-            "to elsewhere 308",
-            to(308, ELSEWHERE),
-            expect("invalid_response", 308),
-        ),
-        (
-            "to a lookalike",
-            to(302, lookalike),
-            expect("invalid_response", 302),
-        ),
+        ("to sign-in", to(302, "/_signin?realm=x"), expect("unauthorized", 302)),
+        ("to identity host", to(302, identity_host), expect("unauthorized", 302)),
+        ("to elsewhere 301", to(301, ELSEWHERE), expect("invalid_response", 301)),
+        ("to elsewhere 302", to(302, ELSEWHERE), expect("invalid_response", 302)),
+        ("to elsewhere 303", to(303, ELSEWHERE), expect("invalid_response", 303)),
+        ("to elsewhere 307", to(307, ELSEWHERE), expect("invalid_response", 307)),
+        ("to elsewhere 308", to(308, ELSEWHERE), expect("invalid_response", 308)),
+        ("to a lookalike", to(302, lookalike), expect("invalid_response", 302)),
         ("to itself", to(307, landing), expect("invalid_response", 307)),
         ("to nowhere", Answer::status(302), expect("invalid_response", 302)),
-        (
-            "not modified",
-            Answer::status(304),
-            expect("invalid_response", 304),
-        ),
+        ("not modified", Answer::status(304), expect("invalid_response", 304)),
     ]
 }
 
@@ -197,61 +125,21 @@ fn faults() -> Vec<Row> {
     let reset = 2_000_000_000;
     vec![
         ("403 blocked", blocked(), expect("rate_limited", 403)),
-        (
-            "403 blocked retry",
-            blocked().retry_after(12),
-            retry("rate_limited", 403, 12),
-        ),
-        (
-            "403 used up",
-            Answer::e8().rate_limit(0, reset),
-            expect("rate_limited", 403),
-        ),
-        (
-            "403 with rest",
-            Answer::e8().rate_limit(17, reset),
-            expect("forbidden", 403),
-        ),
-        (
-            "404 retry",
-            Answer::e12().retry_after(5),
-            retry("not_found", 404, 5),
-        ),
+        ("403 blocked retry", blocked().retry_after(12), retry("rate_limited", 403, 12)),
+        ("403 used up", Answer::e8().rate_limit(0, reset), expect("rate_limited", 403)),
+        ("403 with rest", Answer::e8().rate_limit(17, reset), expect("forbidden", 403)),
+        ("404 retry", Answer::e12().retry_after(5), retry("not_found", 404, 5)),
         ("418", Answer::status(418), expect("provider_error", 418)),
-        (
-            "451",
-            Answer::html(451, "<p>no</p>"),
-            expect("provider_error", 451),
-        ),
+        ("451", Answer::html(451, "<p>no</p>"), expect("provider_error", 451)),
         ("429 retry", limited("37"), retry("rate_limited", 429, 37)),
         ("429 too long", limited("86400"), retry("rate_limited", 429, 900)),
         ("429 at once", limited("0"), retry("rate_limited", 429, 1)),
-        (
-            "429 past",
-            limited("Mon, 05 Jan 2015 10:00:00 GMT"),
-            retry("rate_limited", 429, 1),
-        ),
-        (
-            "429 far off",
-            limited("Mon, 05 Jan 2099 10:00:00 GMT"),
-            retry("rate_limited", 429, 900),
-        ),
+        ("429 past", limited("Mon, 05 Jan 2015 10:00:00 GMT"), retry("rate_limited", 429, 1)),
+        ("429 far off", limited("Mon, 05 Jan 2099 10:00:00 GMT"), retry("rate_limited", 429, 900)),
         ("429 nonsense", limited("soon"), expect("rate_limited", 429)),
-        (
-            "500 retry",
-            Answer::e21(500).retry_after(9),
-            retry("provider_error", 500, 9),
-        ),
-        (
-            "502 retry",
-            Answer::e21(502).retry_after(9),
-            retry("provider_error", 502, 9),
-        ),
-        (
-            "503 limits",
-            Answer::e20().rate_limit(0, reset),
-            expect("rate_limited", 503),
-        ),
+        ("500 retry", Answer::e21(500).retry_after(9), retry("provider_error", 500, 9)),
+        ("502 retry", Answer::e21(502).retry_after(9), retry("provider_error", 502, 9)),
+        ("503 limits", Answer::e20().rate_limit(0, reset), expect("rate_limited", 503)),
         ("505", Answer::status(505), expect("provider_error", 505)),
         ("close", Answer::close(), ("unreachable", None, None)),
     ]

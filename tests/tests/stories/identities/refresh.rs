@@ -24,18 +24,11 @@ fn an_ended_token_is_refreshed_and_the_rotated_one_is_found_by_the_next_run() {
     let mut used = contoso::REFRESH_TOKEN.to_owned();
     for round in 1..=3 {
         assert_eq!(Results::check(&sandbox).reason("app"), "granted");
-        assert_eq!(
-            Results::check(&sandbox).reason("app"),
-            "granted",
-            "without another refresh"
-        );
+        assert_eq!(Results::check(&sandbox).reason("app"), "granted", "without another refresh");
         let asked = token_requests(&fake);
         assert_eq!(asked.len(), round);
         let form = String::from_utf8_lossy(&asked[round - 1].body).into_owned();
-        assert!(
-            form.contains("grant_type=refresh_token") && form.contains(&used),
-            "{form}"
-        );
+        assert!(form.contains("grant_type=refresh_token") && form.contains(&used), "{form}");
         let stored = column(&sandbox, NEWEST_REFRESH_TOKEN).remove(0);
         assert_ne!(stored, used);
         used = stored;
@@ -86,30 +79,20 @@ fn a_refused_token_is_refreshed_once() {
     fake.fault(refusal.clone().once(), Answer::e1());
     let results = Results::check(&sandbox);
     assert_eq!(results.reason("app"), "granted", "{}", results.detail("app"));
-    assert_eq!(
-        (token_requests(&fake).len(), repository_requests(&fake).len()),
-        (1, 2)
-    );
+    assert_eq!((token_requests(&fake).len(), repository_requests(&fake).len()), (1, 2));
 
     // A second refusal is believed.
     age(&sandbox);
-    state(&sandbox)
-        .execute("UPDATE identities SET expires_at = 9999999999999", [])
-        .expect("a write");
+    state(&sandbox).execute("UPDATE identities SET expires_at = 9999999999999", []).expect("a write");
     fake.take_requests();
     fake.fault(refusal, Answer::e2());
     let results = Results::check(&sandbox);
     assert_eq!(results.reason("app"), "unauthorized");
-    assert_eq!(
-        (token_requests(&fake).len(), repository_requests(&fake).len()),
-        (1, 2)
-    );
+    assert_eq!((token_requests(&fake).len(), repository_requests(&fake).len()), (1, 2));
 
     // When the refresh fails, its reason wins.
     age(&sandbox);
-    state(&sandbox)
-        .execute("UPDATE identities SET expires_at = 9999999999999", [])
-        .expect("a write");
+    state(&sandbox).execute("UPDATE identities SET expires_at = 9999999999999", []).expect("a write");
     fake.fault(Match::token_endpoint(), TokenError::Revoked.answer());
     assert_eq!(Results::check(&sandbox).reason("app"), "identity_invalid");
 }
@@ -117,18 +100,11 @@ fn a_refused_token_is_refreshed_once() {
 #[test]
 fn two_processes_refresh_one_identity_once() {
     let fake = Fake::start_blocking(World::contoso());
-    fake.fault(
-        Match::token_endpoint(),
-        Answer::from_world().after(Duration::from_millis(300)),
-    );
+    fake.fault(Match::token_endpoint(), Answer::from_world().after(Duration::from_millis(300)));
     let sandbox = sandbox(&using(Config::default(), "app", &expired_client("app")), &fake);
     let start = || {
         let mut command = sandbox.command(&["check", "--format", "json"]);
-        command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary can be started")
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary can be started")
     };
     for child in [start(), start(), start()] {
         let output = child.wait_with_output().expect("it ends");
@@ -148,9 +124,11 @@ fn many_repositories_refresh_one_identity_once() {
     let mut config =
         using(Config::default(), "app", &expired_client("app")).integration("second", BASE_URL, "app");
     for at in 0..20 {
-        config = config
-            .repository(&format!("a{at}"), "app", "storefront")
-            .repository(&format!("b{at}"), "second", "storefront");
+        config = config.repository(&format!("a{at}"), "app", "storefront").repository(
+            &format!("b{at}"),
+            "second",
+            "storefront",
+        );
     }
     sandbox(&config, &fake).run(&["check"]).exits(0);
     assert_eq!(fake.counters().of(Kind::Token), 1);

@@ -85,12 +85,8 @@ fn failed_lookups_say_why_and_save_nothing() {
         let name = format!("row{at:02}");
         fake.fault(lookup().path_contains(&format!("/of/{name}/")), answer.clone());
         config = config
-            .toml(&format!(
-                "[integrations.{name}]\nprovider = \"vsts\"\nidentity = \"reader\""
-            ))
-            .toml(&format!(
-                "external_id = \"{name}\"\ndomain_name = \"{MALFORMED}\""
-            ))
+            .toml(&format!("[integrations.{name}]\nprovider = \"vsts\"\nidentity = \"reader\""))
+            .toml(&format!("external_id = \"{name}\"\ndomain_name = \"{MALFORMED}\""))
             .repository(&name, &name, "storefront");
     }
     let sandbox = config.sandbox(&fake);
@@ -101,30 +97,19 @@ fn failed_lookups_say_why_and_save_nothing() {
         assert_eq!(result["retry_after_s"].as_u64(), *retry, "{what}: {result}");
         assert_eq!(result["base_url"], MALFORMED, "{what}: {result}");
         let detail = results.detail(name);
-        assert!(
-            detail.contains(MALFORMED) && detail.contains("domain_name"),
-            "{what}: {detail}"
-        );
+        assert!(detail.contains(MALFORMED) && detail.contains("domain_name"), "{what}: {detail}");
     }
     assert!(saved_base_urls(&sandbox).is_empty());
     let strayed = fake.requests_to(|request| !request.host.ends_with("vssps.visualstudio.com"));
     assert!(strayed.is_empty(), "{strayed:#?}");
     fake.clear_faults();
     fake.fault(lookup(), location(BASE_URL));
-    assert!(
-        Results::check(&sandbox)
-            .all()
-            .all(|(_, result)| result["has_access"] == true)
-    );
+    assert!(Results::check(&sandbox).all().all(|(_, result)| result["has_access"] == true));
 }
 
 #[test]
 fn unknown_accounts_and_missing_ids_are_told() {
-    for unknown in [
-        UnknownAccount::NotFound,
-        UnknownAccount::Null,
-        UnknownAccount::EmptyId,
-    ] {
+    for unknown in [UnknownAccount::NotFound, UnknownAccount::Null, UnknownAccount::EmptyId] {
         let fake = Fake::start_blocking(World::contoso());
         fake.world(|world| world.unknown_account = unknown);
         let sandbox = Config::with_reader()
@@ -140,11 +125,7 @@ fn unknown_accounts_and_missing_ids_are_told() {
         let results = Results::check(&sandbox);
         for name in ["gone", "unnamed"] {
             assert_eq!(results.reason(name), "base_url_unresolved", "{unknown:?}");
-            assert!(
-                results.detail(name).contains("external_id"),
-                "{}",
-                results.detail(name)
-            );
+            assert!(results.detail(name).contains("external_id"), "{}", results.detail(name));
         }
         assert_eq!(lookups(&fake), 1, "without an id there is nothing to look up");
     }

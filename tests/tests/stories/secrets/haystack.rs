@@ -32,10 +32,7 @@ impl Haystack {
         }
         forms.sort();
         forms.dedup();
-        Self {
-            secret: secret.to_owned(),
-            forms,
-        }
+        Self { secret: secret.to_owned(), forms }
     }
 
     #[track_caller]
@@ -43,9 +40,7 @@ impl Haystack {
         let hay = String::from_utf8_lossy(hay);
         for form in &self.forms {
             if let Some(at) = hay.find(form.as_str()) {
-                let start = (0..=at.saturating_sub(200))
-                    .rev()
-                    .find(|at| hay.is_char_boundary(*at));
+                let start = (0..=at.saturating_sub(200)).rev().find(|at| hay.is_char_boundary(*at));
                 let shown = &hay[start.unwrap_or_default()..at + form.len()];
                 panic!("`{}` is in {place}, as `{form}`: …{shown}", self.secret);
             }

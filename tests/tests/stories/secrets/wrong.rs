@@ -63,10 +63,8 @@ fn wrong_configurations_are_not_quoted() {
             runs.push(run);
         }
     };
-    for (file, text) in toml
-        .map(|text| ("wrong.toml", text))
-        .into_iter()
-        .chain(yaml.map(|text| ("wrong.yaml", text)))
+    for (file, text) in
+        toml.map(|text| ("wrong.toml", text)).into_iter().chain(yaml.map(|text| ("wrong.yaml", text)))
     {
         sandbox.write(file, with(text));
         try_both(&sandbox, &["--config", file], text);
