@@ -122,17 +122,21 @@ impl GlobalArgs {
     ///
     /// The configuration is wrong: the status to exit with.
     pub fn load(&self) -> Result<Loaded, ExitCode> {
-        let request = Request {
+        self.load_what_is_valid().into_valid().map_err(|problems| refuse(&problems))
+    }
+
+    /// Loads as much of the configuration as is valid, and prints warnings but no problems.
+    fn load_what_is_valid(&self) -> Loaded {
+        let loaded = load(&Request {
             config: self.config.clone(),
             profile: self.profile.clone(),
             set: self.set.clone(),
             environment: Environment::of_process(),
-        };
-        let loaded = load(&request).map_err(|problems| refuse(&problems))?;
+        });
         if self.log_level != Some(LogLevel::Error) {
             loaded.warnings.iter().for_each(|warning| tell(AnsiColor::Yellow, "warning", warning));
         }
-        Ok(loaded)
+        loaded
     }
 
     /// Sends log lines to standard error, in colour on a terminal that wants it.

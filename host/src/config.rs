@@ -27,6 +27,7 @@ mod tests;
 mod values;
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     path::{Path, PathBuf},
 };
@@ -49,6 +50,9 @@ use self::{
     layers::{Layer, Layers},
     schema::{Finding, Schema, SchemaError},
 };
+
+/// The tables whose entries refer to each other.
+const TABLES: [&str; 5] = ["plugins", "providers", "identities", "integrations", "repositories"];
 
 /// What to load.
 #[derive(Clone, Debug)]
@@ -94,17 +98,39 @@ impl Environment {
     }
 }
 
-/// A valid configuration, and where it comes from.
+/// A configuration, and where it comes from.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The settings.
+    /// The settings; without the faulty ones, if there are problems.
     pub config: Config,
+    /// Everything that is wrong.
+    pub problems: Vec<Problem>,
     /// What is not wrong but probably not meant.
     pub warnings: Vec<Problem>,
     layers: Layers,
+    /// Tables that may lack what was configured, since it was faulty.
+    lacking: BTreeSet<String>,
 }
 
 impl Loaded {
+    /// The configuration, if nothing is wrong with it.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, in one go.
+    pub fn into_valid(mut self) -> Result<Self, Problems> {
+        match std::mem::take(&mut self.problems) {
+            problems if problems.is_empty() => Ok(self),
+            problems => Err(Problems(problems)),
+        }
+    }
+
+    /// Whether something that was configured in one of these tables may be missing from [`Loaded::config`]: what
+    /// cannot be found there is then no problem of its own.
+    pub fn lacks(&self, tables: &[&str]) -> bool {
+        tables.iter().any(|table| self.lacking.contains(*table))
+    }
+
     /// What set `path` or, if nothing did, the nearest table above it. May parse the files again.
     pub fn source(&self, path: &[&str]) -> Option<Source> {
         self.layers.source(path)
@@ -150,15 +176,15 @@ impl Loaded {
     }
 }
 
-/// Loads, merges and validates the configuration.
-///
-/// # Errors
-///
-/// Everything that is wrong, in one go.
-pub fn load(request: &Request) -> Result<Loaded, Problems> {
+/// Loads, merges and validates the configuration. Faulty settings are left out of it and told in
+/// [`Loaded::problems`], so that a caller with more to find fault with can tell everything at once.
+pub fn load(request: &Request) -> Loaded {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     let mut layers = gather(request, &mut problems, &mut warnings);
-    let merged = layers.merge(&mut problems);
+    let mut merged = layers.merge(&mut problems);
+    // What stands in a file that cannot be read may belong anywhere.
+    let unread = if problems.is_empty() { &[][..] } else { &TABLES };
+    let mut lacking: BTreeSet<String> = unread.iter().map(ToString::to_string).collect();
     let schema = Schema::of_config();
     let chosen = layers.profile.as_deref();
     let mut findings = schema.validate(&merged);
@@ -166,18 +192,34 @@ pub fn load(request: &Request) -> Result<Loaded, Problems> {
     findings
         .retain(|it| !(it.path.len() > 2 && it.path[0] == "profiles" && Some(it.path[1].as_str()) == chosen));
     findings.extend(check::findings(&merged));
-    problems.extend(findings.into_iter().map(|finding| located(&layers, finding)));
-    if !problems.is_empty() {
-        return Err(Problems(problems));
+    for finding in &findings {
+        lacking.extend(finding.path.first().cloned());
+        prune(&mut merged, &finding.path);
     }
-    let config: Config = serde_json::from_value(merged).map_err(|_| {
+    problems.extend(findings.into_iter().map(|finding| located(&layers, finding)));
+    let config: Config = serde_json::from_value(merged).unwrap_or_else(|_| {
         // The error may quote a value. The schema and the types agree, so only a fault of ours leads here.
         let message = "a valid setting cannot be read: this is a fault of forgewatch".into();
-        Problems(vec![Problem { key: String::new(), source: None, message, help: None }])
-    })?;
-    warnings.extend(without_effect(&config).into_iter().map(|finding| located(&layers, finding)));
-    layers.forget_lines();
-    Ok(Loaded { config, warnings, layers })
+        problems.push(Problem { key: String::new(), source: None, message, help: None });
+        lacking.extend(TABLES.map(ToOwned::to_owned));
+        Config::default()
+    });
+    if problems.is_empty() {
+        warnings.extend(without_effect(&config).into_iter().map(|finding| located(&layers, finding)));
+        layers.forget_lines();
+    }
+    Loaded { config, problems, warnings, layers, lacking }
+}
+
+/// Takes a faulty setting out, so that the rest can be read: of a named table the whole entry, since what would be
+/// left of it may be none.
+fn prune(merged: &mut Value, path: &[String]) {
+    let Some((table, rest)) = path.split_first() else { return };
+    let Some(settings) = merged.as_object_mut() else { return };
+    match (rest.first(), settings.get_mut(table)) {
+        (Some(name), Some(Value::Object(entries))) => drop(entries.shift_remove(name)),
+        _ => drop(settings.shift_remove(table)),
+    }
 }
 
 /// Settings that are valid but change nothing.

@@ -7,7 +7,7 @@ mod identities;
 mod providers;
 mod repositories;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use forgewatch_plugin_api as api;
@@ -110,14 +110,15 @@ impl Routes {
 }
 
 impl Prepared {
-    /// A sweep over the repositories that `selectors` name: names, patterns, URLs, or all without any.
+    /// A sweep over the repositories that `selectors` name: names, patterns, URLs, or all without any. What is wrong
+    /// with the configuration already is told together with what is found here.
     ///
     /// # Errors
     ///
     /// Everything that is wrong, in one go.
     pub async fn for_check(loaded: &Loaded, selectors: &[String]) -> Result<Self, Problems> {
         let config = &loaded.config;
-        let mut problems = Vec::new();
+        let mut problems = loaded.problems.clone();
         let state = open_state(loaded, &mut problems);
         let client = http_client(loaded, &mut problems);
         let routes = Routes::new(loaded, state.as_deref(), &mut problems);
@@ -128,7 +129,7 @@ impl Prepared {
             }
             None => Vec::new(),
         };
-        let identities = identities::resolve(loaded, &wanted, &mut problems).await;
+        let identities = identities::resolve(loaded, needed(config, selectors, &wanted), &mut problems).await;
         let (Some(state), Some(client), Some(routes), true) = (state, client, routes, problems.is_empty())
         else {
             return Err(Problems(problems));
@@ -142,6 +143,15 @@ impl Prepared {
             check_timeout: config.check_timeout.get(),
         };
         Ok(Self { services, sweep, recorder: Recorder::new(state) })
+    }
+}
+
+/// The integrations whose identities are needed: all of them for a sweep over everything, so that a missing secret is
+/// told even where something else is wrong with a repository.
+fn needed<'a>(config: &'a Config, selectors: &[String], wanted: &'a [Wanted]) -> BTreeSet<&'a str> {
+    match selectors {
+        [] => config.integrations.keys().map(String::as_str).collect(),
+        _ => wanted.iter().map(|wanted| wanted.integration.as_str()).collect(),
     }
 }
 
@@ -235,6 +245,10 @@ fn http_client(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<HttpClien
 /// The state, for reading alone where it cannot be written: checking goes on, with nothing saved.
 fn open_state(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Arc<State>> {
     let path = &loaded.config.state.path;
+    if !loaded.problems.is_empty() {
+        // Nothing will run, and the path may not be the one that was meant: make no file there.
+        return State::open_read_only(path).ok().map(Arc::new);
+    }
     let opened = State::open(path).or_else(|error| {
         if error.is_unwritable() {
             tracing::warn!("{}; checking goes on, but nothing is saved", printable(&error.to_string(), 500));

@@ -39,10 +39,7 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn run(self, global: &GlobalArgs) -> ExitCode {
-        let loaded = match global.load() {
-            Ok(loaded) => loaded,
-            Err(status) => return status,
-        };
+        let loaded = global.load_what_is_valid();
         let runtime = match runtime() {
             Ok(runtime) => runtime,
             Err(status) => return status,

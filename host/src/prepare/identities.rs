@@ -10,7 +10,6 @@ use secrecy::SecretString;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::repositories::Wanted;
 use crate::config::{Entra, Identity as Configured, Loaded, Oauth2, Problem, SecretRef, SiloMode, Timestamp};
 use crate::services::identity::{Identity, Material};
 
@@ -31,17 +30,16 @@ pub(super) fn kind(identity: &Configured) -> &'static str {
     }
 }
 
-/// The identities of the wanted repositories, by name. A region holds none.
+/// The identities of these integrations, by name. A region holds none.
 pub(super) async fn resolve(
     loaded: &Loaded,
-    wanted: &[Wanted],
+    integrations: BTreeSet<&str>,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, Arc<Identity>> {
     let config = &loaded.config;
     if config.silo_mode == SiloMode::Region {
         return BTreeMap::new();
     }
-    let integrations: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.integration.as_str()).collect();
     let names: BTreeSet<&String> =
         integrations.iter().filter_map(|name| config.integrations.get(*name)?.identity.as_ref()).collect();
     let mut identities = BTreeMap::new();

@@ -76,7 +76,11 @@ impl Providers {
             if told.contains(&key) {
                 continue;
             }
-            if let Err(error) = self.registry.provider(key, || for_plugin(key)) {
+            let opened = self.registry.provider(key, || for_plugin(key));
+            let is_missing = matches!(opened, Err(ProviderError::Unknown { .. }));
+            if let Err(error) = opened
+                && !(is_missing && loaded.lacks(&["plugins"]))
+            {
                 let path = ["integrations", name, "provider"];
                 problems.push(loaded.problem(&path, shown(&error), self.help(key, &error)));
             }

@@ -6,7 +6,7 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use super::Routes;
 use crate::config::{Loaded, Problem, Repository, mask_user_info, nearest};
-use crate::routing::{KnownIntegration, Parsed, looks_like_url};
+use crate::routing::{KnownIntegration, Parsed, RouteErrorKind, looks_like_url};
 use crate::text::{mask_url, printable};
 
 /// Integrations that a message names; it comes once for each wrong repository.
@@ -33,12 +33,13 @@ pub(super) fn wanted(
     let mut configured = BTreeMap::new();
     for (name, repository) in &loaded.config.repositories {
         match route(loaded, routes, name, repository) {
-            Ok(wanted) => drop(configured.insert(name.as_str(), wanted)),
+            Ok(Some(wanted)) => drop(configured.insert(name.as_str(), wanted)),
+            Ok(None) => {}
             Err(problem) => problems.push(problem),
         }
     }
     if selectors.is_empty() {
-        if loaded.config.repositories.is_empty() {
+        if loaded.config.repositories.is_empty() && !loaded.lacks(&["repositories"]) {
             let help = "add a `[repositories.NAME]` table, or name a URL".to_owned();
             let message = "there are no repositories to check".to_owned();
             problems.push(Problem {
@@ -54,13 +55,20 @@ pub(super) fn wanted(
     for selector in selectors {
         match select(loaded, routes, &configured, selector) {
             Ok(found) => selected.extend(found.into_iter().map(|wanted| (wanted.shown.clone(), wanted))),
+            Err(_) if loaded.lacks(&["repositories", "integrations", "providers", "plugins"]) => {}
             Err(problem) => problems.push(problem),
         }
     }
     selected.into_values().collect()
 }
 
-fn route(loaded: &Loaded, routes: &Routes, name: &str, repository: &Repository) -> Result<Wanted, Problem> {
+/// Where a configured repository leads; `None` where that cannot be said, since what it depends on is faulty.
+fn route(
+    loaded: &Loaded,
+    routes: &Routes,
+    name: &str,
+    repository: &Repository,
+) -> Result<Option<Wanted>, Problem> {
     let by_name = |integration: &String, on_forge: &String| Wanted {
         shown: printable(name, 500).into_owned(),
         integration: integration.clone(),
@@ -71,23 +79,34 @@ fn route(loaded: &Loaded, routes: &Routes, name: &str, repository: &Repository) 
     let Some(url) = &repository.url else {
         // The configuration's own rules say that these are there.
         return match (&repository.integration, &repository.name) {
-            (Some(integration), Some(on_forge)) => Ok(by_name(integration, on_forge)),
+            (Some(integration), Some(on_forge)) => Ok(Some(by_name(integration, on_forge))),
             _ => {
                 Err(loaded.problem(&["repositories", name], "needs `url`, or `integration` and `name`", None))
             }
         };
     };
     let path = ["repositories", name, "url"];
-    let parsed = routes.parse(url.expose())?.map_err(|error| loaded.problem(&path, error.detail, None))?;
-    let integration = match &repository.integration {
-        Some(integration) => settled(loaded, routes, &path, integration, &parsed)?,
-        None => {
-            let found = only(&parsed, routes);
-            found.map_err(|(message, help)| loaded.problem(&path, message, Some(help)))?
+    let parsed = match routes.parse(url.expose())? {
+        Ok(parsed) => parsed,
+        Err(error)
+            if error.kind == RouteErrorKind::UnsupportedHost
+                && loaded.lacks(&["plugins", "providers", "integrations"]) =>
+        {
+            return Ok(None);
         }
+        Err(error) => return Err(loaded.problem(&path, error.detail, None)),
     };
-    let external_id = repository.external_id.clone();
-    Ok(Wanted { external_id, ..of_url(printable(name, 500).into_owned(), integration, &parsed) })
+    let integration = match &repository.integration {
+        Some(integration) => settled(loaded, routes, &path, integration, &parsed),
+        None => only(&parsed, routes).map_err(|(message, help)| loaded.problem(&path, message, Some(help))),
+    };
+    match integration {
+        Err(_) if loaded.lacks(&["integrations"]) => Ok(None),
+        integration => {
+            let routed = of_url(printable(name, 500).into_owned(), integration?, &parsed);
+            Ok(Some(Wanted { external_id: repository.external_id.clone(), ..routed }))
+        }
+    }
 }
 
 fn of_url(shown: String, integration: String, parsed: &Parsed) -> Wanted {

@@ -231,3 +231,50 @@ fn command_lines_that_say_nothing_are_refused() {
     }
     assert_nothing_sent(&fake);
 }
+
+/// A faulty value must not hide what only shows later, nor make anything that depends on it look faulty as well.
+#[test]
+fn faulty_values_and_what_shows_later_are_told_together() {
+    let fake = Fake::start_blocking(World::contoso());
+    let sandbox = Sandbox::with_fake(&fake);
+    sandbox.write(
+        "forgewatch.toml",
+        r#"
+        http.timeout = "soon"
+        [identities]
+        unset = { kind = "pat", token = { env = "NOT_SET" } }
+        faulty = { kind = "pat", tokne = { env = "NOT_SET" } }
+        [integrations.good]
+        provider = "vsts"
+        domain_name = "https://dev.azure.com/contoso/"
+        identity = "unset"
+        [integrations.faulty]
+        provider = "vsts"
+        domain_name = "https://dev.azure.com/fabrikam/"
+        identity = "faulty"
+        external_id = 12
+        [integrations.missing-plugin]
+        provider = "nosuch"
+        domain_name = "https://nosuch.example/"
+        [repositories]
+        insecure = { url = "http://dev.azure.com/contoso/_git/x" }
+        of-faulty = { integration = "faulty", name = "x" }
+        of-faulty-by-url = { url = "https://dev.azure.com/fabrikam/_git/x" }
+        "#,
+    );
+    let told = refused(sandbox.run(&["check"]));
+    assert_has(
+        &told,
+        &[
+            "http.timeout",
+            "identities.faulty",
+            "integrations.faulty.external_id",
+            "identities.unset.token: environment variable `NOT_SET` is not set",
+            "integrations.missing-plugin.provider: there is no plugin for provider `nosuch`",
+            "repositories.insecure.url",
+        ],
+    );
+    assert!(!told.contains("of-faulty"), "{told}");
+    assert!(!sandbox.path("state").exists(), "a state file was made, though nothing ran");
+    assert_nothing_sent(&fake);
+}

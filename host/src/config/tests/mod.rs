@@ -61,12 +61,13 @@ impl World {
     }
 
     fn loaded(&self) -> Loaded {
-        load(&self.request).unwrap_or_else(|problems| panic!("{problems}"))
+        load(&self.request).into_valid().unwrap_or_else(|problems| panic!("{problems}"))
     }
 
     /// Problems as `key | where | message`, sorted, paths relative to the root.
     fn problems(&self) -> Vec<String> {
-        let problems = load(&self.request).map(|_| ()).expect_err("this configuration is wrong").0;
+        let problems =
+            load(&self.request).into_valid().map(|_| ()).expect_err("this configuration is wrong").0;
         let root = format!("{}/", self.root.path().display());
         let source = |problem: &Problem| problem.source.as_ref().map(ToString::to_string).unwrap_or_default();
         let line = |it: &Problem| format!("{} | {} | {}", it.key, source(it).replace(&root, ""), it.message);

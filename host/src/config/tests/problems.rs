@@ -96,7 +96,7 @@ fn no_problem_quotes_a_secret() {
         "[identities.a]\nkind = 'hunter2'".into(),
         "[identities.a]\nkind = 'pat'\ntoken = \"hunter2\ntoken = 1".into(),
     ] {
-        let problems = load(&World::of(&text).request).expect_err(&text);
+        let problems = load(&World::of(&text).request).into_valid().expect_err(&text);
         assert!(!format!("{problems}{problems:?}").contains("hunter2"), "{problems}");
     }
 }
@@ -143,7 +143,7 @@ fn broken_files() {
         ("a.json", "[1]", None),
     ] {
         let world = World::new().file(name, text).config(name);
-        let problems = load(&world.request).expect_err(text).0;
+        let problems = load(&world.request).into_valid().expect_err(text).0;
         let source = Some(Source::File { path: name.into(), line });
         assert_eq!((problems.len(), &problems[0].source), (1, &source), "{text}: {problems:?}");
     }
