@@ -28,11 +28,15 @@ pub fn printable(text: &str, max_chars: usize) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Control characters (C0, DEL, C1), line and paragraph separators, and what changes the direction of text.
+/// Control characters (C0, DEL, C1), line and paragraph separators, what changes the direction of text, what has
+/// no width, and what is no character, which XML does not take.
 fn is_unprintable(char: char) -> bool {
     char.is_control()
         || matches!(char,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+            | '\u{fdd0}'..='\u{fdef}')
+        || u32::from(char) & 0xfffe == 0xfffe
 }
 
 /// A URL without user name and password; also an scp-like `user@host:path`, and one that does not parse.
@@ -83,6 +87,8 @@ mod tests {
             ("a\x1b[31m\r\nb", 40, "a\\u{1b}[31m\\r\\nb"),
             ("\u{7f}\u{85}", 40, "\\u{7f}\\u{85}"),
             ("\u{202e}x\u{2066}\u{2028}", 40, "\\u{202e}x\\u{2066}\\u{2028}"),
+            ("\u{fffe}a\u{10ffff}", 40, "\\u{fffe}a\\u{10ffff}"),
+            ("a\u{200b}b\u{feff}\u{e0041}", 40, "a\\u{200b}b\\u{feff}\\u{e0041}"),
             ("abcdef", 6, "abcdef"),
             ("abcdefg", 6, "abcde…"),
             ("ääääää", 6, "ääääää"),

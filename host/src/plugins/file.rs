@@ -1,13 +1,16 @@
 //! Judging a library file without running any of it.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use forgewatch_plugin_api::abi::ABI_VERSION;
 use forgewatch_plugin_api::manifest::{self, ELF_SECTION, MACHO_SECTION, Manifest, ManifestError};
 use object::{Object, ObjectSection, ObjectSegment};
 use sha2::{Digest, Sha256};
+
+/// Many times the size of any plugin: files are read into memory.
+const LARGEST_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// A library file that holds a plugin which this host can load.
 #[derive(Clone, Debug)]
@@ -133,9 +136,24 @@ fn file_name(path: &Path) -> String {
 ///
 /// See [`Refusal`].
 pub fn read_plugin_file(path: &Path) -> Result<PluginFile, Refusal> {
-    let bytes =
-        std::fs::read(path).map_err(|source| Refusal::Unreadable { path: path.to_owned(), source })?;
-    judge(path, &bytes)
+    judge(path, &bytes_of(path)?)
+}
+
+/// The bytes of a library file. A pipe would be waited for and a device might never end, so neither is opened
+/// for reading.
+pub(super) fn bytes_of(path: &Path) -> Result<Vec<u8>, Refusal> {
+    let unreadable = |source| Refusal::Unreadable { path: path.to_owned(), source };
+    let damaged = |problem: &str| Refusal::Damaged { path: path.to_owned(), problem: problem.to_owned() };
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(damaged("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST_FILE_BYTES {
+        return Err(damaged("it is too large"));
+    }
+    Ok(bytes)
 }
 
 pub(super) fn judge(path: &Path, bytes: &[u8]) -> Result<PluginFile, Refusal> {
@@ -186,4 +204,22 @@ fn check_architecture(path: &Path, file: &object::File<'_>) -> Result<(), Refusa
         found: described(&found, file.format()),
         wanted: described(wanted, format),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_not_read() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let [pipe, device] = ["pipe.so", "device.so"].map(|name| folder.path().join(name));
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        std::os::unix::fs::symlink("/dev/zero", &device).unwrap();
+        for path in [pipe, device] {
+            let refusal = read_plugin_file(&path).unwrap_err();
+            assert!(refusal.to_string().contains("it is not a regular file"), "{refusal}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use forgewatch_plugin_api::abi::abi_stable::library::{AbiHeaderRef, LibHeader, L
 use forgewatch_plugin_api::abi::{HEADER_SYMBOL, PluginModule};
 use libloading::Library;
 
-use super::file::{PluginFile, Refusal, judge};
+use super::file::{PluginFile, Refusal, bytes_of, judge};
 
 /// Why a library could not be opened as a plugin.
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +59,7 @@ pub struct LoadedLibrary {
 ///
 /// See [`LoadError`]; each prints as one line.
 pub fn load(path: &Path) -> Result<LoadedLibrary, LoadError> {
-    let bytes =
-        std::fs::read(path).map_err(|source| Refusal::Unreadable { path: path.to_owned(), source })?;
+    let bytes = bytes_of(path)?;
     let file = judge(path, &bytes)?;
     let copy =
         immutable_copy(&file, &bytes).map_err(|source| LoadError::Copy { path: path.to_owned(), source })?;

@@ -1,7 +1,7 @@
 //! Takes secrets out of answers before anybody reads them.
 //!
-//! A secret is found as it is, percent-encoded, JSON-escaped, and in base64 wherever in a longer text it was
-//! encoded with it (as `user:secret` is). The matcher is built once for each generation of a credential.
+//! A secret is found as it is, percent-encoded, escaped for JSON and for HTML as common encoders do it, and in
+//! base64 wherever in a longer text it was encoded with it (as `user:secret` is). The matcher is built once for each generation of a credential.
 //! Deliberately absent: defence against a forge that transforms the secret on purpose.
 
 use std::borrow::Cow;
@@ -68,8 +68,12 @@ fn forms(secret: &str) -> Vec<String> {
         in_lower_case(&percent),
         percent,
         json.replace('/', "\\/"),
+        in_ascii(&json),
+        in_ascii(&json.replace('/', "\\/")),
         json,
     ];
+    forms.extend(JSON_ESCAPES.iter().flat_map(|escapes| in_escapes(secret, escapes)));
+    forms.extend(QUOTES.iter().map(|(double, single)| in_html(secret, double, single)));
     for engine in [&STANDARD, &URL_SAFE] {
         for text in [secret.to_owned(), format!(":{secret}")] {
             let padded = engine.encode(text);
@@ -79,6 +83,56 @@ fn forms(secret: &str) -> Vec<String> {
         forms.extend((0..3).filter_map(|offset| inner_piece(engine, secret, offset)));
     }
     forms
+}
+
+/// What encoders that keep JSON safe inside HTML write as `\u` escapes beside what JSON itself demands.
+const JSON_ESCAPES: &[&str] = &["<>&", "<>&'", "<>&'+`\""];
+/// The quotation marks in HTML, double and single.
+const QUOTES: &[(&str, &str)] =
+    &[("&quot;", "&#39;"), ("&#34;", "&#39;"), ("&quot;", "&#x27;"), ("&quot;", "&apos;"), ("&quot;", "'")];
+
+/// Text in JSON with `escapes` and without, what is not ASCII as it is and escaped, in both kinds of digits.
+fn in_escapes(secret: &str, escapes: &str) -> [String; 3] {
+    let mut json = String::new();
+    for char in secret.chars() {
+        match char {
+            _ if escapes.contains(char) => json.push_str(&format!("\\u{:04x}", u32::from(char))),
+            '"' | '\\' => json.extend(['\\', char]),
+            _ => json.push(char),
+        }
+    }
+    let ascii = in_ascii(&json);
+    [in_capitals(&ascii), json, ascii]
+}
+
+/// What is not ASCII as `\u` escapes.
+fn in_ascii(json: &str) -> String {
+    let mut ascii = String::new();
+    for char in json.chars() {
+        match char.is_ascii() {
+            true => ascii.push(char),
+            false => char.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
+                ascii.push_str(&format!("\\u{unit:04x}"));
+            }),
+        }
+    }
+    ascii
+}
+
+/// The digits of `\u` escapes as capitals.
+fn in_capitals(json: &str) -> String {
+    let mut parts = json.split("\\u");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(4).unwrap_or((part, ""));
+        text.push_str(&format!("\\u{}{rest}", digits.to_ascii_uppercase()));
+    }
+    text
+}
+
+fn in_html(secret: &str, double: &str, single: &str) -> String {
+    let text = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('"', double).replace('\'', single)
 }
 
 /// Percent escapes with small letters, which are as good as those with capitals.
@@ -129,6 +183,26 @@ mod tests {
             check(&STANDARD_NO_PAD.encode(&text));
             check(&URL_SAFE.encode(&text));
             check(&URL_SAFE_NO_PAD.encode(&text));
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_as_common_encoders_escape_it() {
+        let secret = "it's <a>&\"b\"+ü/€";
+        let cases = [
+            // Python, PHP, Go, Rails, .NET, and HTML of several kinds.
+            r#"it's <a>&\"b\"+\u00fc/\u20ac"#,
+            r#"it's <a>&\"b\"+\u00fc\/\u20ac"#,
+            r#"it's \u003ca\u003e\u0026\"b\"+ü/€"#,
+            r#"it\u0027s \u003ca\u003e\u0026\"b\"+ü/€"#,
+            r#"it\u0027s \u003Ca\u003E\u0026\u0022b\u0022\u002B\u00FC/\u20AC"#,
+            "it&#39;s &lt;a&gt;&amp;&#34;b&#34;+ü/€",
+            "it&#x27;s &lt;a&gt;&amp;&quot;b&quot;+ü/€",
+            "it's &lt;a&gt;&amp;&quot;b&quot;+ü/€",
+        ];
+        let scrubber = Scrubber::new([secret]);
+        for text in cases {
+            assert_eq!(scrubber.scrub_text(Cow::Borrowed(text)), MASK, "{text}");
         }
     }
 

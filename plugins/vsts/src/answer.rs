@@ -6,7 +6,6 @@ use std::borrow::Cow;
 
 use forgewatch_plugin_api::Response;
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// A repository, alone or in a list.
@@ -15,8 +14,8 @@ use serde_json::value::RawValue;
 pub(crate) struct Found {
     pub(crate) id: String,
     pub(crate) name: String,
-    #[serde(default)]
-    is_disabled: Value,
+    /// Kept as it is written: as a tree it could take tens of times the memory of the answer.
+    is_disabled: Option<Box<RawValue>>,
     /// Taken apart only when it matters.
     project: Option<Box<RawValue>>,
 }
@@ -24,7 +23,7 @@ pub(crate) struct Found {
 impl Found {
     /// Old versions of the interface do not say.
     pub(crate) fn is_disabled(&self) -> bool {
-        self.is_disabled == Value::Bool(true)
+        self.is_disabled.as_ref().is_some_and(|said| said.get() == "true")
     }
 
     pub(crate) fn project(&self) -> Option<String> {
@@ -69,4 +68,25 @@ fn object<'a, T: Deserialize<'a>>(response: &'a Response) -> Option<T> {
     let body = response.body();
     // An array would be read as the fields in their order.
     body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_being_disabled_is_not_taken_apart() {
+        for (said, expected) in
+            [("true", true), ("false", false), ("null", false), ("\"true\"", false), (&nested(), false)]
+        {
+            let body = format!(r#"{{"id":"1","name":"a","isDisabled": {said} }}"#);
+            let found = repository(&Response::new(200, body.into_bytes())).map(|found| found.is_disabled());
+            assert_eq!(found, Some(expected), "{said}");
+        }
+    }
+
+    /// Deeper than any tree is built.
+    fn nested() -> String {
+        format!("{}{}", "[".repeat(500), "]".repeat(500))
+    }
 }

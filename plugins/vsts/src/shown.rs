@@ -24,14 +24,18 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// A URL, or what was meant as one, from its host on when user information stands before it.
+///
+/// A password may hold what ends an authority; where that is unclear, rather too much is left out.
 pub(crate) fn without_user_info(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     let rest = &url[start..];
     let authority = &rest[..rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len())];
-    match authority.rfind('@') {
-        Some(at) => &rest[at + 1..],
-        None => url,
-    }
+    let has_port = |(_, port): (&str, &str)| port.bytes().all(|byte| byte.is_ascii_digit());
+    let end = match authority.rfind('@') {
+        None if !authority.rsplit_once(':').is_none_or(has_port) => rest.rfind('@'),
+        end => end,
+    };
+    end.map_or(url, |at| &rest[at + 1..])
 }
 
 #[cfg(test)]
@@ -51,6 +55,10 @@ mod tests {
             ("https://me:secret@dev.azure.com/contoso", "dev.azure.com/contoso"),
             ("https://a@secret@dev.azure.com", "dev.azure.com"),
             ("me:secret@dev.azure.com/contoso", "dev.azure.com/contoso"),
+            ("https://me:sec/ret@dev.azure.com/contoso", "dev.azure.com/contoso"),
+            ("https://me:sec?r#e@t@dev.azure.com/contoso", "dev.azure.com/contoso"),
+            ("me:sec\\ret@dev.azure.com/contoso", "dev.azure.com/contoso"),
+            ("https://ado.example:8443/a@b", "https://ado.example:8443/a@b"),
             ("https://dev.azure.com/a@b", "https://dev.azure.com/a@b"),
             ("contoso", "contoso"),
         ] {

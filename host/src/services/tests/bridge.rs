@@ -42,7 +42,8 @@ impl MakeWriter<'_> for Log {
 async fn a_plugins_requests_carry_the_identity_and_are_noted() {
     let server = Server::start(|request, _| {
         let authorization = request.lines().find(|line| line.starts_with("authorization: ")).unwrap();
-        answer(200, &[&format!("x-echo: {authorization}")], format!("you sent {authorization}"))
+        let echo = [format!("x-echo: {authorization}"), format!("x-{TOKEN}: 1")];
+        answer(200, &echo.each_ref().map(String::as_str), format!("you sent {authorization}"))
     })
     .await;
     let fixture = Fixture::new();
@@ -53,6 +54,7 @@ async fn a_plugins_requests_carry_the_identity_and_are_noted() {
         call::scope(Arc::clone(&record), host.http(authenticated(&server.url("x")))).await.unwrap();
     assert_eq!(response.text(), Some("you sent authorization: Bearer ***"));
     assert_eq!(response.header("x-echo"), Some("authorization: Bearer ***"));
+    assert_eq!(response.header("x-***"), Some("1"));
     assert!(server.requests()[0].contains(&format!("authorization: Bearer {TOKEN}\r\n")));
     assert_eq!((record.seen().http_status, record.seen().requests), (Some(200), 1));
 
