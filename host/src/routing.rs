@@ -158,7 +158,8 @@ impl Router {
             (0, Some(error)) => Err(error),
             (0, None) => Err(RouteError::new(
                 RouteErrorKind::UnsupportedHost,
-                "no plugin claims this host: install its plugin, or for an own server name it in the provider's options",
+                "no plugin claims this host: install its plugin, or add a server of your own to `server_roots` in \
+                 [providers.KEY.options]",
             )),
             (1, _) => Ok(parsed.remove(0)),
             _ => {

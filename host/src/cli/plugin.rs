@@ -24,6 +24,8 @@ pub(super) enum Command {
     /// Print what a plugin says of itself, without running it.
     Inspect(One),
     /// Load a plugin as a check would, and say what each step found.
+    ///
+    /// Exit status: 0 it loads, 1 it does not, 2 wrong usage or configuration.
     Verify(One),
 }
 
@@ -167,10 +169,11 @@ impl Entry {
     }
 }
 
-/// The file behind a path or a key. A path is recognised by its separator or by being there.
+/// The file behind a path or a key. A path is recognised by its separator, its ending or by being there.
 fn find(config: &Config, plugin: &str) -> Result<PathBuf, ExitCode> {
     let path = Path::new(plugin);
-    if plugin.contains('/') || path.exists() {
+    let is_file_name = plugin.ends_with(".so") || plugin.ends_with(".dylib");
+    if plugin.contains('/') || is_file_name || path.exists() {
         return Ok(path.to_owned());
     }
     let registry = Registry::discover(&config.plugins.dirs);

@@ -12,6 +12,9 @@ use super::{
     syntax::FileFormat,
 };
 
+/// What people write beside `forgewatch.toml` or in its place, and nobody reads.
+const MISNAMED: [&str; 3] = ["forgewatch.yaml", "forgewatch.yml", "forgewatch.json"];
+
 /// Reads the files that the operator named or, when there are none, those of the system and the user.
 pub(super) fn read(
     named: &[PathBuf],
@@ -29,12 +32,16 @@ pub(super) fn read(
     }
     if named.is_empty() {
         reader.file(&environment.system_dir.join("forgewatch.toml"), false);
+        reader.overlooked(&environment.system_dir, &MISNAMED);
         let snippets = environment.system_dir.join("conf.d");
         if snippets.is_dir() {
             reader.folder(&snippets);
         }
         if let Some(home) = environment.xdg_dir("XDG_CONFIG_HOME", ".config") {
-            reader.file(&home.join("forgewatch/forgewatch.toml"), false);
+            let own = home.join("forgewatch");
+            reader.file(&own.join("forgewatch.toml"), false);
+            reader.overlooked(&own, &MISNAMED);
+            reader.overlooked(&own, &["conf.d"]);
         }
     }
     reader.layers
@@ -70,6 +77,18 @@ impl Reader<'_> {
                 }),
                 _ => {}
             }
+        }
+    }
+
+    /// Warns about what is there and is not read.
+    fn overlooked(&mut self, folder: &Path, names: &[&str]) {
+        for path in names.iter().map(|name| folder.join(name)).filter(|path| path.exists()) {
+            let help = format!(
+                "write its settings into {}, or name it with --config, which is read in place of all these files",
+                folder.join("forgewatch.toml").display()
+            );
+            let message = "not read: only `forgewatch.toml` is looked for here".to_owned();
+            self.warnings.push(Problem { help: Some(help), ..about_file(&path, message) });
         }
     }
 

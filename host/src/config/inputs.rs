@@ -54,7 +54,11 @@ pub(super) fn environment(
         } else if path.len() == 1 {
             // Container platforms inject such names, so this cannot be an error.
             let names: Vec<_> = settings.iter().map(|setting| variable_name(setting)).collect();
-            let help = did_you_mean(&name, names.iter().map(String::as_str));
+            let help = match path[0].as_str() {
+                flag @ ("config" | "profile" | "set") => Some(format!("give --{flag} on the command line")),
+                "log_level" => Some("give --log-level on the command line".to_owned()),
+                _ => did_you_mean(&name, names.iter().map(String::as_str)),
+            };
             warnings.push(problem("this variable names no setting and is ignored", help));
         } else if NAMED_TABLES.contains(&path[0].as_str()) {
             let help = format!("set it in a file, or with --set {}.NAME.KEY=VALUE", path[0]);

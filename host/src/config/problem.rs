@@ -95,12 +95,13 @@ pub fn dotted<S: AsRef<str>>(path: &[S]) -> String {
     keys.join(".")
 }
 
-/// The candidate that `word` was probably meant to be.
+/// The candidate that `word` was probably meant to be; upper and lower case are alike.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
+    let word = word.to_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, candidate)| candidate)
@@ -139,6 +140,7 @@ mod tests {
     fn keys_and_suggestions() {
         assert_eq!(dotted(&["a", "b.c", "d"]), "a.\"b.c\".d");
         assert_eq!(nearest("domain_nmae", ["provider", "domain_name"]), Some("domain_name"));
+        assert_eq!(nearest("PAT", ["pat", "basic"]), Some("pat"));
         assert_eq!(nearest("colour", ["provider", "domain_name"]), None);
     }
 }

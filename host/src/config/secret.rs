@@ -5,6 +5,8 @@ use std::{borrow::Cow, path::PathBuf};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::values::VARIABLE_FORMAT;
+
 /// A reference to a secret, read when it is needed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,7 +34,7 @@ impl JsonSchema for SecretRef {
             "description": "Where a secret is kept: exactly one of `env`, `file` and `command`. Never the secret itself.",
             "type": "object",
             "properties": {
-                "env": { "type": "string", "minLength": 1, "description": "Name of an environment variable." },
+                "env": { "type": "string", "format": VARIABLE_FORMAT, "description": "Name of an environment variable." },
                 "file": { "type": "string", "minLength": 1, "description": "File that holds the secret; relative to the file that says so." },
                 "command": {
                     "type": "array", "minItems": 1, "items": { "type": "string" },

@@ -39,7 +39,13 @@ pub(super) fn parse(format: FileFormat, text: &str) -> Result<Dict, (Option<usiz
         })?,
         FileFormat::Yaml => Yaml::from_str(text).map_err(|error| {
             let line = error.location().map(|at| at.line());
-            (line, format!("not valid YAML: {error}"))
+            let indented = |line: &str| line.trim_start_matches(' ').starts_with('\t');
+            match line.and_then(|line| text.lines().nth(line.saturating_sub(1))) {
+                Some(wrong) if indented(wrong) => {
+                    (line, "not valid YAML: a tab cannot indent, write spaces in its place".to_owned())
+                }
+                _ => (line, format!("not valid YAML: {error}")),
+            }
         })?,
         FileFormat::Json => {
             Json::from_str(text).map_err(|error| (Some(error.line()), format!("not valid JSON: {error}")))?

@@ -66,8 +66,33 @@ macro_rules! text_value {
 }
 
 /// Every format that the configuration's schema uses.
-pub(super) const FORMATS: [Format; 5] =
-    [Period::FORMAT, HostPort::FORMAT, ProxyUrl::FORMAT, HttpsUrl::FORMAT, Timestamp::FORMAT];
+pub(super) const FORMATS: [Format; 6] =
+    [Period::FORMAT, HostPort::FORMAT, ProxyUrl::FORMAT, HttpsUrl::FORMAT, Timestamp::FORMAT, VARIABLE];
+
+/// Name of the format of [`VARIABLE`].
+pub(super) const VARIABLE_FORMAT: &str = "variable-name";
+
+/// The name of an environment variable.
+const VARIABLE: Format =
+    Format { name: VARIABLE_FORMAT, check: variable_name, help: "the name of a variable, like \"ADO_PAT\"" };
+
+/// Characters without a gap and with a digit among them that no sensible name has, and every token.
+const LONGEST_PART_OF_NAME: usize = 20;
+
+/// Names are shown in messages, so what could be a secret pasted in place of a name is none.
+fn variable_name(text: &str) -> Result<(), ValueError> {
+    let is_gap = |char: char| matches!(char, '_' | '-' | '.');
+    let has_digit = |part: &str| part.contains(|char: char| char.is_ascii_digit());
+    if text.is_empty() || text.contains(|char: char| !char.is_ascii_alphanumeric() && !is_gap(char)) {
+        return Err(ValueError("is not the name of an environment variable"));
+    }
+    if text.split(is_gap).any(|part| part.len() >= LONGEST_PART_OF_NAME && has_digit(part)) {
+        return Err(ValueError(
+            "looks like a secret itself, not like the name of the environment variable that holds it",
+        ));
+    }
+    Ok(())
+}
 
 /// A length of time above zero, written like `15m` or `1h 30m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -303,6 +328,17 @@ mod tests {
             assert_eq!(got, want, "{text}");
         }
         assert_eq!("[::1]:8080".parse::<HostPort>().unwrap().to_string(), "[::1]:8080");
+    }
+
+    #[test]
+    fn names_of_variables() {
+        for good in ["ADO_PAT", "ado-pat.2", "_X1", "CI_REGISTRY_PASSWORD_2026", "ABIGNAMEWITHOUTANYDIGITS"] {
+            assert!(variable_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "$ADO_PAT", "a b", "A=b", "ghp_16C7e42F292c6912E7710c838347Ae178B4a", "x8Q~abc"] {
+            assert!(variable_name(bad).is_err(), "{bad}");
+        }
+        assert!(variable_name(&"q2w3e4r5t6z7".repeat(7)).is_err());
     }
 
     #[test]

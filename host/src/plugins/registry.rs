@@ -15,6 +15,7 @@ use super::provider::Provider;
 
 /// Every plugin found, and those that were opened.
 pub struct Registry {
+    dirs: Vec<PathBuf>,
     discovery: Discovery,
     unlistable: Vec<(PathBuf, io::Error)>,
     opened: Mutex<BTreeMap<String, Provider>>,
@@ -63,7 +64,12 @@ impl Registry {
         let mut discovery = Discovery::default();
         let unlistable =
             dirs.iter().filter_map(|dir| Some((dir.clone(), discovery.scan(dir).err()?))).collect();
-        Self { discovery, unlistable, opened: Mutex::default() }
+        Self { dirs: dirs.to_vec(), discovery, unlistable, opened: Mutex::default() }
+    }
+
+    /// The directories that were looked through.
+    pub fn dirs(&self) -> &[PathBuf] {
+        &self.dirs
     }
 
     /// What was found.

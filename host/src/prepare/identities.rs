@@ -123,7 +123,10 @@ impl Reader<'_> {
         let found = match secret {
             SecretRef::Env(name) => from_variable(name),
             SecretRef::File(path) => std::fs::read(path)
-                .map_err(|error| (format!("cannot read `{}`: {error}", path.display()), None))
+                .map_err(|error| {
+                    let help = "check that the file exists and that this user may read it".to_owned();
+                    (format!("cannot read `{}`: {error}", path.display()), Some(help))
+                })
                 .and_then(text),
             SecretRef::Command(command) => from_command(command).await.and_then(text),
         };
@@ -160,7 +163,13 @@ async fn from_command(command: &[String]) -> Result<Vec<u8>, Trouble> {
     let output = match timeout(COMMAND_TIMEOUT, process.output()).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-            return Err((format!("there is no command `{program}`"), None));
+            let help = match program.contains(' ') {
+                true => {
+                    "write the program and each argument apart, like [\"pass\", \"ado\"]; no shell runs it"
+                }
+                false => "install it, or write its whole path",
+            };
+            return Err((format!("there is no command `{program}`"), Some(help.to_owned())));
         }
         Ok(Err(error)) => return Err((format!("cannot run `{program}`: {error}"), None)),
         Err(_) => {

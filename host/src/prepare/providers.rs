@@ -1,6 +1,7 @@
 //! The plugins that a configuration leads to, and their settings.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use super::check_isolation;
@@ -28,7 +29,11 @@ impl Providers {
             // The built-in folder need not be there.
             if loaded.source(&["plugins", "dirs"]) != Some(Source::Default) {
                 let message = format!("cannot list `{}`: {error}", dir.display());
-                problems.push(loaded.problem(&["plugins", "dirs"], message, None));
+                let help = match error.kind() {
+                    ErrorKind::NotADirectory => "name the folder, not a file in it",
+                    _ => "correct the path, or make the folder and put plugins into it",
+                };
+                problems.push(loaded.problem(&["plugins", "dirs"], message, Some(help.to_owned())));
             }
         }
         for refused in &registry.discovery().refused {
@@ -125,7 +130,15 @@ impl Registry {
             0 => String::new(),
             count => format!(" ({count} more are refused, see `forgewatch plugin list`)"),
         };
-        format!("put its library file into a folder of `plugins.dirs`; plugins found there: {found}{refused}")
+        let dirs: Vec<_> = self.dirs().iter().map(|dir| format!("`{}`", dir.display())).collect();
+        let place = match dirs.as_slice() {
+            [] => "a folder, and name it in `plugins.dirs`, which is empty".to_owned(),
+            dirs => format!(
+                "{}, or name its folder in `plugins.dirs`; plugins found there: {found}{refused}",
+                dirs.join(" or ")
+            ),
+        };
+        format!("put its library file into {place}")
     }
 }
 

@@ -40,7 +40,10 @@ pub(super) fn wanted(
     }
     if selectors.is_empty() {
         if loaded.config.repositories.is_empty() && !loaded.lacks(&["repositories"]) {
-            let help = "add a `[repositories.NAME]` table, or name a URL".to_owned();
+            let help = "add a `[repositories.NAME]` table to /etc/forgewatch/forgewatch.toml, to \
+                        $XDG_CONFIG_HOME/forgewatch/forgewatch.toml (by default below ~/.config) or to the file that \
+                        --config names; or name a URL"
+                .to_owned();
             let message = "there are no repositories to check".to_owned();
             problems.push(Problem {
                 key: "repositories".to_owned(),
@@ -155,20 +158,22 @@ fn only(parsed: &Parsed, routes: &Routes) -> Result<String, (String, String)> {
 }
 
 fn candidates(routes: &Routes, parsed: &Parsed) -> String {
-    let known: Vec<_> = routes
+    let mut known: Vec<_> = routes
         .router
         .integrations_with(&parsed.provider)
         .map(|known| format!("{} (`{}`)", known.name, mask_user_info(&known.base_url)))
         .collect();
+    if known.len() > MOST_CANDIDATES {
+        let more = known.split_off(MOST_CANDIDATES).len();
+        known.push(format!("and {more} more"));
+    }
     match known.as_slice() {
-        many if many.len() > MOST_CANDIDATES => format!(
-            "integrations of provider `{}`: {} and {} more",
-            parsed.provider,
-            many[..MOST_CANDIDATES].join(", "),
-            many.len() - MOST_CANDIDATES
-        ),
         [] => format!("add an integration with `provider = \"{}\"` and this `domain_name`", parsed.provider),
-        known => format!("integrations of provider `{}`: {}", parsed.provider, known.join(", ")),
+        known => format!(
+            "correct the URL, or the `domain_name` of one of these, or add an integration; those of provider `{}`: {}",
+            parsed.provider,
+            known.join(", ")
+        ),
     }
 }
 

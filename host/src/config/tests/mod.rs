@@ -132,6 +132,30 @@ fn named_files_stand_in_for_the_usual_ones() {
 }
 
 #[test]
+fn files_that_nobody_reads_are_told() {
+    let world = World::new()
+        .file("etc/forgewatch.yml", "colour: 1\n")
+        .file("home/.config/forgewatch/forgewatch.yaml", "colour: 1\n")
+        .file("home/.config/forgewatch/conf.d/a.toml", "colour = 1\n");
+    let warnings: Vec<_> = world.loaded().warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    for (warning, name) in warnings.iter().zip(["forgewatch.yml", "forgewatch.yaml", "conf.d"]) {
+        assert!(warning.contains(&format!("/{name}\n")), "{warning}");
+    }
+    let named = world.file("c.toml", "").config("c.toml");
+    assert!(named.loaded().warnings.is_empty());
+}
+
+#[test]
+fn a_tab_in_yaml_is_called_a_tab() {
+    let problems = World::new().file("a.yaml", "http:\n\ttimeout: 5s\n").config("a.yaml").problems();
+    assert_eq!(
+        problems,
+        [" | a.yaml:2 | not valid YAML: a tab cannot indent, write spaces in its place".to_owned()]
+    );
+}
+
+#[test]
 fn the_documented_example_loads() {
     let loaded = World::of(
         r#"

@@ -94,6 +94,8 @@ fn no_problem_quotes_a_secret() {
         "identities = 'hunter2'".into(),
         "[identities.a]\nkind = 'basic'\nusername = 'u'\npassword = { env = ['hunter2'] }".into(),
         "[identities.a]\nkind = 'hunter2'".into(),
+        "[identities.a]\nkind = 'pat'\ntoken = { env = 'hunter2aaaaaaaaaaaaaaaaaaaaaaa' }".into(),
+        "[identities.a]\nkind = 'pat'\ntoken = { env = '$hunter2' }".into(),
         "[identities.a]\nkind = 'pat'\ntoken = \"hunter2\ntoken = 1".into(),
     ] {
         let problems = load(&World::of(&text).request).into_valid().expect_err(&text);

@@ -31,12 +31,10 @@ pub(super) fn of(error: &reqwest::Error) -> Cause {
 fn known(error: &(dyn Error + 'static)) -> Option<Cause> {
     let words = error.to_string();
     if words == "dns error" {
-        let why = error.source().map(ToString::to_string).unwrap_or_default();
-        return Some(other(format!("name resolution failed: {}", printable(&why, 200))));
+        return Some(other(format!("name resolution failed: {}", printable(&deepest(error), 200))));
     }
     if words.starts_with("tunnel error") {
-        let why = printable(&words, 200);
-        return Some(other(format!("the proxy did not open the way ({why})")));
+        return Some(other(tunnel(error, &words)));
     }
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
         return Some(other(tls(error)));
@@ -50,6 +48,35 @@ fn known(error: &(dyn Error + 'static)) -> Option<Cause> {
         };
     }
     io(error.downcast_ref::<io::Error>()?)
+}
+
+/// Why a proxy was of no use. The library tells the cases apart in words alone.
+fn tunnel(error: &(dyn Error + 'static), words: &str) -> String {
+    if words.ends_with("failed to create underlying connection") {
+        let mut next = error.source();
+        while let Some(error) = next {
+            if let Some(cause) = known(error) {
+                return format!("the proxy cannot be reached, check `http.proxy`: {}", cause.text);
+            }
+            next = error.source();
+        }
+        let why = deepest(error);
+        return format!("the proxy cannot be reached, check `http.proxy`: {}", printable(&why, 200));
+    }
+    if words.ends_with("proxy authorization required") {
+        return "the proxy wants a user name and a password: write them into `http.proxy`".to_owned();
+    }
+    let why = printable(words, 200);
+    format!("the proxy did not open the way ({why}): check the host's name, and what the proxy allows")
+}
+
+/// What the last error of the chain says.
+fn deepest(error: &(dyn Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
 }
 
 fn io(error: &io::Error) -> Option<Cause> {

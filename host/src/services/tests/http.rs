@@ -83,6 +83,10 @@ async fn a_failure_names_its_cause_and_no_secret() {
     let failure = integration.http(&Request::get("https://forge.example/"), None).await.unwrap_err();
     let detail = failure.detail();
     assert!(detail.contains("through the proxy") && !detail.contains("pass-word"), "{detail}");
+    assert!(
+        detail.ends_with("the proxy cannot be reached, check `http.proxy`: connection refused"),
+        "{detail}"
+    );
 }
 
 #[tokio::test]
