@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
-use super::mask::mask_user_info;
+use crate::text::mask_user_info;
 
 /// What is wrong with a scalar setting; never holds the value itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

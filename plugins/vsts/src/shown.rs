@@ -26,9 +26,13 @@ impl fmt::Display for Shown<'_> {
 /// A URL, or what was meant as one, from its host on when user information stands before it.
 pub(crate) fn without_user_info(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
-    let rest = &url[start..];
+    let rest = url[start..].trim_start_matches('/');
     let authority = &rest[..rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len())];
-    match authority.rfind('@') {
+    // A password may hold a slash; a port is made of digits.
+    let is_port = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_odd = authority.rsplit_once(':').is_some_and(|(_, port)| !is_port(port));
+    let searched = if is_odd { rest } else { authority };
+    match searched.rfind('@') {
         Some(at) => &rest[at + 1..],
         None => url,
     }
@@ -51,6 +55,10 @@ mod tests {
             ("https://me:secret@dev.azure.com/contoso", "dev.azure.com/contoso"),
             ("https://a@secret@dev.azure.com", "dev.azure.com"),
             ("me:secret@dev.azure.com/contoso", "dev.azure.com/contoso"),
+            ("https://me:se/cret@dev.azure.com/contoso", "dev.azure.com/contoso"),
+            ("https:/me:secret@dev.azure.com/contoso", "dev.azure.com/contoso"),
+            ("//me:secret@dev.azure.com/contoso", "dev.azure.com/contoso"),
+            ("https://dev.azure.com:8443/a@b", "https://dev.azure.com:8443/a@b"),
             ("https://dev.azure.com/a@b", "https://dev.azure.com/a@b"),
             ("contoso", "contoso"),
         ] {
