@@ -43,35 +43,45 @@ fn is_unprintable(char: char) -> bool {
 ///
 /// Where it is unclear what belongs to a password, rather too much is left out.
 pub fn mask_url(text: &str) -> Cow<'_, str> {
+    replace_user_info(text, "")
+}
+
+/// The same with `***` in place of user name and password, for those who wrote them.
+pub fn mask_user_info(text: &str) -> Cow<'_, str> {
+    replace_user_info(text, "***")
+}
+
+fn replace_user_info<'a>(text: &'a str, mask: &str) -> Cow<'a, str> {
     if !text.contains('@') {
         return Cow::Borrowed(text);
     }
     match Url::parse(text.trim()) {
-        Ok(mut url) if url.has_host() => {
-            if url.username().is_empty() && url.password().is_none() {
-                return Cow::Borrowed(text);
-            }
-            match (url.set_username(""), url.set_password(None)) {
+        Ok(url) if url.has_host() && url.username().is_empty() && url.password().is_none() => {
+            Cow::Borrowed(text)
+        }
+        // A second `@` may be part of a password.
+        Ok(mut url) if url.has_host() && (url.password().is_none() || text.matches('@').count() == 1) => {
+            match (url.set_username(mask), url.set_password(None)) {
                 (Ok(()), Ok(())) => Cow::Owned(url.into()),
-                _ => mask_text(text),
+                _ => replace_in_text(text, mask),
             }
         }
-        _ => mask_text(text),
+        _ => replace_in_text(text, mask),
     }
 }
 
-fn mask_text(text: &str) -> Cow<'_, str> {
+fn replace_in_text<'a>(text: &'a str, mask: &str) -> Cow<'a, str> {
     let start = text.find("://").map_or(0, |at| at + 3);
     let (scheme, rest) = text.split_at(start);
-    let first_part = rest.find('/').map_or(rest, |slash| &rest[..slash]);
-    let end = match first_part.rfind('@') {
-        Some(at) => Some(at),
-        // A password may hold a slash; a host and a path with an `@` in it have no colon before the slash.
-        None if first_part.contains(':') || rest.starts_with("//") => rest.rfind('@'),
-        None => None,
-    };
-    match end {
-        Some(at) => Cow::Owned(format!("{scheme}{}", &rest[at + 1..])),
+    let first_part = rest.split('/').next().unwrap_or_default();
+    let before = first_part.split('@').next().unwrap_or_default();
+    // A password may hold a slash; a host and a path with an `@` in it have no colon before the slash.
+    let searched = if before.contains(':') || rest.starts_with("//") { rest } else { first_part };
+    match searched.rfind('@') {
+        Some(at) => {
+            let kept = if mask.is_empty() { at + 1 } else { at };
+            Cow::Owned(format!("{scheme}{mask}{}", &rest[kept..]))
+        }
         None => Cow::Borrowed(text),
     }
 }
@@ -116,10 +126,20 @@ mod tests {
             ("https://me:pw@exa mple/x", "https://exa mple/x"),
             ("example.org/@scope/app", "example.org/@scope/app"),
             ("me@example.org:@scope/app", "scope/app"),
+            ("git@example.org:team/@x/app", "example.org:team/@x/app"),
+            ("https://me:p@w/x@example.org/y", "https://example.org/y"),
+            ("https://host:8443/@scope", "https://host:8443/@scope"),
+            ("https://[::1]/@x", "https://[::1]/@x"),
+            ("https:\\\\me:pw@example.org", "https://example.org/"),
             ("", ""),
         ];
         for (text, expected) in cases {
             assert_eq!(mask_url(text), expected, "{text:?}");
+            let shown = mask_user_info(text);
+            assert!(shown == text || shown.replace("***@", "") == mask_url(text), "{shown:?}");
+            assert_eq!(shown == text, mask_url(text) == text, "{text:?}");
         }
+        assert_eq!(mask_user_info("https://me:pw@example.org/x"), "https://***@example.org/x");
+        assert_eq!(mask_user_info("//me:pw@example.org/x"), "***@example.org/x");
     }
 }

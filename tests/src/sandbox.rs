@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -24,6 +24,16 @@ pub struct Run {
     pub stdout: String,
     /// Standard error.
     pub stderr: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("standard output is text"),
+            stderr: String::from_utf8(output.stderr).expect("standard error is text"),
+        }
+    }
 }
 
 impl Run {
@@ -113,12 +123,7 @@ impl Sandbox {
 
     /// Runs the binary to its end.
     pub fn run(&self, arguments: &[&str]) -> Run {
-        let output = self.command(arguments).output().expect("the binary can be started");
-        Run {
-            status: output.status.code(),
-            stdout: String::from_utf8(output.stdout).expect("standard output is text"),
-            stderr: String::from_utf8(output.stderr).expect("standard error is text"),
-        }
+        self.command(arguments).output().expect("the binary can be started").into()
     }
 }
 

@@ -5,6 +5,11 @@
 
 use std::{fmt, path::PathBuf};
 
+use crate::text::printable;
+
+/// Characters of a path; no system takes a longer one.
+const LONGEST_PATH: usize = 4096;
+
 /// Where a setting comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
@@ -29,13 +34,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line } => {
-                for character in path.to_string_lossy().chars() {
-                    if character.is_control() {
-                        write!(f, "{}", character.escape_default())?;
-                    } else {
-                        write!(f, "{character}")?;
-                    }
-                }
+                f.write_str(&printable(&path.to_string_lossy(), LONGEST_PATH))?;
                 line.map_or(Ok(()), |line| write!(f, ":{line}"))
             }
             Self::Environment(name) => write!(f, "environment variable {}", name.escape_debug()),

@@ -8,10 +8,10 @@ use super::{
     inputs::variable_name,
     layers::{Layer, Layers},
     lines::{Found, Kind, Node},
-    mask::mask_user_info,
     problem::{Problem, Source, did_you_mean, dotted},
     schema::Schema,
 };
+use crate::text::mask_user_info;
 
 /// What every layer says about one setting.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,9 +8,9 @@ use std::{borrow::Cow, fmt, net::Ipv6Addr, str::FromStr, time::Duration, time::S
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use url::Url;
+use url::{Host, Url};
 
-use super::mask::mask_user_info;
+use crate::text::mask_user_info;
 
 /// What is wrong with a scalar setting; never holds the value itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -168,6 +168,17 @@ pub struct HostPort {
     pub port: u16,
 }
 
+impl HostPort {
+    /// Where a URL leads; `None` for one without a host or a known port.
+    pub fn of(url: &Url) -> Option<Self> {
+        let host = match url.host()? {
+            Host::Ipv6(address) => address.to_string(),
+            host => host.to_string(),
+        };
+        Some(Self { host, port: url.port_or_known_default()? })
+    }
+}
+
 text_value!(HostPort, "host-port", "a host (port 443) or host:port, like \"git.example.org:8443\"");
 
 impl FromStr for HostPort {
@@ -322,12 +333,18 @@ mod tests {
             ("user@host", None),
             ("*.example.org", None),
             ("[::1", None),
+            ("host/x", None),
+            ("a b", None),
         ] {
             let got = text.parse::<HostPort>().ok();
             let got = got.as_ref().map(|it| (it.host.as_str(), it.port));
             assert_eq!(got, want, "{text}");
         }
-        assert_eq!("[::1]:8080".parse::<HostPort>().unwrap().to_string(), "[::1]:8080");
+        for text in ["git.example.org", "git.example.org:8443", "10.0.0.1:80", "[::1]", "[::1]:8080"] {
+            let parsed: HostPort = text.parse().unwrap();
+            assert_eq!(parsed.to_string(), text);
+            assert_eq!(HostPort::of(&Url::parse(&format!("https://{text}/x")).unwrap()), Some(parsed));
+        }
     }
 
     #[test]

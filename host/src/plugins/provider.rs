@@ -5,18 +5,12 @@ use std::sync::Arc;
 use forgewatch_plugin_api::abi::{ClientObject, HostObject, ProviderObject};
 use forgewatch_plugin_api::{Access, Failure, Integration, Repository, RepositoryUrl, UrlContext, UrlError};
 
-use super::file::PluginFile;
 use super::load::LoadedLibrary;
 
 /// A provider that is ready to be called. Cheap to clone.
 #[derive(Clone)]
 pub struct Provider {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    file: PluginFile,
-    object: ProviderObject,
+    object: Arc<ProviderObject>,
 }
 
 impl Provider {
@@ -27,12 +21,7 @@ impl Provider {
     /// The plugin panicked.
     pub fn start(library: LoadedLibrary, host: HostObject) -> Result<Self, Failure> {
         let object = (library.module.create())(host).into_result()?;
-        Ok(Self { shared: Arc::new(Shared { file: library.file, object }) })
-    }
-
-    /// The file that its code came from.
-    pub fn file(&self) -> &PluginFile {
-        &self.shared.file
+        Ok(Self { object: Arc::new(object) })
     }
 
     /// Takes a repository URL apart.
@@ -45,7 +34,7 @@ impl Provider {
         url: &str,
         context: &UrlContext,
     ) -> Result<Result<RepositoryUrl, UrlError>, Failure> {
-        let parsed = self.shared.object.parse_repository_url(url.into(), context);
+        let parsed = self.object.parse_repository_url(url.into(), context);
         parsed.into_result().map(Into::into)
     }
 
@@ -55,7 +44,7 @@ impl Provider {
     ///
     /// The plugin's failure, or its panic.
     pub async fn get_client(&self, host: HostObject, integration: Integration) -> Result<Client, Failure> {
-        let object = self.shared.object.get_client(host, integration).await.into_result()?;
+        let object = self.object.get_client(host, integration).await.into_result()?;
         Ok(Client { object })
     }
 }

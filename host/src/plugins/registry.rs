@@ -29,8 +29,6 @@ pub enum ProviderError {
     Unknown {
         /// The key.
         key: String,
-        /// The keys that there are.
-        known: Vec<String>,
     },
     /// Several files have this key.
     #[error(transparent)]
@@ -114,10 +112,7 @@ impl Registry {
                 other: other.to_owned(),
                 key: key.to_owned(),
             }),
-            None => ProviderError::Unknown {
-                key: key.to_owned(),
-                known: self.discovery.plugins.keys().cloned().collect(),
-            },
+            None => ProviderError::Unknown { key: key.to_owned() },
         }
     }
 }

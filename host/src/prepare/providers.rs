@@ -59,9 +59,8 @@ impl Providers {
         let settings = loaded.config.providers.get(key).cloned().unwrap_or_default();
         let before = problems.len();
         check_options(loaded, plugin, &settings.options, problems);
-        let allow_hosts: Vec<_> = settings.allow_hosts.iter().map(ToString::to_string).collect();
         let roots: Vec<_> = server_roots(&settings.options).collect();
-        match ProviderPolicy::new(key, &allow_hosts, settings.allow_write, &roots) {
+        match ProviderPolicy::new(key, settings.allow_hosts, settings.allow_write, &roots) {
             Ok(policy) => drop(self.policies.insert(key.clone(), Arc::new(policy))),
             Err(error) if problems.len() == before => {
                 let path = ["providers", key, "options", "server_roots"];

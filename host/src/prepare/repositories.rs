@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::Routes;
-use crate::config::{Loaded, Problem, Repository, mask_user_info, nearest};
+use crate::config::{Loaded, Problem, Repository, nearest};
 use crate::routing::{KnownIntegration, Parsed, RouteErrorKind, looks_like_url};
-use crate::text::{mask_url, printable};
+use crate::text::{mask_url, mask_user_info, printable};
 
 /// Integrations that a message names; it comes once for each wrong repository.
 const MOST_CANDIDATES: usize = 5;

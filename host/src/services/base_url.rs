@@ -95,9 +95,9 @@ mod tests {
     use super::*;
 
     fn policy() -> ProviderPolicy {
-        let hosts = ["forge.example", "localhost:8443", "10.1.2.3"].map(String::from);
+        let hosts = ["forge.example", "localhost:8443", "10.1.2.3"].map(|host| host.parse().unwrap());
         let roots = ["https://ado.example.org/tfs/".to_owned()];
-        ProviderPolicy::new("vsts", &hosts, false, &roots).unwrap()
+        ProviderPolicy::new("vsts", hosts.into(), false, &roots).unwrap()
     }
 
     #[test]

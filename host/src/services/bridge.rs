@@ -8,8 +8,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use abi_stable::sabi_trait::TD_Opaque;
-use abi_stable::std_types::{ROption, RResult, RStr, RString, RVec};
+use forgewatch_plugin_api::abi::abi_stable::sabi_trait::TD_Opaque;
+use forgewatch_plugin_api::abi::abi_stable::std_types::{ROption, RResult, RStr, RString, RVec};
 use forgewatch_plugin_api::abi::async_ffi::{FfiFuture, FutureExt as _};
 use forgewatch_plugin_api::abi::{HostObject, HostServices, HostServices_TO, LogRecord, contain};
 use forgewatch_plugin_api::{Failure, Reason, Request, Response};

@@ -4,17 +4,17 @@
 //! and nowhere else; it reads unless the operator lets it write; it brings no header that is the host's own.
 //! Each refusal ends in the very line of configuration that would change it, where there is one.
 
-use std::fmt;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use forgewatch_plugin_api::{Failure, Method, Request, Scheme};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
-use url::{Host, Origin, Url};
+use url::{Origin, Url};
 
 use super::http::shown;
 use super::refused;
+use crate::config::HostPort;
 use crate::text::{mask_url, printable};
 
 /// What the operator allows the integrations of one provider.
@@ -26,27 +26,13 @@ pub struct ProviderPolicy {
     pub(super) server_roots: Vec<Url>,
 }
 
-/// A policy that cannot be understood.
+/// A policy that cannot be understood: an entry of `server_roots` is no plain URL.
 #[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// An entry of `allow_hosts` is something else than a host.
-    #[error(
-        "`providers.{provider}.allow_hosts` has `{entry}`: give a host, or host:port, without scheme or path"
-    )]
-    Host {
-        /// The provider's key.
-        provider: String,
-        /// The entry.
-        entry: String,
-    },
-    /// An entry of `server_roots` is no plain URL.
-    #[error("`providers.{provider}.options.server_roots` has `{entry}`: give an absolute https URL")]
-    ServerRoot {
-        /// The provider's key.
-        provider: String,
-        /// The entry, without user information.
-        entry: String,
-    },
+#[error("`providers.{provider}.options.server_roots` has `{entry}`: give an absolute https URL")]
+pub struct PolicyError {
+    provider: String,
+    /// Without user information.
+    entry: String,
 }
 
 impl ProviderPolicy {
@@ -54,28 +40,20 @@ impl ProviderPolicy {
     ///
     /// # Errors
     ///
-    /// An entry that is no host, or no URL.
+    /// A root that is no URL.
     pub fn new(
         key: &str,
-        allow_hosts: &[String],
+        allow_hosts: Vec<HostPort>,
         allow_write: bool,
         server_roots: &[String],
     ) -> Result<Self, PolicyError> {
-        let host = |entry: &String| {
-            HostPort::parse(entry).ok_or_else(|| PolicyError::Host {
-                provider: key.to_owned(),
-                entry: mask_url(entry).into_owned(),
-            })
-        };
         let root = |entry: &String| {
-            plain_url(entry).ok_or_else(|| PolicyError::ServerRoot {
-                provider: key.to_owned(),
-                entry: mask_url(entry).into_owned(),
-            })
+            plain_url(entry)
+                .ok_or_else(|| PolicyError { provider: key.to_owned(), entry: mask_url(entry).into_owned() })
         };
         Ok(Self {
             key: key.to_owned(),
-            allow_hosts: allow_hosts.iter().map(host).collect::<Result<_, _>>()?,
+            allow_hosts,
             allow_write,
             server_roots: server_roots.iter().map(root).collect::<Result<_, _>>()?,
         })
@@ -95,35 +73,6 @@ impl ProviderPolicy {
             .map(|host| format!("\"{host}\""))
             .collect();
         format!("write `allow_hosts = [{}]` under `[providers.{}]`", hosts.join(", "), self.key)
-    }
-}
-
-/// A host and a port, normalised.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct HostPort {
-    host: Host,
-    port: u16,
-}
-
-impl HostPort {
-    fn parse(entry: &str) -> Option<Self> {
-        if entry.contains(['/', '\\', '?', '#', '@']) {
-            return None;
-        }
-        Self::of(&plain_url(&format!("https://{entry}"))?)
-    }
-
-    fn of(url: &Url) -> Option<Self> {
-        Some(Self { host: url.host()?.to_owned(), port: url.port_or_known_default()? })
-    }
-}
-
-impl fmt::Display for HostPort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.port {
-            443 => self.host.fmt(f),
-            port => write!(f, "{}:{port}", self.host),
-        }
     }
 }
 

@@ -34,7 +34,6 @@ use renew::Memory;
 /// One configured identity, shared by all integrations that use it.
 pub struct Identity {
     name: String,
-    kind: &'static str,
     form: Form,
     /// Who gives new tokens, for the kinds that have such.
     issuer: Option<Arc<Issuer>>,
@@ -60,22 +59,11 @@ impl Identity {
         };
         Ok(Arc::new(Self {
             name: name.to_owned(),
-            kind: parts.kind,
             form: parts.form,
             issuer: parts.issuer.map(Arc::new),
             current: RwLock::new(current.map(Arc::new)),
             memory: Arc::default(),
         }))
-    }
-
-    /// Its name in the configuration.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its kind, as the configuration spells it.
-    pub fn kind(&self) -> &'static str {
-        self.kind
     }
 
     /// A credential that may be used now.
@@ -150,6 +138,6 @@ impl Identity {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Identity").field("name", &self.name).finish_non_exhaustive()
     }
 }

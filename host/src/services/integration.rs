@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use abi_stable::std_types::RVec;
-use forgewatch_plugin_api::abi::HostObject;
+use forgewatch_plugin_api::abi::{HostObject, abi_stable::std_types::RVec};
 use forgewatch_plugin_api::{Failure, Reason, Request, Response, Scheme, SiloMode};
 use tokio::task::spawn_blocking;
 

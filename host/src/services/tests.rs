@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use super::http::{HttpClient, HttpSettings};
 use super::identity::{Identity, Material};
 use super::{IntegrationServices, IntegrationSettings, ProviderPolicy, Services};
+use crate::config::HostPort;
 use crate::state::State;
 use server::Server;
 
@@ -28,7 +29,7 @@ struct Fixture {
     folder: TempDir,
     http: HttpSettings,
     silo_mode: SiloMode,
-    allow_hosts: Vec<String>,
+    allow_hosts: Vec<HostPort>,
     allow_write: bool,
 }
 
@@ -65,7 +66,7 @@ impl Fixture {
     }
 
     fn policy(&self) -> Arc<ProviderPolicy> {
-        Arc::new(ProviderPolicy::new("vsts", &self.allow_hosts, self.allow_write, &[]).unwrap())
+        Arc::new(ProviderPolicy::new("vsts", self.allow_hosts.clone(), self.allow_write, &[]).unwrap())
     }
 
     fn integration(&self, domain_name: &str, identity: Option<Arc<Identity>>) -> Arc<IntegrationServices> {

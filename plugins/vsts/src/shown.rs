@@ -28,14 +28,16 @@ impl fmt::Display for Shown<'_> {
 /// A password may hold what ends an authority; where that is unclear, rather too much is left out.
 pub(crate) fn without_user_info(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
-    let rest = &url[start..];
+    let rest = url[start..].trim_start_matches('/');
     let authority = &rest[..rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len())];
-    let has_port = |(_, port): (&str, &str)| port.bytes().all(|byte| byte.is_ascii_digit());
-    let end = match authority.rfind('@') {
-        None if !authority.rsplit_once(':').is_none_or(has_port) => rest.rfind('@'),
-        end => end,
-    };
-    end.map_or(url, |at| &rest[at + 1..])
+    // A password may hold a slash; a port is made of digits.
+    let is_port = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_odd = authority.rsplit_once(':').is_some_and(|(_, port)| !is_port(port));
+    let searched = if is_odd { rest } else { authority };
+    match searched.rfind('@') {
+        Some(at) => &rest[at + 1..],
+        None => url,
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +61,10 @@ mod tests {
             ("https://me:sec?r#e@t@dev.azure.com/contoso", "dev.azure.com/contoso"),
             ("me:sec\\ret@dev.azure.com/contoso", "dev.azure.com/contoso"),
             ("https://ado.example:8443/a@b", "https://ado.example:8443/a@b"),
+            ("https://me:se/cret@dev.azure.com/contoso", "dev.azure.com/contoso"),
+            ("https:/me:secret@dev.azure.com/contoso", "dev.azure.com/contoso"),
+            ("//me:secret@dev.azure.com/contoso", "dev.azure.com/contoso"),
+            ("https://dev.azure.com:8443/a@b", "https://dev.azure.com:8443/a@b"),
             ("https://dev.azure.com/a@b", "https://dev.azure.com/a@b"),
             ("contoso", "contoso"),
         ] {

@@ -40,6 +40,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -194,6 +195,19 @@ impl Fake {
     /// What is on record and satisfies `wanted`, oldest first.
     pub fn requests_to(&self, wanted: impl Fn(&Recorded) -> bool) -> Vec<Recorded> {
         self.state.recorder.entries().iter().filter(|request| wanted(request)).cloned().collect()
+    }
+
+    /// Waits until a request on record satisfies `wanted`: whoever sent it has come that far. Blocks.
+    ///
+    /// # Panics
+    /// If there is none for 20 seconds.
+    #[track_caller]
+    pub fn wait_for(&self, wanted: impl Fn(&Recorded) -> bool) {
+        let start = Instant::now();
+        while !self.state.recorder.entries().iter().any(&wanted) {
+            assert!(start.elapsed() < Duration::from_secs(20), "the request never came");
+            std::thread::yield_now();
+        }
     }
 
     /// Everything on record, oldest first, which is then forgotten.

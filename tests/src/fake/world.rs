@@ -183,17 +183,6 @@ impl World {
             .unwrap_or_else(|| panic!("no project `{name}` in this world"))
     }
 
-    /// The credential of that name.
-    ///
-    /// # Panics
-    /// If there is none.
-    pub fn credential_mut(&mut self, name: &str) -> &mut Credential {
-        self.credentials
-            .iter_mut()
-            .find(|credential| credential.name == name)
-            .unwrap_or_else(|| panic!("no credential `{name}` in this world"))
-    }
-
     fn projects_mut(&mut self) -> impl Iterator<Item = &mut Project> {
         self.organisations.iter_mut().flat_map(|organisation| &mut organisation.projects)
     }

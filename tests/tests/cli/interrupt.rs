@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use forgewatch_tests::fake::{Answer, Fake, Match, World, contoso};
@@ -14,7 +13,6 @@ use crate::support::{CONTOSO, assert_has, contoso_sandbox};
 
 /// Far less than what is being waited for would take.
 const AT_ONCE: Duration = Duration::from_secs(3);
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Checked in this order; the third one's answer never comes.
 const REPOSITORIES: &str = r#"
@@ -65,15 +63,6 @@ impl Running {
     }
 }
 
-/// Waits until the fake was asked for a path with `part` in it: everything before that has ended then.
-fn wait_for_request(fake: &Fake, part: &str) {
-    let start = Instant::now();
-    while fake.requests_to(|request| request.path.contains(part)).is_empty() {
-        assert!(start.elapsed() < PATIENCE, "nobody asked for {part}");
-        thread::yield_now();
-    }
-}
-
 fn hanging() -> (Fake, Sandbox) {
     let fake = Fake::start_blocking(World::contoso());
     fake.fault(Match::any().path_contains("repositories/Tools"), Answer::hang());
@@ -89,7 +78,7 @@ fn what_is_known_is_printed_in_every_format() {
     {
         let (fake, sandbox) = hanging();
         let running = Running::start(sandbox.command(&["check", "--format", format]));
-        wait_for_request(&fake, "repositories/Tools");
+        fake.wait_for(|request| request.path.contains("repositories/Tools"));
         running.signal(signal);
         let (status, stdout, stderr, took) = running.end();
         assert_eq!(status, Some(130), "{format}: {stderr}");
@@ -143,7 +132,7 @@ fn a_second_signal_ends_the_wait_for_a_refresh() {
     sandbox.write("forgewatch.toml", format!("{repositories}{CONTOSO}{refreshed}"));
     for signals in [[Signal::INT, Signal::INT], [Signal::TERM, Signal::INT]] {
         let mut running = Running::start(sandbox.command(&["check"]));
-        wait_for_request(&fake, "/token");
+        fake.wait_for(|request| request.path.contains("/token"));
         running.signal(signals[0]);
         // The results are out; what remains is the wait for the refresh.
         while !running.line().starts_with("1 repository: 1 granted") {}

@@ -46,12 +46,7 @@ domain_name = "https://forge.example/"
 
 /// Runs a prepared command to its end.
 pub(crate) fn finish(mut command: Command) -> Run {
-    let output = command.output().expect("the binary can be started");
-    Run {
-        status: output.status.code(),
-        stdout: String::from_utf8(output.stdout).expect("standard output is text"),
-        stderr: String::from_utf8(output.stderr).expect("standard error is text"),
-    }
+    command.output().expect("the binary can be started").into()
 }
 
 /// The text with the sandbox's own path taken out, so that it is the same in every run.

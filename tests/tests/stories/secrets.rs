@@ -9,7 +9,6 @@ mod wrong;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -259,11 +258,7 @@ fn the_state_is_its_owners_alone() {
         .stderr(Stdio::null())
         .spawn()
         .expect("the binary can be started");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while fake.requests_to(|request| request.path.ends_with("/storefront")).is_empty() {
-        assert!(Instant::now() < deadline, "the repository was never asked for");
-        std::thread::yield_now();
-    }
+    fake.wait_for(|request| request.path.ends_with("/storefront"));
     child.kill().expect("it can be killed");
     child.wait().expect("it ends");
     let files = haystack::files(&sandbox.path("state"), &[]);

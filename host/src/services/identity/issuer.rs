@@ -129,7 +129,6 @@ pub(super) struct Issuer {
 
 /// A material taken apart.
 pub(super) struct Parts {
-    pub(super) kind: &'static str,
     pub(super) form: Form,
     /// The secret of a kind that never changes.
     pub(super) fixed: Option<SecretString>,
@@ -138,20 +137,17 @@ pub(super) struct Parts {
 
 impl Material {
     pub(super) fn into_parts(self, name: &str) -> Result<Parts, IdentityError> {
-        let fixed = |kind, form, key, secret: SecretString| {
+        let fixed = |form, key, secret: SecretString| {
             sendable(name, key, &secret)?;
-            Ok(Parts { kind, form, fixed: Some(secret), issuer: None })
+            Ok(Parts { form, fixed: Some(secret), issuer: None })
         };
         match self {
-            Self::Pat { token } => fixed("pat", Form::Token, "token", token),
-            Self::Bearer { token } => fixed("bearer", Form::Token, "token", token),
-            Self::Basic { username, password } => {
-                fixed("basic", Form::Basic { username }, "password", password)
-            }
+            Self::Pat { token } | Self::Bearer { token } => fixed(Form::Token, "token", token),
+            Self::Basic { username, password } => fixed(Form::Basic { username }, "password", password),
             Self::Header { header, value } => {
                 let header = credential_header(&header)
                     .map_err(|_| IdentityError::Header { name: name.to_owned() })?;
-                fixed("header", Form::Header { header }, "value", value)
+                fixed(Form::Header { header }, "token", value)
             }
             Self::OAuth2 {
                 token_url,
@@ -173,7 +169,7 @@ impl Material {
                     refresh_token,
                     ..Issuer::new(name, Grant::RefreshToken, &token_url, client_id)?
                 };
-                Ok(Parts::renewed("oauth2", issuer))
+                Ok(Parts::renewed(issuer))
             }
             Self::Entra { token_url, client_id, client_secret, scope } => {
                 let issuer = Issuer {
@@ -181,16 +177,16 @@ impl Material {
                     scope: Some(scope),
                     ..Issuer::new(name, Grant::ClientCredentials, &token_url, client_id)?
                 };
-                Ok(Parts::renewed("entra", issuer))
+                Ok(Parts::renewed(issuer))
             }
         }
     }
 }
 
 impl Parts {
-    fn renewed(kind: &'static str, mut issuer: Issuer) -> Self {
+    fn renewed(mut issuer: Issuer) -> Self {
         issuer.fingerprint = issuer.digest();
-        Self { kind, form: Form::Token, fixed: None, issuer: Some(issuer) }
+        Self { form: Form::Token, fixed: None, issuer: Some(issuer) }
     }
 }
 

@@ -16,7 +16,7 @@ async fn refusal(fixture: &Fixture, request: Request) -> String {
 #[tokio::test]
 async fn urls_outside_of_what_is_allowed_are_refused() {
     let mut fixture = Fixture::new();
-    fixture.allow_hosts = vec!["look.example".to_owned()];
+    fixture.allow_hosts = vec!["look.example".parse().unwrap()];
     let allowing =
         |host| format!("write `allow_hosts = [\"look.example\", \"{host}\"]` under `[providers.vsts]`");
     let insecure = "https alone is possible beside the integration's own base URL".to_owned();
@@ -69,12 +69,9 @@ async fn a_host_that_is_allowed_is_reached() {
     let server = Server::start_tls(|_, _| answer(200, &[], "")).await;
     let mut fixture = Fixture::new().trusting(&server);
     let port = Url::parse(&server.url("")).unwrap().port().unwrap();
-    fixture.allow_hosts = vec![format!("127.0.0.1:{port}")];
+    fixture.allow_hosts = vec![format!("127.0.0.1:{port}").parse().unwrap()];
     let integration = fixture.integration("contoso", None);
     integration.http(&Request::get(server.url("x")), None).await.unwrap();
-    for entry in ["https://a.example", "a.example/x", "me@a.example", "", "a b", "a.example:99999"] {
-        assert!(ProviderPolicy::new("vsts", &[entry.to_owned()], false, &[]).is_err(), "{entry}");
-    }
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ async fn a_looked_up_base_url_holds_at_once_and_at_the_next_start() {
 
     assert_eq!(fixture.integration(&configured, None).domain_name(), format!("{found}/"));
     // Trusted all the same, but the operator has said something else since.
-    fixture.allow_hosts = vec![configured.trim_end_matches('/').to_owned()];
+    fixture.allow_hosts = vec![configured.trim_end_matches('/').parse().unwrap()];
     assert_eq!(fixture.integration("https://fixed.example/", None).domain_name(), "https://fixed.example/");
 
     fixture.silo_mode = SiloMode::REGION;

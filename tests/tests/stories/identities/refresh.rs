@@ -1,7 +1,7 @@
 //! When a token is refreshed, how often, and what is known of it afterwards.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use forgewatch_tests::fake::{Answer, Fake, Kind, Match, TokenError, World, contoso};
 use forgewatch_tests::sandbox::{Run, Sandbox};
@@ -56,11 +56,7 @@ fn a_rotated_token_is_stored_before_the_new_access_token_is_used() {
         .stderr(Stdio::null())
         .spawn()
         .expect("the binary can be started");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while repository_requests(&fake).is_empty() {
-        assert!(Instant::now() < deadline, "the repository was never asked for");
-        std::thread::yield_now();
-    }
+    fake.wait_for(|request| request.path.ends_with("/storefront"));
     // As hard as a power failure, as far as the process is concerned.
     child.kill().expect("it can be killed");
     child.wait().expect("it ends");
@@ -108,12 +104,7 @@ fn two_processes_refresh_one_identity_once() {
     };
     for child in [start(), start(), start()] {
         let output = child.wait_with_output().expect("it ends");
-        let run = Run {
-            status: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        };
-        assert_eq!(Results::of(&run.exits(0)).reason("app"), "granted");
+        assert_eq!(Results::of(&Run::from(output).exits(0)).reason("app"), "granted");
     }
     assert_eq!(fake.counters().of(Kind::Token), 1);
 }
