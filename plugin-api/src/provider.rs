@@ -50,8 +50,10 @@ pub trait Provider: Default + Send + Sync + 'static {
 
     /// Makes a client for an integration. Called once for an integration and sweep, one call at a time.
     ///
-    /// The base URL is the operator's text: it may lack the final slash, the scheme, or be no URL at all. An
-    /// integration without [`identity_kind`](Integration::identity_kind) is an [`Reason::IDENTITY_INVALID`].
+    /// The base URL is the operator's text: it may lack the final slash, the scheme, or be no URL at all. In
+    /// [`SiloMode::REGION`](crate::SiloMode::REGION) it is not looked up, and there is no identity. A request
+    /// that asks for a credential which is not there fails as [`Reason::IDENTITY_INVALID`] by itself; look at
+    /// [`identity_kind`](Integration::identity_kind) to say so earlier.
     ///
     /// # Errors
     ///
