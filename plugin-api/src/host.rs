@@ -39,11 +39,18 @@ impl Host {
 
     /// Saves a metadata value of the integration and gives back what was saved, normalised.
     ///
-    /// The name `domain_name` replaces the base URL, for later requests of this host handle at once.
+    /// The name `domain_name` replaces the base URL, for later requests of this host handle at once. Every other
+    /// name is found again in the next [`Integration::metadata`](crate::Integration::metadata); an
+    /// [`Integration`](crate::Integration) that is already there does not change. The saved value stands in for
+    /// the configured one until the operator changes that.
+    ///
+    /// When the state file cannot be written, the value holds for this run and the host's log says so.
     ///
     /// # Errors
     ///
-    /// A base URL that the host does not trust, with the line of configuration that would change that.
+    /// [`Failure::is_refused`]: a base URL that the host does not trust, with the line of configuration that
+    /// would change that; a name that is not 1 to 64 of `a-z`, `0-9`, `_`, `.` and `-`; a value of more than
+    /// 4,096 bytes. Do not let it become the verdict of a repository: log it and go on.
     pub async fn save_metadata(&self, name: &str, value: &str) -> Result<String, Failure> {
         let saved = self.services.save_metadata(name.into(), value.into()).await;
         saved.into_result().map(Into::into)

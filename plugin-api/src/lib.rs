@@ -6,6 +6,7 @@ mod http;
 mod logging;
 pub mod manifest;
 mod provider;
+mod segment;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod types;
@@ -13,7 +14,8 @@ mod urls;
 
 pub use host::Host;
 pub use http::{Authentication, BodyState, Method, Request, Response, Scheme};
-pub use provider::Provider;
+pub use provider::{Provider, UNSUPPORTED};
+pub use segment::path_segment;
 pub use types::{Access, Attributes, Failure, Integration, REFUSED, Reason, Repository, SiloMode};
 pub use urls::{BaseUrl, RepositoryUrl, UrlContext, UrlError, UrlErrorKind};
 
@@ -24,5 +26,6 @@ pub mod prelude {
     pub use crate::{
         Access, Authentication, BodyState, Failure, Host, Integration, Method, Provider, Reason, Repository,
         RepositoryUrl, Request, Response, SiloMode, UrlContext, UrlError, UrlErrorKind, export_provider,
+        path_segment,
     };
 }

@@ -93,9 +93,8 @@ fn check(manifest: Manifest) -> Result<Manifest, ManifestError> {
     if manifest.abi == 0 {
         return Err(ManifestError::Entry("abi"));
     }
-    let key_fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     let required = [
-        ("key", !manifest.key.is_empty() && manifest.key.len() <= 64 && manifest.key.chars().all(key_fits)),
+        ("key", is_key(&manifest.key)),
         ("name", !manifest.name.is_empty()),
         ("version", !manifest.version.is_empty()),
     ];
@@ -103,6 +102,21 @@ fn check(manifest: Manifest) -> Result<Manifest, ManifestError> {
         Some((name, _)) if manifest.abi == crate::abi::ABI_VERSION => Err(ManifestError::Entry(name)),
         _ => Ok(manifest),
     }
+}
+
+/// Whether `text` can be a provider's key: 1 to 64 of `a-z`, `0-9`, `-` and `_`.
+pub const fn is_key(text: &str) -> bool {
+    let mut bytes = text.as_bytes();
+    if bytes.is_empty() || bytes.len() > 64 {
+        return false;
+    }
+    while let [first, rest @ ..] = bytes {
+        if !matches!(first, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_') {
+            return false;
+        }
+        bytes = rest;
+    }
+    true
 }
 
 /// The bytes of a text, for a static in a section.
@@ -137,10 +151,37 @@ pub const fn bytes<const N: usize>(text: &str) -> [u8; N] {
 /// # fn main() {}
 /// ```
 ///
-/// `hosts` and `options_schema` may be left out. The version and the licence come from the crate's own
-/// `Cargo.toml`. All values are literals, or macros that make literals (`include_str!`).
+/// The entries come in this order; `hosts` and `options_schema` may be left out. All values are literals, or
+/// macros that make literals (`include_str!`).
 ///
-/// `panic = "abort"` does not compile: panics could not be contained.
+/// - `key`: 1 to 64 of `a-z`, `0-9`, `-` and `_`; what `provider = "…"` names in the configuration.
+/// - `url_patterns`: expressions of the crate `regex`, tried on the whole URL as the operator wrote it. They
+///   choose whom to ask; hosts of configured base URLs are asked about without a pattern.
+/// - `hosts`: what operators may want in `allow_hosts`: a host or `host:port`, without scheme and path.
+/// - `options_schema`: a JSON Schema of `[providers.KEY.options]`.
+/// - The version and the licence come from the crate's own `Cargo.toml`; `license` should be set there.
+///
+/// `panic = "abort"` does not compile: panics could not be contained. Nor does a key that no host would take:
+///
+/// ```compile_fail
+/// # use forgewatch_plugin_api::prelude::*;
+/// # #[derive(Default)]
+/// # struct MyForge;
+/// # impl Provider for MyForge {
+/// #     type Client = ();
+/// #     fn parse_repository_url(&self, _: &str, _: &UrlContext) -> Result<RepositoryUrl, UrlError> { unimplemented!() }
+/// #     async fn get_base_url(&self, _: &Host, _: &Integration) -> Result<String, Failure> { unimplemented!() }
+/// #     async fn get_client(&self, _: Host, _: Integration) -> Result<(), Failure> { unimplemented!() }
+/// #     async fn has_repo_access(&self, _: &(), _: &Repository) -> Result<Access, Failure> { unimplemented!() }
+/// # }
+/// forgewatch_plugin_api::export_provider! {
+///     provider: MyForge,
+///     key: "My Forge",
+///     name: "My Forge",
+///     url_patterns: [r"^https://my-forge\.example/"],
+/// }
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! export_provider {
     (
@@ -155,6 +196,11 @@ macro_rules! export_provider {
         const _: () = {
             #[cfg(panic = "abort")]
             ::core::compile_error!("a Forgewatch plugin needs `panic = \"unwind\"`: panics are contained in it");
+
+            ::core::assert!(
+                $crate::manifest::is_key($key),
+                "`key` must be 1 to 64 of a-z, 0-9, `-` and `_`"
+            );
 
             const TEXT: &str = ::core::concat!(
                 "forgewatch-plugin=1\0abi=1\0key=", $key, "\0name=", $name,

@@ -17,7 +17,8 @@ use crate::urls::{RepositoryUrl, UrlContext, UrlError};
 ///
 /// **Evolution:** since ABI 1. Methods may be added with a default body; the ones here keep their form.
 pub trait Provider: Default + Send + Sync + 'static {
-    /// A handle on one integration, ready for concurrent calls.
+    /// A handle on one integration, ready for concurrent calls. A sweep makes it and drops it: what shall
+    /// outlive the sweep belongs into [`Host::save_metadata`].
     type Client: Send + Sync + 'static;
 
     /// Takes a repository URL apart, without asking anybody.
@@ -26,9 +27,17 @@ pub trait Provider: Default + Send + Sync + 'static {
     ///
     /// Judge the host before the path: [`UNSUPPORTED_HOST`](crate::UrlErrorKind::UNSUPPORTED_HOST) leaves the
     /// URL to other plugins, every other kind claims it.
+    ///
+    /// The URL comes as the operator wrote it, with any user, query, fragment, `.git` or final slash. This is
+    /// asked of every plugin one of whose patterns fits, or on the host of one of whose configured base URLs or
+    /// `server_roots` the URL is, whatever its scheme and case.
     fn parse_repository_url(&self, url: &str, context: &UrlContext) -> Result<RepositoryUrl, UrlError>;
 
     /// Looks the integration's base URL up on the forge by its external id.
+    ///
+    /// A check does not call this by itself: call it from [`get_client`](Self::get_client) when the configured
+    /// base URL is unusable, and hand the answer to [`Host::save_metadata`] as `domain_name`. A forge with
+    /// nothing to look up answers with its one address or with the failure below.
     ///
     /// # Errors
     ///
@@ -40,6 +49,11 @@ pub trait Provider: Default + Send + Sync + 'static {
     ) -> impl Future<Output = Result<String, Failure>> + Send;
 
     /// Makes a client for an integration. Called once for an integration and sweep, one call at a time.
+    ///
+    /// The base URL is the operator's text: it may lack the final slash, the scheme, or be no URL at all. In
+    /// [`SiloMode::REGION`](crate::SiloMode::REGION) it is not looked up, and there is no identity. A request
+    /// that asks for a credential which is not there fails as [`Reason::IDENTITY_INVALID`] by itself; look at
+    /// [`identity_kind`](Integration::identity_kind) to say so earlier.
     ///
     /// # Errors
     ///
@@ -63,12 +77,17 @@ pub trait Provider: Default + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Access, Failure>> + Send;
 
     /// The version of the extension `name` that the provider offers, `None` when it does not.
+    ///
+    /// A call does not say which version it means, so a later version understands every call of an earlier one;
+    /// what breaks takes another name.
     fn query_extension(&self, name: &str) -> Option<u32> {
         let _ = name;
         None
     }
 
     /// Calls an extension, in the extension's own encoding; with a client where the extension needs one.
+    ///
+    /// There is no [`Host`] here: without a client it can compute and make no request.
     ///
     /// # Errors
     ///
@@ -89,6 +108,14 @@ impl Failure {
     /// The other side does not offer the extension `name`.
     pub fn unsupported(name: &str) -> Self {
         Self::new(Reason::PLUGIN_FAILED, format!("the extension `{name}` is not offered"))
-            .with_attribute("unsupported", name)
+            .with_attribute(UNSUPPORTED, name)
+    }
+
+    /// Whether the other side does not offer the extension that was called, as opposed to one that failed.
+    pub fn is_unsupported(&self) -> bool {
+        self.attribute(UNSUPPORTED).is_some()
     }
 }
+
+/// Attribute of a [`Failure`] that says which extension is not offered.
+pub const UNSUPPORTED: &str = "unsupported";

@@ -1,7 +1,8 @@
 //! A host in memory, for the unit tests of plugins (feature `testing`).
 //!
 //! Answers are scripted by method and URL; requests, saved metadata and nothing else are kept. It checks no
-//! policy: what a real host would refuse is answered here if it was scripted.
+//! policy: what a real host would refuse is answered here if it was scripted. A request without a scripted
+//! answer fails as [`Reason::PLUGIN_FAILED`], so that a wrong URL does not pass for an outage.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -106,7 +107,7 @@ impl HostServices for FakeHost {
         let answer = script.flatten().unwrap_or_else(|| {
             let method = request.method().name().unwrap_or("?");
             let detail = format!("no answer is scripted for {method} {}", request.url());
-            Err(Failure::new(Reason::UNREACHABLE, detail))
+            Err(Failure::new(Reason::PLUGIN_FAILED, detail))
         });
         state.requests.push(request);
         async move { answer.into() }.into_ffi()
