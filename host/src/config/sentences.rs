@@ -35,6 +35,11 @@ pub(super) fn findings(error: &ValidationError<'_>, schema: &Value) -> Vec<Findi
         Kind::OneOfNotValid { context } | Kind::AnyOf { context } => choice(error, context, path, schema),
         kind => {
             let (message, help) = sentence(kind, error);
+            let help = help.or_else(|| {
+                let Kind::Pattern { .. } = kind else { return None };
+                let meaning = parent(error, schema)?.get("description")?.as_str()?;
+                Some(format!("what belongs here: {}", as_clause(meaning)))
+            });
             vec![finding(path, message, help)]
         }
     }

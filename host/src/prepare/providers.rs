@@ -1,12 +1,12 @@
 //! The plugins that a configuration leads to, and their settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
 use super::check_isolation;
 use crate::config::{Loaded, Problem, Source, nearest};
-use crate::plugins::{PluginFile, Provider, ProviderError, Registry};
+use crate::plugins::{PluginFile, Provider, ProviderError, Refusal, Registry};
 use crate::routing::{KnownProvider, server_roots};
 use crate::services::{ProviderPolicy, for_plugin};
 use crate::text::printable;
@@ -36,7 +36,14 @@ impl Providers {
                 problems.push(loaded.problem(&["plugins", "dirs"], message, Some(help.to_owned())));
             }
         }
+        let mut told = BTreeSet::new();
         for refused in &registry.discovery().refused {
+            // Every one of several files for a key is refused; one line says so.
+            if let Refusal::Duplicate { key, .. } = &refused.refusal
+                && !told.insert(key)
+            {
+                continue;
+            }
             tracing::warn!("{}", printable(&refused.refusal.to_string(), 500));
         }
         let mut providers = Self { registry, known: BTreeMap::new(), policies: BTreeMap::new() };

@@ -147,6 +147,13 @@ fn files_that_nobody_reads_are_told() {
 }
 
 #[test]
+fn a_pattern_is_explained_by_its_description() {
+    let schema = json!({ "properties": { "a": { "pattern": "^x", "description": "An x first." } } });
+    let problems = World::of("").loaded().validate(&["o"], &json!({ "a": "y" }), &schema).unwrap();
+    assert_eq!(problems[0].help.as_deref(), Some("what belongs here: an x first"));
+}
+
+#[test]
 fn a_tab_in_yaml_is_called_a_tab() {
     let problems = World::new().file("a.yaml", "http:\n\ttimeout: 5s\n").config("a.yaml").problems();
     assert_eq!(

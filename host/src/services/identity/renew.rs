@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use forgewatch_plugin_api::{Failure, Reason};
+use secrecy::SecretString;
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::spawn_blocking;
 use tokio_util::task::TaskTracker;
@@ -140,10 +141,12 @@ impl Renewal {
             memory.unsaved = None;
             return Ok(self.adopt(tokens));
         }
+        // Newer than what is in memory even where the access token is the same.
+        let stored = saved.as_ref().and_then(|saved| saved.refresh_token.clone());
         if let Some(credential) = saved.and_then(|saved| self.usable(saved)) {
             return Ok(credential);
         }
-        let tokens = self.ask().await?;
+        let tokens = self.ask(stored).await?;
         if let Err(error) = self.store(&tokens).await {
             if self.issuer.grant == Grant::RefreshToken {
                 memory.unsaved = Some(tokens);
@@ -222,11 +225,10 @@ impl Renewal {
     }
 
     /// Asks with the newest refresh token there is.
-    async fn ask(&self) -> Result<SavedIdentity, Failure> {
+    async fn ask(&self, stored: Option<SecretString>) -> Result<SavedIdentity, Failure> {
         let current = self.identity.current();
-        let refresh_token = current
-            .and_then(|current| current.refresh_token.clone())
-            .or_else(|| self.issuer.refresh_token.clone());
+        let refresh_token =
+            stored.or_else(|| current?.refresh_token.clone()).or_else(|| self.issuer.refresh_token.clone());
         let tokens =
             endpoint::ask(&self.keeper.client, &self.identity.name, &self.issuer, refresh_token.as_ref())
                 .await?;

@@ -93,6 +93,35 @@ async fn many_refusals_in_two_processes_make_one_refresh() {
 }
 
 #[tokio::test]
+async fn the_stored_refresh_token_counts_when_the_access_token_stays_the_same() {
+    let generation = Mutex::new(0);
+    let server = Server::start_tls(move |request, _| {
+        let mut generation = generation.lock().unwrap();
+        if !request.starts_with("POST /token") {
+            return answer(200, &[], "");
+        }
+        if !request.contains(&format!("refresh_token=refresh-token-{generation}")) {
+            return answer(400, JSON, r#"{"error": "invalid_grant"}"#);
+        }
+        *generation += 1;
+        let refresh_token = format!("refresh-token-{generation}");
+        let body = r#"{"access_token": "access-token-old", "expires_in": 0.0001, "refresh_token": "NEW"}"#;
+        answer(200, JSON, body.replace("NEW", &refresh_token))
+    })
+    .await;
+    let fixture = Fixture::new().trusting(&server);
+    let expired = past();
+    let processes = [(), ()].map(|()| {
+        let identity = oauth2(&server, Some("refresh-token-0"), expired);
+        fixture.integration(&server.url(""), Some(identity))
+    });
+    for number in [0, 1, 0] {
+        assert_eq!(status(&processes[number], &server).await, 200);
+    }
+    assert_eq!(token_requests(&server), 3);
+}
+
+#[tokio::test]
 async fn an_expired_token_is_refreshed_first_and_the_new_one_outlives_the_process() {
     let server = rotating().await;
     let fixture = Fixture::new().trusting(&server);
