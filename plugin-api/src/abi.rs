@@ -70,7 +70,7 @@ pub trait HostServices: Send + Sync + 'static {
     fn query_extension(&self, name: RStr<'_>) -> ROption<u32>;
     /// Calls an extension of the host.
     #[sabi(last_prefix_field)]
-    fn call_extension(&self, name: RStr<'_>, payload: RVec<u8>) -> FfiFuture<RResult<RVec<u8>, Failure>>;
+    fn call_extension(&self, name: RString, payload: RVec<u8>) -> FfiFuture<RResult<RVec<u8>, Failure>>;
 }
 
 /// The host, as it is handed to a plugin.
@@ -103,6 +103,7 @@ pub trait ProviderAbi: Send + Sync + 'static {
     #[sabi(last_prefix_field)]
     fn call_extension<'a>(
         &'a self,
+        host: HostObject,
         name: RString,
         payload: RVec<u8>,
     ) -> BorrowingFfiFuture<'a, RResult<RVec<u8>, Failure>>;
@@ -119,10 +120,13 @@ pub trait ClientAbi: Send + Sync + 'static {
         &'a self,
         repository: &'a Repository,
     ) -> BorrowingFfiFuture<'a, RResult<Access, Failure>>;
+    /// The version of an extension, as this client's forge supports it.
+    fn query_extension(&self, name: RStr<'_>) -> ROption<u32>;
     /// Calls an extension that works on a client.
     #[sabi(last_prefix_field)]
     fn call_extension<'a>(
         &'a self,
+        host: HostObject,
         name: RString,
         payload: RVec<u8>,
     ) -> BorrowingFfiFuture<'a, RResult<RVec<u8>, Failure>>;

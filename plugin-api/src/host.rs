@@ -72,7 +72,7 @@ impl Host {
     ///
     /// The extension's own; [`Failure::unsupported`] for a name that is not offered.
     pub async fn call_extension(&self, name: &str, payload: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        let answer = self.services.call_extension(RStr::from_str(name), payload.into()).await;
+        let answer = self.services.call_extension(name.into(), payload.into()).await;
         answer.into_result().map(Into::into)
     }
 }

@@ -76,29 +76,31 @@ pub trait Provider: Default + Send + Sync + 'static {
         repository: &Repository,
     ) -> impl Future<Output = Result<Access, Failure>> + Send;
 
-    /// The version of the extension `name` that the provider offers, `None` when it does not.
+    /// The version of the extension `name` that the provider offers, `None` when it does not; with a client, whether
+    /// that client's forge supports it.
     ///
     /// A call does not say which version it means, so a later version understands every call of an earlier one;
     /// what breaks takes another name.
-    fn query_extension(&self, name: &str) -> Option<u32> {
-        let _ = name;
+    fn query_extension(&self, client: Option<&Self::Client>, name: &str) -> Option<u32> {
+        let _ = (client, name);
         None
     }
 
     /// Calls an extension, in the extension's own encoding; with a client where the extension needs one.
     ///
-    /// There is no [`Host`] here: without a client it can compute and make no request.
+    /// Without a client, `host` may belong to no integration, and then sends no requests.
     ///
     /// # Errors
     ///
     /// The extension's own; [`Failure::unsupported`] for a name that is not offered.
     fn call_extension(
         &self,
+        host: &Host,
         client: Option<&Self::Client>,
         name: &str,
         payload: Vec<u8>,
     ) -> impl Future<Output = Result<Vec<u8>, Failure>> + Send {
-        let _ = (client, payload);
+        let _ = (host, client, payload);
         let failure = Failure::unsupported(name);
         async move { Err(failure) }
     }

@@ -40,7 +40,7 @@ impl HostServices for LogHost {
         ROption::RNone
     }
 
-    fn call_extension(&self, _: RStr<'_>, _: RVec<u8>) -> FfiFuture<RResult<RVec<u8>, Failure>> {
+    fn call_extension(&self, _: RString, _: RVec<u8>) -> FfiFuture<RResult<RVec<u8>, Failure>> {
         unreachable!()
     }
 }

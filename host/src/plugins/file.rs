@@ -185,6 +185,15 @@ fn manifest_of(path: &Path, bytes: &[u8]) -> Result<Manifest, Refusal> {
     if manifest.abi != ABI_VERSION {
         return Err(Refusal::Abi { path: path.to_owned(), found: manifest.abi });
     }
+    // Judged here, so that one plugin's mistake is that plugin's alone.
+    let invalid = |name| Refusal::Manifest { path: path.to_owned(), source: ManifestError::Entry(name) };
+    if manifest.url_patterns.iter().any(|pattern| regex::Regex::new(pattern).is_err()) {
+        return Err(invalid("url-pattern"));
+    }
+    let schema = &manifest.options_schema;
+    if !schema.is_empty() && serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(schema).is_err() {
+        return Err(invalid("options-schema"));
+    }
     Ok(manifest)
 }
 

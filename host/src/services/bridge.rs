@@ -118,7 +118,7 @@ impl HostServices for Bridge {
         ROption::RNone
     }
 
-    fn call_extension(&self, name: RStr<'_>, _: RVec<u8>) -> FfiFuture<RResult<RVec<u8>, Failure>> {
+    fn call_extension(&self, name: RString, _: RVec<u8>) -> FfiFuture<RResult<RVec<u8>, Failure>> {
         let failure = Failure::unsupported(name.as_str());
         export::<RVec<u8>, _>(async move { Err(failure) })
     }

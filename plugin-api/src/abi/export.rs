@@ -93,15 +93,17 @@ impl<P: Provider> ProviderAbi for Exported<P> {
     }
 
     fn query_extension(&self, name: RStr<'_>) -> ROption<u32> {
-        contain("query_extension", || self.0.query_extension(name.as_str())).ok().flatten().into()
+        contain("query_extension", || self.0.query_extension(None, name.as_str())).ok().flatten().into()
     }
 
     fn call_extension<'a>(
         &'a self,
+        host: HostObject,
         name: RString,
         payload: RVec<u8>,
     ) -> BorrowingFfiFuture<'a, RResult<RVec<u8>, Failure>> {
-        let future = async move { self.0.call_extension(None, &name, payload.into()).await };
+        let host = Host::new(host);
+        let future = async move { self.0.call_extension(&host, None, &name, payload.into()).await };
         export("call_extension", future, RVec::from)
     }
 }
@@ -115,13 +117,22 @@ impl<P: Provider> ClientAbi for ExportedClient<P> {
         export("has_repo_access", future, |access| access)
     }
 
+    fn query_extension(&self, name: RStr<'_>) -> ROption<u32> {
+        let version = contain("query_extension", || {
+            self.provider.query_extension(Some(&self.client), name.as_str())
+        });
+        version.ok().flatten().into()
+    }
+
     fn call_extension<'a>(
         &'a self,
+        host: HostObject,
         name: RString,
         payload: RVec<u8>,
     ) -> BorrowingFfiFuture<'a, RResult<RVec<u8>, Failure>> {
+        let (host, client) = (Host::new(host), Some(&*self.client));
         let future =
-            async move { self.provider.call_extension(Some(&self.client), &name, payload.into()).await };
+            async move { self.provider.call_extension(&host, client, &name, payload.into()).await };
         export("call_extension", future, RVec::from)
     }
 }

@@ -49,7 +49,7 @@ impl Provider for Panicking {
         Ok(Access::granted())
     }
 
-    fn query_extension(&self, _: &str) -> Option<u32> {
+    fn query_extension(&self, _: Option<&PanicsOnDrop>, _: &str) -> Option<u32> {
         panic!("panic in query_extension")
     }
 }
@@ -86,6 +86,7 @@ fn a_panic_in_a_future_is_a_failure() {
         assert!(failure.detail().contains(text), "{failure}");
     }
     assert!(block_on(client.has_repo_access(&Repository::new("fine"))).is_ok());
+    assert!(client.query_extension("any".into()).is_none());
 }
 
 #[test]
@@ -104,6 +105,6 @@ fn a_panic_in_a_drop_stays_inside() {
 
 #[test]
 fn an_extension_that_is_not_offered_says_so() {
-    let answer = block_on(provider().call_extension("nothing".into(), Vec::new().into()));
+    let answer = block_on(provider().call_extension(services(), "nothing".into(), Vec::new().into()));
     assert_eq!(answer.unwrap_err(), Failure::unsupported("nothing"));
 }

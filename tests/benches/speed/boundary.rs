@@ -47,7 +47,7 @@ impl HostServices for Stub {
         ROption::RNone
     }
 
-    fn call_extension(&self, name: RStr<'_>, _: RVec<u8>) -> FfiFuture<RResult<RVec<u8>, Failure>> {
+    fn call_extension(&self, name: RString, _: RVec<u8>) -> FfiFuture<RResult<RVec<u8>, Failure>> {
         let failure = Failure::unsupported(&name);
         async { RResult::RErr(failure) }.into_ffi()
     }
