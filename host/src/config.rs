@@ -13,7 +13,6 @@ mod files;
 mod inputs;
 mod layers;
 mod lines;
-mod mask;
 mod model;
 mod problem;
 mod provenance;
@@ -35,7 +34,6 @@ use std::{
 use serde_json::Value;
 
 pub use self::{
-    mask::mask_user_info,
     model::{
         Config, Defaults, Discovery, Entra, Http, Identity, Integration, Isolation, Oauth2, Overrides,
         Plugins, Provider, Repository, SiloMode, State,

@@ -3,7 +3,7 @@
 //! This library is the binary's inside: it exists so that tests and the binary share one build. Only the
 //! command line and the configuration files are promised to users, not these modules.
 //!
-//! Dependencies between the modules never run in a circle; [`config`] and [`verdict`] know no other room.
+//! Dependencies between the modules never run in a circle; [`config`] and [`verdict`] know no other room but [`text`].
 
 pub mod cli;
 pub mod config;

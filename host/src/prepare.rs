@@ -15,7 +15,7 @@ use forgewatch_plugin_api as api;
 use crate::config::{Config, Isolation, Loaded, Problem, Problems, SiloMode};
 use crate::journal::Recorder;
 use crate::routing::{KnownIntegration, Parsed, RouteError, Router};
-use crate::services::http::{HttpClient, HttpSettings};
+use crate::services::http::{BuildError, HttpClient, HttpSettings};
 use crate::services::identity::Identity;
 use crate::services::{DOMAIN_NAME, IntegrationSettings, Services, effective_base_url, origin_of};
 use crate::state::State;
@@ -237,9 +237,22 @@ fn http_client(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<HttpClien
         concurrency: usize::from(http.concurrency),
         max_response_bytes: http.max_response_bytes,
     };
-    let client = HttpClient::new(&settings);
-    let path = if settings.ca_file.is_some() { ["http", "ca_file"] } else { ["http", "proxy"] };
-    client.map_err(|error| problems.push(loaded.problem(&path, error.to_string(), None))).ok()
+    let problem = |error: BuildError| {
+        let (key, help) = match &error {
+            BuildError::CaFile { .. } => ("ca_file", Some("give a file of PEM certificates".to_owned())),
+            BuildError::Proxy { .. } => ("proxy", None),
+            _ => {
+                return Problem {
+                    key: "http".to_owned(),
+                    source: None,
+                    message: error.to_string(),
+                    help: None,
+                };
+            }
+        };
+        loaded.problem(&["http", key], error.to_string(), help)
+    };
+    HttpClient::new(&settings).map_err(|error| problems.push(problem(error))).ok()
 }
 
 /// The state, for reading alone where it cannot be written: checking goes on, with nothing saved.
@@ -251,7 +264,10 @@ fn open_state(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Arc<State>
     }
     let opened = State::open(path).or_else(|error| {
         if error.is_unwritable() {
-            tracing::warn!("{}; checking goes on, but nothing is saved", printable(&error.to_string(), 500));
+            tracing::warn!(
+                "{}; checking goes on, but nothing is saved: make it writable, or choose another `state.path`",
+                printable(&error.to_string(), 500)
+            );
             State::open_read_only(path)
         } else {
             Err(error)

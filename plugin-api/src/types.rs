@@ -2,7 +2,7 @@
 //!
 //! Every type here crosses the ABI as it is: `repr(C)`, fields private, read through methods.
 //! **Evolution:** since ABI 1, frozen. Nothing may be added, removed or reordered; what comes later travels in
-//! the attributes that each type carries. Codes are open: a number that this version does not know is kept, not
+//! the attributes of the types that stand for themselves (not of their parts). Codes are open: a number that this version does not know is kept, not
 //! a fault.
 
 use abi_stable::StableAbi;
@@ -316,6 +316,18 @@ impl Access {
     pub fn with_detail(mut self, detail: impl Into<RString>) -> Self {
         self.detail = detail.into();
         self
+    }
+
+    /// Sets what has no field of its own.
+    #[must_use]
+    pub fn with_attribute(mut self, name: &str, value: &str) -> Self {
+        self.attributes.set(name, value);
+        self
+    }
+
+    /// What has no field of its own, by name.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name)
     }
 
     /// The sentence, empty when there is none.

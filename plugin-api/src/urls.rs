@@ -110,6 +110,18 @@ impl RepositoryUrl {
         self
     }
 
+    /// Sets what has no field of its own.
+    #[must_use]
+    pub fn with_attribute(mut self, name: &str, value: &str) -> Self {
+        self.attributes.set(name, value);
+        self
+    }
+
+    /// What has no field of its own, by name.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name)
+    }
+
     /// The canonical base URL.
     pub fn base_url(&self) -> &str {
         &self.base_url
@@ -152,6 +164,11 @@ impl UrlErrorKind {
     pub const fn code(self) -> u32 {
         self.0
     }
+
+    /// The kind with this number, known or not.
+    pub const fn from_code(code: u32) -> Self {
+        Self(code)
+    }
 }
 
 /// Why a URL does not lead to a repository of this provider.
@@ -167,6 +184,18 @@ impl UrlError {
     /// An error with its kind and one sentence. Do not repeat user information from the URL.
     pub fn new(kind: UrlErrorKind, detail: impl Into<RString>) -> Self {
         Self { kind, detail: detail.into(), attributes: Attributes::default() }
+    }
+
+    /// Sets what has no field of its own.
+    #[must_use]
+    pub fn with_attribute(mut self, name: &str, value: &str) -> Self {
+        self.attributes.set(name, value);
+        self
+    }
+
+    /// What has no field of its own, by name.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name)
     }
 
     /// The kind.

@@ -47,7 +47,8 @@ impl Arguments {
         let status = match runtime.block_on(Prepared::for_check(&loaded, &self.repositories)) {
             Ok(prepared) if self.dry_run => {
                 let count = prepared.sweep.targets.len();
-                print(&format!("nothing stands in the way of checking {count} repositories"))
+                let repositories = if count == 1 { "repository" } else { "repositories" };
+                print(&format!("nothing stands in the way of checking {count} {repositories}"))
             }
             // On a worker: collecting results wakes no other thread there.
             Ok(prepared) => {

@@ -1,7 +1,9 @@
 //! Reading secrets: from variables, files and commands, only for identities that are needed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,7 +124,7 @@ impl Reader<'_> {
     async fn read(&mut self, key: &str, secret: &SecretRef) -> Option<SecretString> {
         let found = match secret {
             SecretRef::Env(name) => from_variable(name),
-            SecretRef::File(path) => std::fs::read(path)
+            SecretRef::File(path) => read_bounded(path)
                 .map_err(|error| {
                     let help = "check that the file exists and that this user may read it".to_owned();
                     (format!("cannot read `{}`: {error}", path.display()), Some(help))
@@ -143,6 +145,13 @@ impl Reader<'_> {
 
 /// What is wrong, and perhaps how to fix it.
 type Trouble = (String, Option<String>);
+
+/// Reads no more than shows that it is too much.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_SECRET_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
 
 fn from_variable(name: &str) -> Result<SecretString, Trouble> {
     match std::env::var_os(name) {

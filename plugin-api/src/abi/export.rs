@@ -118,9 +118,8 @@ impl<P: Provider> ClientAbi for ExportedClient<P> {
     }
 
     fn query_extension(&self, name: RStr<'_>) -> ROption<u32> {
-        let version = contain("query_extension", || {
-            self.provider.query_extension(Some(&self.client), name.as_str())
-        });
+        let version =
+            contain("query_extension", || self.provider.query_extension(Some(&self.client), name.as_str()));
         version.ok().flatten().into()
     }
 
@@ -131,8 +130,7 @@ impl<P: Provider> ClientAbi for ExportedClient<P> {
         payload: RVec<u8>,
     ) -> BorrowingFfiFuture<'a, RResult<RVec<u8>, Failure>> {
         let (host, client) = (Host::new(host), Some(&*self.client));
-        let future =
-            async move { self.provider.call_extension(&host, client, &name, payload.into()).await };
+        let future = async move { self.provider.call_extension(&host, client, &name, payload.into()).await };
         export("call_extension", future, RVec::from)
     }
 }

@@ -57,6 +57,7 @@ fn broken_files(sandbox: &Sandbox) -> Vec<(&'static str, &'static str, &'static 
     write("no-key.so", &patched(&library, "\0key=misbehaving", "\0yek=misbehaving"));
     write("odd-key.so", &patched(&library, "\0key=misbehaving", "\0key=../behaving"));
     write("no-value.so", &patched(&library, "\0name=Misbehaving", "\0name_Misbehaving"));
+    write("odd-pattern.so", &patched(&library, "\0url-pattern=^https", "\0url-pattern=(((((("));
     write("other-magic.so", &patched(&library, "forgewatch-plugin=1\0abi", "forgewatch-plugin=9\0abi"));
     let mut not_text = library.clone();
     let place = position(&not_text, "\0name=Misbehaving");
@@ -82,6 +83,7 @@ fn broken_files(sandbox: &Sandbox) -> Vec<(&'static str, &'static str, &'static 
         ("no-key.so", "broken", "no valid `key`"),
         ("odd-key.so", "broken", "no valid `key`"),
         ("no-value.so", "broken", "the manifest is damaged"),
+        ("odd-pattern.so", "broken", "no valid `url-pattern`"),
         ("other-magic.so", "foreign", "is no Forgewatch plugin"),
         ("not-text.so", "broken", "the manifest is damaged"),
         ("other-machine.so", "incompatible", "is built for"),
