@@ -123,6 +123,14 @@ impl Loaded {
         }
     }
 
+    /// The files that were read, in order.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.layers.below.iter().filter_map(|layer| match &layer.source {
+            Source::File { path, .. } => Some(path.as_path()),
+            _ => None,
+        })
+    }
+
     /// Whether something that was configured in one of these tables may be missing from [`Loaded::config`]: what
     /// cannot be found there is then no problem of its own.
     pub fn lacks(&self, tables: &[&str]) -> bool {

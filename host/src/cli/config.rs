@@ -9,7 +9,8 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::Value;
 
 use super::{GlobalArgs, USAGE, print, tell};
-use crate::config::{Config, Explained, schema::Schema};
+use crate::config::{Explained, Loaded, schema::Schema};
+use crate::text::printable;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -52,7 +53,7 @@ impl Command {
             ExitCode::from(USAGE)
         };
         match self {
-            Self::Check => Ok(summary(&global.load()?.config)),
+            Self::Check => Ok(summary(&global.load()?)),
             Self::Show { format } => show(global.load()?.effective(), format).map_err(fail),
             Self::Explain { key } => {
                 let explained = global.load()?.explain(&key).map_err(|problem| fail(problem.to_string()))?;
@@ -63,11 +64,18 @@ impl Command {
     }
 }
 
-fn summary(config: &Config) -> String {
+fn summary(loaded: &Loaded) -> String {
+    let config = &loaded.config;
     let count =
         |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    let files: Vec<_> =
+        loaded.files().map(|file| printable(&file.to_string_lossy(), 4096).into_owned()).collect();
+    let files = match files.as_slice() {
+        [] => "no configuration file was found".to_owned(),
+        files => format!("read from {}", files.join(", ")),
+    };
     format!(
-        "configuration is valid: {}, {}, {}",
+        "configuration is valid: {}, {}, {}; {files}",
         count(config.identities.len(), "identity", "identities"),
         count(config.integrations.len(), "integration", "integrations"),
         count(config.repositories.len(), "repository", "repositories"),

@@ -145,7 +145,8 @@ impl Swept {
     fn closing_line(&self) -> String {
         let Summary { total, granted, denied, indeterminate } = Summary::of(&self.results);
         let repositories = if total == 1 { "repository" } else { "repositories" };
-        let took = humantime::format_duration(Duration::from_millis(self.duration.as_millis() as u64));
+        let took =
+            humantime::format_duration(Duration::from_millis((self.duration.as_millis() as u64).max(1)));
         format!(
             "{total} {repositories}: {granted} granted, {denied} denied, {indeterminate} indeterminate, in {took}"
         )
