@@ -49,8 +49,8 @@ use self::{
     schema::{Finding, Schema, SchemaError},
 };
 
-/// The tables whose entries refer to each other.
-const TABLES: [&str; 5] = ["plugins", "providers", "identities", "integrations", "repositories"];
+/// The tables that more is found out about after loading.
+const TABLES: [&str; 6] = ["plugins", "providers", "state", "identities", "integrations", "repositories"];
 
 /// What to load.
 #[derive(Clone, Debug)]

@@ -18,7 +18,7 @@ use crate::routing::{KnownIntegration, Parsed, RouteError, Router};
 use crate::services::http::{BuildError, HttpClient, HttpSettings};
 use crate::services::identity::Identity;
 use crate::services::{DOMAIN_NAME, IntegrationSettings, Services, effective_base_url, origin_of};
-use crate::state::State;
+use crate::state::{State, StateError};
 use crate::sweep::{Integration, Sweep, Target};
 use crate::text::printable;
 use providers::Providers;
@@ -51,7 +51,7 @@ impl Routes {
     /// Everything about plugins and their settings that is wrong.
     pub fn of(loaded: &Loaded) -> Result<Self, Problems> {
         let mut problems = Vec::new();
-        let state = open_state(loaded, &mut problems);
+        let state = read_state(loaded, &mut problems);
         let routes = Self::new(loaded, state.as_deref(), &mut problems);
         match routes {
             Some(routes) if problems.is_empty() => Ok(routes),
@@ -119,7 +119,11 @@ impl Prepared {
     pub async fn for_check(loaded: &Loaded, selectors: &[String]) -> Result<Self, Problems> {
         let config = &loaded.config;
         let mut problems = loaded.problems.clone();
-        let state = open_state(loaded, &mut problems);
+        let state = match problems.as_slice() {
+            [] => open_state(loaded, &mut problems),
+            // Nothing will run, and the path may not be the one that was meant.
+            _ => read_state(loaded, &mut problems),
+        };
         let client = http_client(loaded, &mut problems);
         let routes = Routes::new(loaded, state.as_deref(), &mut problems);
         let wanted = match &routes {
@@ -255,14 +259,15 @@ fn http_client(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<HttpClien
     HttpClient::new(&settings).map_err(|error| problems.push(problem(error))).ok()
 }
 
+/// The state as far as it is there, for what saves nothing. Makes no file.
+fn read_state(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Arc<State>> {
+    opened(loaded, problems, State::open_read_only(&loaded.config.state.path))
+}
+
 /// The state, for reading alone where it cannot be written: checking goes on, with nothing saved.
 fn open_state(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Arc<State>> {
     let path = &loaded.config.state.path;
-    if !loaded.problems.is_empty() {
-        // Nothing will run, and the path may not be the one that was meant: make no file there.
-        return State::open_read_only(path).ok().map(Arc::new);
-    }
-    let opened = State::open(path).or_else(|error| {
+    let state = State::open(path).or_else(|error| {
         if error.is_unwritable() {
             tracing::warn!(
                 "{}; checking goes on, but nothing is saved: make it writable, or choose another `state.path`",
@@ -273,9 +278,22 @@ fn open_state(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Arc<State>
             Err(error)
         }
     });
-    let state =
-        opened.map_err(|error| problems.push(loaded.problem(&["state", "path"], error.to_string(), None)));
-    state.ok().map(Arc::new)
+    opened(loaded, problems, state)
+}
+
+fn opened(
+    loaded: &Loaded,
+    problems: &mut Vec<Problem>,
+    state: Result<State, StateError>,
+) -> Option<Arc<State>> {
+    match state {
+        Ok(state) => Some(Arc::new(state)),
+        Err(_) if loaded.lacks(&["state"]) => None,
+        Err(error) => {
+            problems.push(loaded.problem(&["state", "path"], error.to_string(), None));
+            None
+        }
+    }
 }
 
 fn saved_base_url(state: &State, integration: &str, configured: &str) -> Option<String> {

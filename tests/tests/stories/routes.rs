@@ -178,6 +178,7 @@ fn assert_all(answers: &[Value], integration_of: impl Fn(&str) -> Value) {
 fn without_integrations_urls_still_lead_somewhere() {
     let sandbox = sandbox(Config::default());
     assert_all(&routed(&sandbox), |_| Value::Null);
+    assert!(!sandbox.path("state").exists(), "a route makes no state");
 }
 
 #[test]
