@@ -11,9 +11,11 @@ mod file;
 mod load;
 mod provider;
 mod registry;
+mod watch;
+pub mod worker;
 
 pub use discover::{Discovery, Refused};
 pub use file::{PluginFile, Refusal, RefusalState, read_plugin_file};
-pub use load::{LoadError, LoadedLibrary, load};
+pub use load::{LoadError, LoadedLibrary, SealedLibrary, load};
 pub use provider::{Client, Provider};
 pub use registry::{ProviderError, Registry};

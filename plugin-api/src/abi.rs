@@ -42,6 +42,7 @@ pub const HEADER_SYMBOL: &[u8] = b"forgewatch_plugin_v1\0";
 /// One event of a plugin's log.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LogRecord {
     /// 1 error, 2 warn, 3 info, 4 debug, 5 trace.
     pub level: u8,

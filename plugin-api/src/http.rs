@@ -12,6 +12,7 @@ use crate::types::Attributes;
 /// An HTTP method. An open code: a host refuses one that it does not know.
 #[repr(transparent)]
 #[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Method(u8);
 
 impl Method {
@@ -40,6 +41,7 @@ impl Method {
 /// unless it is [`Authentication::none`].
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Authentication {
     scheme: u8,
     name: RString,
@@ -106,10 +108,12 @@ pub enum Scheme<'a> {
 /// A request for the host to send.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Request {
     method: Method,
     url: RString,
     headers: Attributes,
+    #[cfg_attr(feature = "serde", serde(with = "crate::wire::bytes"))]
     body: RVec<u8>,
     authentication: Authentication,
     timeout_ms: ROption<u64>,
@@ -211,6 +215,7 @@ impl Request {
 /// How much of an answer's body there is. An open code: treat an unknown one like [`BodyState::CUT_OFF`].
 #[repr(transparent)]
 #[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct BodyState(u8);
 
 impl BodyState {
@@ -225,9 +230,11 @@ impl BodyState {
 /// An HTTP answer, whatever its status. Redirects are never followed; secrets are masked.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Response {
     status: u16,
     headers: Attributes,
+    #[cfg_attr(feature = "serde", serde(with = "crate::wire::bytes"))]
     body: RVec<u8>,
     body_state: BodyState,
     attributes: Attributes,

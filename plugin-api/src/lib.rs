@@ -11,6 +11,8 @@ mod segment;
 pub mod testing;
 mod types;
 mod urls;
+#[cfg(feature = "serde")]
+mod wire;
 
 pub use host::Host;
 pub use http::{Authentication, BodyState, Method, Request, Response, Scheme};

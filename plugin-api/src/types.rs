@@ -11,7 +11,9 @@ use abi_stable::std_types::{ROption, RString, RVec, Tuple2};
 /// Names and text values, in the order in which they were set. Few, so looked up by walking.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Attributes {
+    #[cfg_attr(feature = "serde", serde(with = "crate::wire::pairs"))]
     entries: RVec<Tuple2<RString, RString>>,
 }
 
@@ -58,6 +60,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Attributes {
 /// An open code: treat a value that you do not know like [`SiloMode::MONOLITH`].
 #[repr(transparent)]
 #[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SiloMode(u8);
 
 impl SiloMode {
@@ -72,6 +75,7 @@ impl SiloMode {
 /// One installed account or organisation on a provider, as the host sees it now.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Integration {
     key: RString,
     external_id: ROption<RString>,
@@ -200,6 +204,7 @@ impl Integration {
 /// One repository of an integration.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Repository {
     name: RString,
     project: ROption<RString>,
@@ -258,6 +263,7 @@ impl Repository {
 /// An open code: the host reads a number that it does not know as [`Reason::PROVIDER_ERROR`].
 #[repr(transparent)]
 #[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Reason(u32);
 
 impl Reason {
@@ -300,6 +306,7 @@ impl Reason {
 /// The integration has access.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Access {
     detail: RString,
     attributes: Attributes,
@@ -342,6 +349,7 @@ impl Access {
 /// escapes control characters and cuts it at 2,000 characters.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Failure {
     reason: Reason,
     detail: RString,

@@ -10,6 +10,7 @@ use crate::types::Attributes;
 /// A base URL of a configured integration of the same provider.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct BaseUrl {
     url: RString,
     allow_insecure_http: bool,
@@ -35,6 +36,7 @@ impl BaseUrl {
 /// What a parser may need to know beside the URL.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct UrlContext {
     options: RString,
     base_urls: RVec<BaseUrl>,
@@ -76,6 +78,7 @@ impl Default for UrlContext {
 /// Where a repository URL leads.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RepositoryUrl {
     base_url: RString,
     aliases: RVec<RString>,
@@ -146,6 +149,7 @@ impl RepositoryUrl {
 /// The kind of a [`UrlError`]. An open code.
 #[repr(transparent)]
 #[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct UrlErrorKind(u32);
 
 impl UrlErrorKind {
@@ -174,6 +178,7 @@ impl UrlErrorKind {
 /// Why a URL does not lead to a repository of this provider.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct UrlError {
     kind: UrlErrorKind,
     detail: RString,

@@ -5,7 +5,9 @@
 //! stays open for the life of the process, since `dlopen` takes a reused descriptor's path for the first library.
 #![expect(unsafe_code, reason = "opening a library runs code that the compiler knows nothing of")]
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use forgewatch_plugin_api::abi::abi_stable::library::{AbiHeaderRef, LibHeader, LibraryError};
@@ -53,26 +55,70 @@ pub struct LoadedLibrary {
     pub(super) module: PluginModule,
 }
 
+/// A library that was judged, in a copy that nobody can change any more. Nothing of it has run.
+pub struct SealedLibrary {
+    /// The file and manifest of the bytes in the copy.
+    pub file: PluginFile,
+    pub(super) copy: Copy,
+}
+
+/// An immutable copy of a library.
+pub(super) struct Copy {
+    pub(super) file: File,
+    /// Where it can be opened, as far as that is not through the descriptor.
+    pub(super) path: Option<PathBuf>,
+}
+
+impl SealedLibrary {
+    /// Reads, judges and copies the library at `path`.
+    ///
+    /// # Errors
+    ///
+    /// See [`LoadError`]; each prints as one line.
+    pub fn of(path: &Path) -> Result<Self, LoadError> {
+        let bytes = bytes_of(path)?;
+        let file = judge(path, &bytes)?;
+        let copy = immutable_copy(&file, &bytes)
+            .map_err(|source| LoadError::Copy { path: path.to_owned(), source })?;
+        Ok(Self { file, copy })
+    }
+
+    /// Opens the library in this process, and compares its types with this host's.
+    ///
+    /// # Errors
+    ///
+    /// See [`LoadError`]; each prints as one line.
+    pub fn open(self) -> Result<LoadedLibrary, LoadError> {
+        let descriptor = || PathBuf::from(format!("/proc/self/fd/{}", self.copy.file.as_raw_fd()));
+        let module = open_copy(&self.file.path, &self.copy.path.unwrap_or_else(descriptor))?;
+        // A reused number would be taken for this library.
+        std::mem::forget(self.copy.file);
+        Ok(LoadedLibrary { file: self.file, module })
+    }
+}
+
 /// Reads, judges, copies and opens the library at `path`, and compares its types with this host's.
 ///
 /// # Errors
 ///
 /// See [`LoadError`]; each prints as one line.
 pub fn load(path: &Path) -> Result<LoadedLibrary, LoadError> {
-    let bytes = bytes_of(path)?;
-    let file = judge(path, &bytes)?;
-    let copy =
-        immutable_copy(&file, &bytes).map_err(|source| LoadError::Copy { path: path.to_owned(), source })?;
-    // SAFETY: the library's constructors run now. That is what loading a plugin into this process means; the
-    // operator chose it. The copy is sealed, so it stays what was judged.
-    let library = unsafe { Library::new(&copy) }.map_err(|error| LoadError::Open {
+    SealedLibrary::of(path)?.open()
+}
+
+/// Opens an immutable copy of the library at `path`. Its descriptor must stay open for as long as the process may
+/// open another.
+pub(super) fn open_copy(path: &Path, copy: &Path) -> Result<PluginModule, LoadError> {
+    // SAFETY: the library's constructors run now. That is what opening a plugin means; where it may happen, and
+    // behind what, is the caller's affair. The copy is sealed, so it stays what was judged.
+    let library = unsafe { Library::new(copy) }.map_err(|error| LoadError::Open {
         path: path.to_owned(),
         problem: error.to_string().replace(&*copy.to_string_lossy(), &path.to_string_lossy()),
     })?;
     let module = root_module(path, &library)?;
     // Nothing is ever unloaded: the module's functions and every object made by them point into the library.
     std::mem::forget(library);
-    Ok(LoadedLibrary { file, module })
+    Ok(module)
 }
 
 fn root_module(path: &Path, library: &Library) -> Result<PluginModule, LoadError> {
@@ -94,27 +140,24 @@ fn root_module(path: &Path, library: &Library) -> Result<PluginModule, LoadError
 }
 
 #[cfg(target_os = "linux")]
-fn immutable_copy(file: &PluginFile, bytes: &[u8]) -> io::Result<PathBuf> {
+fn immutable_copy(file: &PluginFile, bytes: &[u8]) -> io::Result<Copy> {
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
     use std::io::Write;
-    use std::os::fd::AsRawFd;
 
     let name = format!("forgewatch-{}", file.manifest.key);
-    let mut copy = std::fs::File::from(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+    let mut copy = File::from(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
     copy.write_all(bytes)?;
     fcntl_add_seals(&copy, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
-    let path = PathBuf::from(format!("/proc/self/fd/{}", copy.as_raw_fd()));
-    std::mem::forget(copy);
-    Ok(path)
+    Ok(Copy { file: copy, path: None })
 }
 
 #[cfg(not(target_os = "linux"))]
-fn immutable_copy(file: &PluginFile, bytes: &[u8]) -> io::Result<PathBuf> {
+fn immutable_copy(file: &PluginFile, bytes: &[u8]) -> io::Result<Copy> {
     let dir = tempfile::Builder::new().prefix("forgewatch-").tempdir()?.keep();
     let path = dir.join(file.path.file_name().unwrap_or_default());
     std::fs::write(&path, bytes)?;
     let mut permissions = std::fs::metadata(&path)?.permissions();
     permissions.set_readonly(true);
     std::fs::set_permissions(&path, permissions)?;
-    Ok(path)
+    Ok(Copy { file: File::open(&path)?, path: Some(path) })
 }

@@ -1,57 +1,153 @@
-//! A provider as the host calls it.
+//! A provider as the host calls it, wherever its code runs.
 
 use std::sync::Arc;
 
+use forgewatch_plugin_api::abi::abi_stable::std_types::RStr;
 use forgewatch_plugin_api::abi::{ClientObject, HostObject, ProviderObject};
-use forgewatch_plugin_api::{Access, Failure, Integration, Repository, RepositoryUrl, UrlContext, UrlError};
+use forgewatch_plugin_api::{
+    Access, Failure, Integration, Repository, RepositoryUrl, UrlContext, UrlError,
+};
 
 use super::load::LoadedLibrary;
+use super::worker::{RemoteClient, RemoteProvider, Status};
 
-/// A provider that is ready to be called. Cheap to clone.
+/// A provider to be called. Cheap to clone.
 #[derive(Clone)]
 pub struct Provider {
-    object: Arc<ProviderObject>,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    InProcess(Arc<ProviderObject>),
+    Worker(RemoteProvider),
+    /// Nowhere: every call fails alike.
+    Nowhere(Failure),
 }
 
 impl Provider {
-    /// Starts the provider of an open library; `host` takes its log.
+    /// Starts the provider of an open library in this process; `host` takes its log.
     ///
     /// # Errors
     ///
     /// The plugin panicked.
-    pub fn start(library: LoadedLibrary, host: HostObject) -> Result<Self, Failure> {
+    pub fn in_process(library: LoadedLibrary, host: HostObject) -> Result<Self, Failure> {
         let object = (library.module.create())(host).into_result()?;
-        Ok(Self { object: Arc::new(object) })
+        Ok(Self { place: Place::InProcess(Arc::new(object)) })
     }
 
-    /// Takes a repository URL apart.
+    pub(super) fn in_worker(provider: RemoteProvider) -> Self {
+        Self { place: Place::Worker(provider) }
+    }
+
+    pub(super) fn nowhere(failure: Failure) -> Self {
+        Self { place: Place::Nowhere(failure) }
+    }
+
+    /// Waits until the provider answers calls, or nothing can be expected of it for now. How its worker is, where it
+    /// has one. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// What calls would answer.
+    pub async fn ready(&self) -> Result<Option<Status>, Failure> {
+        match &self.place {
+            Place::InProcess(_) => Ok(None),
+            Place::Worker(provider) => provider.ready().await.map(Some),
+            Place::Nowhere(failure) => Err(failure.clone()),
+        }
+    }
+
+    /// How its worker is at this moment, where it has one.
+    pub fn status(&self) -> Option<Status> {
+        match &self.place {
+            Place::Worker(provider) => Some(provider.status()),
+            Place::InProcess(_) | Place::Nowhere(_) => None,
+        }
+    }
+
+    /// Takes a repository URL apart. Cancel-safe.
     ///
     /// # Errors
     ///
     /// Outside, the plugin failed; inside, the URL is none of its repositories.
-    pub fn parse_repository_url(
+    pub async fn parse_repository_url(
         &self,
         url: &str,
         context: &UrlContext,
     ) -> Result<Result<RepositoryUrl, UrlError>, Failure> {
-        let parsed = self.object.parse_repository_url(url.into(), context);
-        parsed.into_result().map(Into::into)
+        match &self.place {
+            Place::InProcess(object) => {
+                object.parse_repository_url(url.into(), context).into_result().map(Into::into)
+            }
+            Place::Worker(provider) => provider.parse_repository_url(url, context).await,
+            Place::Nowhere(failure) => Err(failure.clone()),
+        }
     }
 
-    /// Makes a client for an integration. Cancel-safe.
+    /// Makes a client for the integration that `describe` describes: again on each new worker. Cancel-safe.
     ///
     /// # Errors
     ///
     /// The plugin's failure, or its panic.
-    pub async fn get_client(&self, host: HostObject, integration: Integration) -> Result<Client, Failure> {
-        let object = self.object.get_client(host, integration).await.into_result()?;
-        Ok(Client { object })
+    pub async fn get_client(
+        &self,
+        host: HostObject,
+        describe: impl Fn() -> Integration + Send + Sync + 'static,
+    ) -> Result<Client, Failure> {
+        let place = match &self.place {
+            Place::InProcess(object) => {
+                ClientPlace::InProcess(object.get_client(host, describe()).await.into_result()?)
+            }
+            Place::Worker(provider) => ClientPlace::Worker(provider.get_client(host, Box::new(describe)).await?),
+            Place::Nowhere(failure) => return Err(failure.clone()),
+        };
+        Ok(Client { place })
+    }
+
+    /// The version of an extension that the provider offers. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// The plugin failed.
+    pub async fn query_extension(&self, name: &str) -> Result<Option<u32>, Failure> {
+        match &self.place {
+            Place::InProcess(object) => Ok(object.query_extension(RStr::from_str(name)).into_option()),
+            Place::Worker(provider) => provider.query_extension(name).await,
+            Place::Nowhere(failure) => Err(failure.clone()),
+        }
+    }
+
+    /// Calls an extension that needs no client. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// The extension's own, [`Failure::unsupported`], or the plugin's panic.
+    pub async fn call_extension(
+        &self,
+        host: HostObject,
+        name: &str,
+        payload: &[u8],
+    ) -> Result<Vec<u8>, Failure> {
+        match &self.place {
+            Place::InProcess(object) => {
+                let answer = object.call_extension(host, name.into(), payload.into()).await;
+                answer.into_result().map(Into::into)
+            }
+            Place::Worker(provider) => provider.call_extension(host, name, payload).await,
+            Place::Nowhere(failure) => Err(failure.clone()),
+        }
     }
 }
 
 /// A provider's handle on one integration.
 pub struct Client {
-    object: ClientObject,
+    place: ClientPlace,
+}
+
+enum ClientPlace {
+    InProcess(ClientObject),
+    Worker(RemoteClient),
 }
 
 impl Client {
@@ -61,6 +157,41 @@ impl Client {
     ///
     /// The plugin's failure, or its panic.
     pub async fn has_repo_access(&self, repository: &Repository) -> Result<Access, Failure> {
-        self.object.has_repo_access(repository).await.into_result()
+        match &self.place {
+            ClientPlace::InProcess(object) => object.has_repo_access(repository).await.into_result(),
+            ClientPlace::Worker(client) => client.has_repo_access(repository).await,
+        }
+    }
+
+    /// The version of an extension, as this client's forge supports it. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// The plugin failed.
+    pub async fn query_extension(&self, name: &str) -> Result<Option<u32>, Failure> {
+        match &self.place {
+            ClientPlace::InProcess(object) => Ok(object.query_extension(RStr::from_str(name)).into_option()),
+            ClientPlace::Worker(client) => client.query_extension(name).await,
+        }
+    }
+
+    /// Calls an extension that works on a client. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// The extension's own, [`Failure::unsupported`], or the plugin's panic.
+    pub async fn call_extension(
+        &self,
+        host: HostObject,
+        name: &str,
+        payload: &[u8],
+    ) -> Result<Vec<u8>, Failure> {
+        match &self.place {
+            ClientPlace::InProcess(object) => {
+                let answer = object.call_extension(host, name.into(), payload.into()).await;
+                answer.into_result().map(Into::into)
+            }
+            ClientPlace::Worker(client) => client.call_extension(host, name, payload).await,
+        }
     }
 }

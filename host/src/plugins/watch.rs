@@ -1,0 +1,54 @@
+//! Noticing that a library file has new bytes, whether it was renamed into place or overwritten.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often a file is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Looks at one file again and again.
+pub(super) struct Watch {
+    path: PathBuf,
+    /// As it was when its bytes were last read.
+    known: Option<Stamp>,
+    /// As it was at the last look.
+    seen: Option<Stamp>,
+}
+
+/// What changes with a file's bytes.
+type Stamp = (u64, u64, u64, i64, i64, i64, i64);
+
+fn stamp(metadata: &Metadata) -> Stamp {
+    let it = metadata;
+    (it.dev(), it.ino(), it.size(), it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec())
+}
+
+impl Watch {
+    /// Watches `path` from its present state on. Looks at the file, so it blocks for a moment.
+    pub(super) fn new(path: PathBuf) -> Self {
+        let known = std::fs::metadata(&path).ok().as_ref().map(stamp);
+        Self { path, known, seen: known }
+    }
+
+    /// Waits until the file is another one than before, and has been for a moment: who writes into it should have
+    /// ended. A file that is gone is waited for. Cancel-safe.
+    pub(super) async fn changed(&mut self) {
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            let now = tokio::fs::metadata(&self.path).await.ok().as_ref().map(stamp);
+            let is_settled = now == self.seen;
+            self.seen = now;
+            if now.is_some() && now != self.known && is_settled {
+                self.known = now;
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Starting a worker process, and how it ended.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::sync::LazyLock;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::protocol::COMMAND;
+use super::sandbox::CrashReport;
+
+/// How long a worker may take to end by itself.
+const GRACE: Duration = Duration::from_secs(1);
+/// The exit status of a worker that cannot talk to its host any more.
+pub(super) const DISCONNECTED: u8 = 120;
+
+/// A worker process.
+pub(super) struct Process {
+    child: Child,
+}
+
+/// A process to be started, and where to put it.
+struct Order {
+    command: Command,
+    runtime: Handle,
+    started: oneshot::Sender<io::Result<Child>>,
+}
+
+/// A worker dies with the thread that started it, so one thread starts them all and lives as long as the process.
+static STARTER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
+    let (sender, orders) = mpsc::channel::<Order>();
+    let starter = std::thread::Builder::new().name("worker-starter".to_owned());
+    // Without a thread every start fails, as its order is dropped.
+    let _ = starter.spawn(move || {
+        for mut order in orders {
+            let _entered = order.runtime.enter();
+            let _ = order.started.send(order.command.spawn());
+        }
+    });
+    sender
+});
+
+impl Process {
+    /// Starts `program` as the worker of the plugin `key`, with `library` open in it, and gives the socket to it.
+    pub(super) async fn start(program: &Path, key: &str, library: File) -> io::Result<(Self, UnixStream)> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let mut command = Command::new(program);
+        command.arg(COMMAND).arg(key).env_clear().current_dir("/").kill_on_drop(true);
+        // Ctrl-C is for the host, which says when its workers end.
+        command.process_group(0);
+        command.stdin(OwnedFd::from(theirs)).stdout(library).stderr(Stdio::null());
+        let (started, child) = oneshot::channel();
+        let order = Order { command, runtime: Handle::current(), started };
+        let lost = || io::Error::other("the thread that starts workers has ended");
+        STARTER.send(order).map_err(|_| lost())?;
+        let child = child.await.map_err(|_| lost())??;
+        Ok((Self { child }, UnixStream::from_std(ours)?))
+    }
+
+    /// Asks a process that hangs to say where. It ends itself after that, if it can.
+    pub(super) fn ask_for_last_words(&self) {
+        let id = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        // It was not waited for yet, so the number is still its own. One that has gone has nothing to say.
+        let _ = id.map(|id| kill_process(id, Signal::ALARM));
+    }
+
+    /// Waits a moment for the process to end by itself, and then ends it; whether it had to be.
+    pub(super) async fn end(&mut self) -> (io::Result<ExitStatus>, bool) {
+        match timeout(GRACE, self.child.wait()).await {
+            Ok(status) => (status, false),
+            Err(_) => (self.kill().await, true),
+        }
+    }
+
+    /// Ends the process at once.
+    pub(super) async fn kill(&mut self) -> io::Result<ExitStatus> {
+        self.child.start_kill()?;
+        self.child.wait().await
+    }
+}
+
+/// Why a worker is gone.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    /// Whose doing it was.
+    pub(super) by: EndedBy,
+    /// A clause on the worker: "it crashed …".
+    pub(super) cause: String,
+    /// The call during which it happened, as far as it is known.
+    pub(super) call: Option<u64>,
+}
+
+/// Whose doing an ending was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EndedBy {
+    /// The plugin's own.
+    Plugin,
+    /// Another process', or the operator's.
+    Outside,
+    /// The host closed it, having no more use for it.
+    Host,
+}
+
+impl Ending {
+    pub(super) fn by_plugin(cause: impl Into<String>) -> Self {
+        Self { by: EndedBy::Plugin, cause: cause.into(), call: None }
+    }
+
+    /// What an exit status and the worker's last words say together.
+    pub(super) fn of(status: io::Result<ExitStatus>, report: Option<&CrashReport>) -> Self {
+        if let Some(report) = report {
+            let by = if report.is_from_outside() { EndedBy::Outside } else { EndedBy::Plugin };
+            return Self { by, cause: report.to_string(), call: report.call() };
+        }
+        match status {
+            // Signals that come from the plugin's own code are caught and end in an exit status.
+            Ok(status) => match (status.signal(), status.code()) {
+                (Some(signal), _) => {
+                    let cause = format!("it was killed from outside by signal {signal}");
+                    Self { by: EndedBy::Outside, cause, call: None }
+                }
+                (None, Some(code)) if code == i32::from(DISCONNECTED) => {
+                    Self::by_plugin("its connection to the host was cut: plugin code closed it, or wrote to it")
+                }
+                (None, code) => {
+                    let code = code.unwrap_or_default();
+                    Self::by_plugin(format!("it exited by itself with status {code}"))
+                }
+            },
+            Err(error) => Self::by_plugin(format!("its process cannot be waited for: {error}")),
+        }
+    }
+}

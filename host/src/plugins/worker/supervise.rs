@@ -1,0 +1,429 @@
+//! Keeping one plugin's worker alive, and replacing it when its file has new bytes.
+//!
+//! A call that was under way when its worker ended runs once more on the next one. When the plugin's own code may
+//! have ended it in that call, it runs alone then, so that what is its fault costs no other call its answer.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use forgewatch_plugin_api::abi::HostObject;
+use forgewatch_plugin_api::{Failure, Reason};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::connection::{Connection, Ended, Hangup, Wire};
+use super::history::{History, Next, QUARANTINE, Reached};
+use super::process::{EndedBy, Ending, Process};
+use super::protocol::{Hello, ToWorker};
+use super::sandbox::Coverage;
+use crate::plugins::load::{LoadError, SealedLibrary};
+use crate::plugins::watch::Watch;
+
+/// How workers are run.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// The program that has the worker's command: this one.
+    pub program: PathBuf,
+    /// Whether a worker must have all of the sandbox.
+    pub require_sandbox: bool,
+    /// How long a worker may give no sign of life while it has something to do. Starting may take twice as long.
+    pub stall: Duration,
+}
+
+/// Reads and judges the library at a path.
+pub(in crate::plugins) type Read = Box<dyn Fn(&Path) -> Result<SealedLibrary, LoadError> + Send + Sync>;
+
+/// One plugin's worker, whichever process it is at the moment. Ends with its last handle.
+pub(in crate::plugins) struct Supervisor {
+    shared: Arc<Shared>,
+    _stop: DropGuard,
+}
+
+struct Shared {
+    key: String,
+    settings: WorkerSettings,
+    /// Takes the plugin's log.
+    host: Arc<HostObject>,
+    read: Read,
+    status: watch::Sender<Status>,
+    turns: RwLock<()>,
+}
+
+/// How a plugin is, since when, and why.
+#[derive(Clone)]
+pub struct Status {
+    phase: Phase,
+    /// Since when.
+    pub since: SystemTime,
+    /// Why new bytes at the plugin's path are not used.
+    pub not_replaced: Option<String>,
+}
+
+#[derive(Clone)]
+enum Phase {
+    Starting,
+    Ready { connection: Arc<Connection>, coverage: Coverage },
+    Restarting { cause: String },
+    Quarantined { cause: String },
+    Refused { cause: String },
+}
+
+impl Status {
+    /// One word: `starting`, `ready`, `restarting`, `quarantined` or `refused`.
+    pub fn state(&self) -> &'static str {
+        match self.phase {
+            Phase::Starting => "starting",
+            Phase::Ready { .. } => "ready",
+            Phase::Restarting { .. } => "restarting",
+            Phase::Quarantined { .. } => "quarantined",
+            Phase::Refused { .. } => "refused",
+        }
+    }
+
+    /// Why it is not ready, or not the newest.
+    pub fn cause(&self) -> Option<&str> {
+        match &self.phase {
+            Phase::Restarting { cause } | Phase::Quarantined { cause } | Phase::Refused { cause } => Some(cause),
+            Phase::Starting | Phase::Ready { .. } => self.not_replaced.as_deref(),
+        }
+    }
+
+    /// The sandbox of the worker that is ready.
+    pub fn coverage(&self) -> Option<&Coverage> {
+        match &self.phase {
+            Phase::Ready { coverage, .. } => Some(coverage),
+            _ => None,
+        }
+    }
+}
+
+impl Supervisor {
+    /// Starts the first worker, on `library`; `watch` looks at its file. Needs a runtime.
+    pub(in crate::plugins) fn start(
+        library: SealedLibrary,
+        watch: Watch,
+        read: Read,
+        settings: WorkerSettings,
+        host: HostObject,
+    ) -> Self {
+        let status = Status { phase: Phase::Starting, since: SystemTime::now(), not_replaced: None };
+        let shared = Arc::new(Shared {
+            key: library.file.manifest.key.clone(),
+            settings,
+            host: Arc::new(host),
+            read,
+            status: watch::Sender::new(status),
+            turns: RwLock::new(()),
+        });
+        let stop = CancellationToken::new();
+        let keeping = Keeper { shared: Arc::clone(&shared), library: Arc::new(library), watch };
+        let stopped = stop.clone();
+        tokio::spawn(async move { stopped.run_until_cancelled(keeping.keep()).await });
+        Self { shared, _stop: stop.drop_guard() }
+    }
+
+    /// How the plugin is now.
+    pub(in crate::plugins) fn status(&self) -> Status {
+        self.shared.status.borrow().clone()
+    }
+
+    /// Waits until the plugin is ready, or nothing can be expected of it for now.
+    ///
+    /// # Errors
+    ///
+    /// What calls would answer.
+    pub(in crate::plugins) async fn ready(&self) -> Result<Status, Failure> {
+        self.shared.connection().await.map(|_| self.status())
+    }
+
+    /// The tries of one call.
+    pub(super) fn tries(&self) -> Tries<'_> {
+        Tries { shared: &self.shared, crashes: 0, is_suspect: false }
+    }
+}
+
+/// The tries of one call: a second one if the worker ends under the first.
+pub(super) struct Tries<'a> {
+    shared: &'a Shared,
+    crashes: u32,
+    is_suspect: bool,
+}
+
+/// A worker for one try.
+pub(super) struct Try<'a> {
+    pub(super) connection: Arc<Connection>,
+    _turn: Turn<'a>,
+}
+
+/// Calls share a worker, except for those that may have ended one.
+enum Turn<'a> {
+    Shared(#[expect(dead_code, reason = "held")] RwLockReadGuard<'a, ()>),
+    Alone(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'a, ()>),
+}
+
+impl Tries<'_> {
+    /// A worker that is ready.
+    ///
+    /// # Errors
+    ///
+    /// Nothing can be expected of the plugin for now.
+    pub(super) async fn next(&mut self) -> Result<Try<'_>, Failure> {
+        let turn = match self.is_suspect {
+            true => Turn::Alone(self.shared.turns.write().await),
+            false => Turn::Shared(self.shared.turns.read().await),
+        };
+        Ok(Try { connection: self.shared.connection().await?, _turn: turn })
+    }
+
+    /// Notes that the worker ended during a try.
+    ///
+    /// # Errors
+    ///
+    /// It was the last try.
+    pub(super) fn failed(&mut self, ended: &Ended) -> Result<(), Failure> {
+        if ended.ending.by == EndedBy::Host {
+            return Ok(());
+        }
+        self.crashes += 1;
+        self.is_suspect = ended.is_suspect;
+        if self.crashes < 2 {
+            return Ok(());
+        }
+        let (key, cause) = (&self.shared.key, &ended.ending.cause);
+        let way_out = match ended.ending.by {
+            EndedBy::Plugin => "report this to its author, or replace it",
+            _ => "find out what ends the process",
+        };
+        Err(plugin_failed(format!("the plugin `{key}` failed here twice, at last: {cause}; {way_out}")))
+    }
+}
+
+fn plugin_failed(detail: String) -> Failure {
+    Failure::new(Reason::PLUGIN_FAILED, detail)
+}
+
+impl Shared {
+    async fn connection(&self) -> Result<Arc<Connection>, Failure> {
+        let mut status = self.status.subscribe();
+        let settled = status.wait_for(|status| match &status.phase {
+            Phase::Starting | Phase::Restarting { .. } => false,
+            Phase::Ready { connection, .. } => !connection.has_ended(),
+            Phase::Quarantined { .. } | Phase::Refused { .. } => true,
+        });
+        let status = settled.await.map_err(|_| plugin_failed("the host ends".to_owned()))?;
+        match &status.phase {
+            Phase::Ready { connection, .. } => Ok(Arc::clone(connection)),
+            _ => Err(plugin_failed(status.cause().unwrap_or_default().to_owned())),
+        }
+    }
+
+    fn set(&self, phase: Phase) {
+        self.status.send_modify(|status| {
+            status.phase = phase;
+            status.since = SystemTime::now();
+        });
+    }
+}
+
+/// A worker process and the task that looks after it.
+struct Worker {
+    connection: Arc<Connection>,
+    coverage: Coverage,
+    task: JoinHandle<Arc<Ending>>,
+    /// Closes it.
+    close: DropGuard,
+}
+
+/// Why there is no worker.
+enum NoWorker {
+    /// Trying again would not help.
+    Refused(String),
+    /// It ended, or could not begin.
+    Ended(Arc<Ending>),
+}
+
+/// The task that keeps a plugin's worker.
+struct Keeper {
+    shared: Arc<Shared>,
+    library: Arc<SealedLibrary>,
+    watch: Watch,
+}
+
+impl Keeper {
+    async fn keep(mut self) {
+        let mut history = History::default();
+        loop {
+            self.shared.set(Phase::Starting);
+            let (ending, reached) = match self.start(&self.library).await {
+                Ok(worker) => self.serve(worker).await,
+                Err(NoWorker::Refused(cause)) => {
+                    let key = &self.shared.key;
+                    let cause = format!("the plugin `{key}` does not start: {cause}");
+                    tracing::error!(plugin = key, "{cause}");
+                    self.shared.set(Phase::Refused { cause });
+                    self.library = self.other_library().await;
+                    history = History::default();
+                    continue;
+                }
+                Err(NoWorker::Ended(ending)) => (ending, Reached::Nothing),
+            };
+            self.pause(&ending, history.note(&ending, reached)).await;
+        }
+    }
+
+    /// Waits before the next start.
+    async fn pause(&mut self, ending: &Ending, next: Next) {
+        let (key, cause) = (self.shared.key.clone(), &ending.cause);
+        let wait = match next {
+            Next::Restart(wait) => {
+                tracing::warn!(plugin = key, "the worker ended: {cause}; it is started again");
+                self.shared.set(Phase::Restarting { cause: format!("the worker of plugin `{key}` ended: {cause}") });
+                wait
+            }
+            Next::Quarantine { times } => {
+                let minutes = QUARANTINE.as_secs() / 60;
+                let cause = format!(
+                    "the plugin `{key}` is in quarantine for {minutes} minutes, since it failed {times} times in a \
+                     row, at last: {cause}; replace its file, or restart forgewatch to try it sooner"
+                );
+                tracing::error!(plugin = key, "{cause}");
+                self.shared.set(Phase::Quarantined { cause });
+                QUARANTINE
+            }
+        };
+        tokio::select! {
+            () = sleep(wait) => {}
+            library = self.other_library() => self.library = library,
+        }
+    }
+
+    /// Serves until the worker ends by itself; replaces it meanwhile by workers on newer bytes.
+    async fn serve(&mut self, mut worker: Worker) -> (Arc<Ending>, Reached) {
+        loop {
+            let Worker { connection, coverage, .. } = &worker;
+            let phase = Phase::Ready { connection: Arc::clone(connection), coverage: coverage.clone() };
+            self.shared.set(phase);
+            let library = tokio::select! {
+                ending = &mut worker.task => {
+                    let lost = |error| Arc::new(Ending::by_plugin(format!("its task failed: {error}")));
+                    let reached = if worker.connection.has_served() { Reached::Served } else { Reached::Ready };
+                    return (ending.unwrap_or_else(lost), reached);
+                }
+                library = self.other_library() => library,
+            };
+            match self.start(&library).await {
+                Ok(newer) => {
+                    let sha256 = &library.file.sha256;
+                    tracing::info!(plugin = self.shared.key, sha256, "replaced by a newer build");
+                    self.library = library;
+                    let older = std::mem::replace(&mut worker, newer);
+                    tokio::spawn(async move {
+                        older.connection.idle().await;
+                        drop(older.close);
+                    });
+                }
+                Err(NoWorker::Refused(cause)) => self.not_replaced(&cause),
+                Err(NoWorker::Ended(ending)) => self.not_replaced(&ending.cause),
+            }
+        }
+    }
+
+    fn not_replaced(&self, cause: &str) {
+        let key = &self.shared.key;
+        let cause = format!("the new build of plugin `{key}` is not used, the one from before goes on: {cause}");
+        tracing::error!(plugin = key, "{cause}");
+        self.shared.status.send_modify(|status| status.not_replaced = Some(cause));
+    }
+
+    /// Waits for a library with other bytes at the plugin's path. Cancel-safe.
+    async fn other_library(&mut self) -> Arc<SealedLibrary> {
+        loop {
+            self.watch.changed().await;
+            let shared = Arc::clone(&self.shared);
+            let path = self.library.file.path.clone();
+            let read = tokio::task::spawn_blocking(move || (shared.read)(&path)).await;
+            match read {
+                Ok(Ok(library)) if library.file.manifest.key != self.shared.key => {
+                    self.not_replaced(&format!("it is a plugin for `{}`", library.file.manifest.key));
+                }
+                Ok(Ok(library)) if library.file.sha256 == self.library.file.sha256 => {}
+                Ok(Ok(library)) => return Arc::new(library),
+                Ok(Err(error)) => self.not_replaced(&error.to_string()),
+                Err(error) => self.not_replaced(&error.to_string()),
+            }
+        }
+    }
+
+    async fn start(&self, library: &SealedLibrary) -> Result<Worker, NoWorker> {
+        let Shared { key, settings, host, .. } = &*self.shared;
+        let failed = |error: std::io::Error| {
+            NoWorker::Ended(Arc::new(Ending::by_plugin(format!("its process cannot be started: {error}"))))
+        };
+        let copy = library.copy.file.try_clone().map_err(failed)?;
+        let (process, socket) = Process::start(&settings.program, key, copy).await.map_err(failed)?;
+        let (sender, started) = oneshot::channel();
+        let connection = Arc::new(Connection::new(Arc::clone(host), sender));
+        connection.push(&ToWorker::Hello(Hello {
+            shown: library.file.path.clone(),
+            copy: library.copy.path.clone(),
+            require_sandbox: settings.require_sandbox,
+            log_level: host.log_level(),
+        }));
+        let close = CancellationToken::new();
+        let looked_after =
+            look_after(process, Arc::clone(&connection), Wire::new(socket), settings.stall, close.clone());
+        let mut task = tokio::spawn(looked_after);
+        let close = close.drop_guard();
+        tokio::select! {
+            biased;
+            Ok(started) = started => match started {
+                Ok(coverage) => Ok(Worker { connection, coverage, task, close }),
+                Err(cause) => Err(NoWorker::Refused(cause)),
+            },
+            ending = &mut task => Err(NoWorker::Ended(ending.unwrap_or_else(|error| {
+                Arc::new(Ending::by_plugin(format!("its task failed: {error}")))
+            }))),
+        }
+    }
+}
+
+/// Talks to a worker until it ends or is closed; says how it ended, to its calls as well.
+async fn look_after(
+    mut process: Process,
+    connection: Arc<Connection>,
+    mut wire: Wire,
+    stall: Duration,
+    close: CancellationToken,
+) -> Arc<Ending> {
+    let hangup = close.run_until_cancelled(connection.talk(&mut wire, stall)).await;
+    let ending = match hangup {
+        None => {
+            drop(wire);
+            process.end().await;
+            Ending { by: EndedBy::Host, cause: "it is not needed any more".to_owned(), call: None }
+        }
+        Some(Hangup::Crashed(report)) => Ending::of(process.end().await.0, Some(&report)),
+        Some(Hangup::Closed) => match process.end().await {
+            (status, false) => Ending::of(status, None),
+            (_, true) => Ending::by_plugin("it closed its connection to the host and went on"),
+        },
+        Some(Hangup::Violation(violation)) => {
+            process.kill().await;
+            Ending::by_plugin(violation)
+        }
+        Some(Hangup::Stuck) => {
+            process.ask_for_last_words();
+            let report = timeout(Duration::from_secs(1), wire.last_words()).await.ok().flatten();
+            process.kill().await;
+            let cause = format!("it gave no sign of life for {}", humantime::format_duration(stall));
+            let call = report.and_then(|report| report.call());
+            Ending { call, ..Ending::by_plugin(cause) }
+        }
+    };
+    let ending = Arc::new(ending);
+    connection.end(&ending);
+    ending
+}

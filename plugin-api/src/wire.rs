@@ -1,0 +1,52 @@
+//! Serialised forms that serde's derives do not give: bytes as one piece, and pairs.
+
+use abi_stable::std_types::{RString, RVec, Tuple2};
+use serde::{Deserialize, Deserializer, Serializer};
+
+pub(crate) mod bytes {
+    use super::*;
+    use std::fmt;
+
+    use serde::de::{Error, Visitor};
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &RVec<u8>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RVec<u8>, D::Error> {
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+
+    struct Bytes;
+
+    impl Visitor<'_> for Bytes {
+        type Value = RVec<u8>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("bytes")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<RVec<u8>, E> {
+            Ok(bytes.into())
+        }
+
+        fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<RVec<u8>, E> {
+            Ok(bytes.into())
+        }
+    }
+}
+
+pub(crate) mod pairs {
+    use super::*;
+
+    type Pairs = RVec<Tuple2<RString, RString>>;
+
+    pub(crate) fn serialize<S: Serializer>(pairs: &Pairs, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(pairs.iter().map(|pair| (pair.0.as_str(), pair.1.as_str())))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pairs, D::Error> {
+        let pairs = Vec::<(RString, RString)>::deserialize(deserializer)?;
+        Ok(pairs.into_iter().map(|(name, value)| Tuple2(name, value)).collect())
+    }
+}
