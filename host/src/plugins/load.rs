@@ -13,6 +13,7 @@ use forgewatch_plugin_api::abi::{HEADER_SYMBOL, PluginModule};
 use libloading::Library;
 
 use super::file::{PluginFile, Refusal, bytes_of, judge};
+use super::lock::Lock;
 
 /// Why a library could not be opened as a plugin.
 #[derive(Debug, thiserror::Error)]
@@ -53,14 +54,16 @@ pub struct LoadedLibrary {
     pub(super) module: PluginModule,
 }
 
-/// Reads, judges, copies and opens the library at `path`, and compares its types with this host's.
+/// Reads, judges, copies and opens the library at `path`, and compares its types with this host's. With a `lock`,
+/// only the build that is in it.
 ///
 /// # Errors
 ///
 /// See [`LoadError`]; each prints as one line.
-pub fn load(path: &Path) -> Result<LoadedLibrary, LoadError> {
+pub fn load(path: &Path, lock: Option<&Lock>) -> Result<LoadedLibrary, LoadError> {
     let bytes = bytes_of(path)?;
     let file = judge(path, &bytes)?;
+    lock.map_or(Ok(()), |lock| lock.judge(&file))?;
     let copy =
         immutable_copy(&file, &bytes).map_err(|source| LoadError::Copy { path: path.to_owned(), source })?;
     // SAFETY: the library's constructors run now. That is what loading a plugin into this process means; the
