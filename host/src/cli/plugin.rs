@@ -106,6 +106,8 @@ fn file_for(registry: &Registry, key: &str) -> Result<PluginFile, String> {
     }
     let refused: Vec<_> = discovery.refused_by_lock(key).collect();
     match refused.as_slice() {
+        // The locked build is there more than once: no other stands in for it.
+        _ if discovery.duplicate_of(key).is_some() => Err(registry.missing(key).to_string()),
         [] => Err(format!("{}: {}", registry.missing(key), registry.ways_out(key))),
         [file] => Ok((*file).clone()),
         [first, second, ..] => Err(format!(

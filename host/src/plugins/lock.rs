@@ -242,7 +242,7 @@ impl LockError {
     }
 }
 
-/// A nameless-to-be file in `folder`, with the permissions that a new file has.
+/// A file beside the one to write, with the permissions of a new file rather than of a temporary one.
 fn new_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     use std::os::unix::fs::PermissionsExt;
 
@@ -285,6 +285,9 @@ mod tests {
         );
         assert_eq!(text, expected);
         assert_eq!(Lock::parse(&text), Ok(lock));
+        let odd = Locked { version: "it's \"odd\" \\ ü\u{1}\n'''".to_owned(), ..locked("1", &[]) };
+        let lock = Lock { plugins: [("acme".to_owned(), odd)].into() };
+        assert_eq!(Lock::parse(&lock.render().unwrap()), Ok(lock));
         assert_eq!(Lock::parse("version = 1"), Ok(Lock::default()));
         assert_eq!(Lock::parse(&Lock::default().render().unwrap()), Ok(Lock::default()));
     }

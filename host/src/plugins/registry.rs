@@ -114,16 +114,16 @@ impl Registry {
 
     /// Why there is no plugin for `key`.
     pub fn missing(&self, key: &str) -> ProviderError {
-        let by_lock = self.discovery.refused_by_lock(key).next();
-        if let Some(refusal) = by_lock.and_then(|file| self.lock()?.judge(file).err()) {
-            return ProviderError::Load(refusal.into());
-        }
-        match self.discovery.duplicate_of(key) {
-            Some((path, other)) => ProviderError::Duplicate(Refusal::Duplicate {
+        if let Some((path, other)) = self.discovery.duplicate_of(key) {
+            return ProviderError::Duplicate(Refusal::Duplicate {
                 path: path.to_owned(),
                 other: other.to_owned(),
                 key: key.to_owned(),
-            }),
+            });
+        }
+        let by_lock = self.discovery.refused_by_lock(key).next();
+        match by_lock.and_then(|file| self.lock()?.judge(file).err()) {
+            Some(refusal) => ProviderError::Load(refusal.into()),
             None => ProviderError::Unknown { key: key.to_owned() },
         }
     }

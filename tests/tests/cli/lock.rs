@@ -159,6 +159,23 @@ fn a_strangers_file_takes_no_plugin_down() {
     assert_eq!(run.stderr.matches("` is left out for `").count(), 2, "{}", run.stderr);
     assert_eq!(lock_text(&sandbox), before);
 
+    // The real one twice is no reason to take a liar for it.
+    let copy = sandbox.path("plugins/copy.so");
+    fs::copy(vsts_path(&sandbox), &copy).expect("a copy");
+    fs::remove_file(&liars[1]).expect("it is there");
+    for arguments in
+        [&["check"][..], &["plugin", "lock"], &["plugin", "lock", "vsts"], &["plugin", "verify", "vsts"]]
+    {
+        let run = sandbox.run(arguments).exits(2);
+        assert_has(
+            &run.stderr,
+            &[&*copy.to_string_lossy(), "are both plugins for `vsts`: remove one of them"],
+        );
+    }
+    fs::remove_file(copy).expect("it is there");
+    fs::copy(&liars[0], &liars[1]).expect("a copy");
+    assert_eq!(lock_text(&sandbox), before);
+
     // Without the real one nothing stands in for it, and which of the liars was meant is not guessed.
     fs::remove_file(vsts_path(&sandbox)).expect("it is there");
     let run = sandbox.run(&["check"]).exits(2);
