@@ -39,7 +39,7 @@ struct Cli {
 enum Command {
     Check(check::Arguments),
     Route(route::Arguments),
-    /// List, inspect and verify plugins.
+    /// List, inspect, verify and lock plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
     /// Check, show and explain the configuration.

@@ -1,6 +1,7 @@
 //! Provider plugins: finding library files, judging them unopened, opening them, calling them.
 //!
 //! - A file is read once for judging; the bytes that are opened are hashed and judged again.
+//! - With a lock file in use, nothing is opened but the very bytes that are locked.
 //! - None of a plugin's code runs before a configured integration, a routed URL or a command needs it.
 //! - Nothing is ever unloaded.
 //!
@@ -9,6 +10,7 @@
 mod discover;
 mod file;
 mod load;
+mod lock;
 mod provider;
 mod registry;
 mod watch;
@@ -16,6 +18,7 @@ pub mod worker;
 
 pub use discover::{Discovery, Refused};
 pub use file::{PluginFile, Refusal, RefusalState, read_plugin_file};
-pub use load::{LoadError, LoadedLibrary, SealedLibrary, load};
+pub use load::{LoadError, LoadedLibrary, SealedLibrary};
+pub use lock::{Lock, LockError, Locked, wished_hosts};
 pub use provider::{Client, Provider};
 pub use registry::{ProviderError, Registry};

@@ -61,7 +61,7 @@ impl Routes {
 
     fn new(loaded: &Loaded, state: Option<&State>, problems: &mut Vec<Problem>) -> Option<Self> {
         let config = &loaded.config;
-        let providers = Providers::find(loaded, problems);
+        let providers = Providers::find(loaded, problems)?;
         let known = config.integrations.iter().map(|(name, integration)| {
             let domain_name = integration.domain_name.expose().to_owned();
             let saved = state.and_then(|state| saved_base_url(state, name, &domain_name));

@@ -24,7 +24,7 @@ use forgewatch_plugin_api::{Failure, REFUSED, Reason, SiloMode};
 use tokio_util::task::TaskTracker;
 
 pub use base_url::{effective_base_url, origin_of};
-pub use egress::{PolicyError, ProviderPolicy};
+pub use egress::{Approvals, PolicyError, ProviderPolicy};
 pub use integration::{DOMAIN_NAME, IntegrationServices, IntegrationSettings};
 
 use crate::state::State;

@@ -104,11 +104,20 @@ pub struct Plugins {
     pub dirs: Vec<PathBuf>,
     /// How plugins run unless their provider says otherwise. `process` will be the default once it is available.
     pub isolation: Isolation,
+    /// File that pins every plugin by its hash and records approved hosts; once it is set, no other plugin is
+    /// opened. Written by `forgewatch plugin lock`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub lock_file: Option<PathBuf>,
 }
 
 impl Default for Plugins {
     fn default() -> Self {
-        Self { dirs: vec!["/usr/lib/forgewatch/plugins".into()], isolation: Isolation::InProcess }
+        Self {
+            dirs: vec!["/usr/lib/forgewatch/plugins".into()],
+            isolation: Isolation::InProcess,
+            lock_file: None,
+        }
     }
 }
 

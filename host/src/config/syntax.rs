@@ -75,6 +75,7 @@ fn resolve_paths(values: &mut Dict, base: &Path) {
         &["http", "ca_file"][..],
         &["state", "path"],
         &["plugins", "dirs"],
+        &["plugins", "lock_file"],
         &["identities", "*", "*", "file"],
     ] {
         resolve_at(values, pattern, base);

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::file::{PluginFile, Refusal, read_plugin_file};
+use super::lock::Lock;
 
 /// What the directories hold.
 #[derive(Debug, Default)]
@@ -28,17 +29,22 @@ impl Discovery {
     /// Looks through one more directory.
     ///
     /// Files that are no libraries by their name are passed over. A key that was found before makes both files
-    /// refused: which of them would run must not depend on the order of names.
+    /// refused: which of them would run must not depend on the order of names. A file that `lock` refuses claims
+    /// no key: a stranger beside the locked plugin does not take it down.
     ///
     /// # Errors
     ///
     /// The directory cannot be listed.
-    pub fn scan(&mut self, dir: &Path) -> io::Result<()> {
+    pub fn scan(&mut self, dir: &Path, lock: Option<&Lock>) -> io::Result<()> {
         let mut paths: Vec<PathBuf> =
             std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
         paths.sort();
         for path in paths.into_iter().filter(|path| is_library(path)) {
-            match read_plugin_file(&path) {
+            let judged = read_plugin_file(&path).and_then(|file| {
+                lock.map_or(Ok(()), |lock| lock.judge(&file))?;
+                Ok(file)
+            });
+            match judged {
                 Ok(file) => self.add(file),
                 Err(refusal) => self.refused.push(Refused { path, refusal }),
             }
@@ -54,6 +60,12 @@ impl Discovery {
             }
             _ => None,
         })
+    }
+
+    /// The files with the key `key` that the lock file alone speaks against.
+    pub fn refused_by_lock<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a PluginFile> {
+        let files = self.refused.iter().filter_map(|refused| refused.refusal.refused_by_lock());
+        files.filter(move |file| file.manifest.key == key)
     }
 
     fn add(&mut self, file: PluginFile) {

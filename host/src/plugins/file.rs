@@ -88,6 +88,27 @@ pub enum Refusal {
         /// The key that they share.
         key: String,
     },
+    /// Another build than the locked one.
+    #[error(
+        "`{}` is not the build that was locked: locked `sha256 {locked}`, found `{}`; if you replaced it on \
+         purpose, run `forgewatch plugin lock {}`",
+        .file.path.display(), .file.sha256, .file.manifest.key
+    )]
+    Changed {
+        /// The file as it is now.
+        file: Box<PluginFile>,
+        /// The hash in the lock file.
+        locked: String,
+    },
+    /// A plugin that the lock file does not have.
+    #[error(
+        "`{}` is not locked: if you trust it, run `forgewatch plugin lock {}`",
+        .file.path.display(), .file.manifest.key
+    )]
+    Unlocked {
+        /// The file.
+        file: Box<PluginFile>,
+    },
 }
 
 /// What kind of refusal it is, in one word for listings.
@@ -101,6 +122,10 @@ pub enum RefusalState {
     Incompatible,
     /// Another file has the same key.
     Duplicate,
+    /// It is not the build that was locked.
+    Changed,
+    /// A lock file is in use and does not have it.
+    Unlocked,
 }
 
 impl fmt::Display for RefusalState {
@@ -110,6 +135,8 @@ impl fmt::Display for RefusalState {
             Self::Foreign => "foreign",
             Self::Incompatible => "incompatible",
             Self::Duplicate => "duplicate",
+            Self::Changed => "changed",
+            Self::Unlocked => "unlocked",
         })
     }
 }
@@ -122,6 +149,16 @@ impl Refusal {
             Self::Foreign { .. } => RefusalState::Foreign,
             Self::Architecture { .. } | Self::Abi { .. } => RefusalState::Incompatible,
             Self::Duplicate { .. } => RefusalState::Duplicate,
+            Self::Changed { .. } => RefusalState::Changed,
+            Self::Unlocked { .. } => RefusalState::Unlocked,
+        }
+    }
+
+    /// The file, when the lock file alone speaks against it.
+    pub fn refused_by_lock(&self) -> Option<&PluginFile> {
+        match self {
+            Self::Changed { file, .. } | Self::Unlocked { file } => Some(file),
+            _ => None,
         }
     }
 }

@@ -15,6 +15,7 @@ use forgewatch_plugin_api::abi::{HEADER_SYMBOL, PluginModule};
 use libloading::Library;
 
 use super::file::{PluginFile, Refusal, bytes_of, judge};
+use super::lock::Lock;
 
 /// Why a library could not be opened as a plugin.
 #[derive(Debug, thiserror::Error)]
@@ -70,14 +71,15 @@ pub(super) struct Copy {
 }
 
 impl SealedLibrary {
-    /// Reads, judges and copies the library at `path`.
+    /// Reads, judges and copies the library at `path`. With a `lock`, only the build that is in it.
     ///
     /// # Errors
     ///
     /// See [`LoadError`]; each prints as one line.
-    pub fn of(path: &Path) -> Result<Self, LoadError> {
+    pub fn of(path: &Path, lock: Option<&Lock>) -> Result<Self, LoadError> {
         let bytes = bytes_of(path)?;
         let file = judge(path, &bytes)?;
+        lock.map_or(Ok(()), |lock| lock.judge(&file))?;
         let copy = immutable_copy(&file, &bytes)
             .map_err(|source| LoadError::Copy { path: path.to_owned(), source })?;
         Ok(Self { file, copy })
@@ -95,15 +97,6 @@ impl SealedLibrary {
         std::mem::forget(self.copy.file);
         Ok(LoadedLibrary { file: self.file, module })
     }
-}
-
-/// Reads, judges, copies and opens the library at `path`, and compares its types with this host's.
-///
-/// # Errors
-///
-/// See [`LoadError`]; each prints as one line.
-pub fn load(path: &Path) -> Result<LoadedLibrary, LoadError> {
-    SealedLibrary::of(path)?.open()
 }
 
 /// Opens an immutable copy of the library at `path`. Its descriptor must stay open for as long as the process may

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use forgewatch_plugin_api::Failure;
 use forgewatch_plugin_api::abi::HostObject;
@@ -11,11 +11,13 @@ use forgewatch_plugin_api::abi::HostObject;
 use super::discover::Discovery;
 use super::file::Refusal;
 use super::load::{LoadError, load};
+use super::lock::Lock;
 use super::provider::Provider;
 
 /// Every plugin found, and those that were opened.
 pub struct Registry {
     dirs: Vec<PathBuf>,
+    lock: Option<Arc<Lock>>,
     discovery: Discovery,
     unlistable: Vec<(PathBuf, io::Error)>,
     opened: Mutex<BTreeMap<String, Provider>>,
@@ -57,17 +59,23 @@ pub enum ProviderError {
 }
 
 impl Registry {
-    /// Looks through `dirs`. Nothing is opened.
-    pub fn discover(dirs: &[PathBuf]) -> Self {
+    /// Looks through `dirs`. Nothing is opened. With a lock, nothing but what is in it will be.
+    pub fn discover(dirs: &[PathBuf], lock: Option<Arc<Lock>>) -> Self {
         let mut discovery = Discovery::default();
         let unlistable =
-            dirs.iter().filter_map(|dir| Some((dir.clone(), discovery.scan(dir).err()?))).collect();
-        Self { dirs: dirs.to_vec(), discovery, unlistable, opened: Mutex::default() }
+            dirs.iter().filter_map(|dir| Some((dir.clone(), discovery.scan(dir, lock.as_deref()).err()?)));
+        let unlistable = unlistable.collect();
+        Self { dirs: dirs.to_vec(), lock, discovery, unlistable, opened: Mutex::default() }
     }
 
     /// The directories that were looked through.
     pub fn dirs(&self) -> &[PathBuf] {
         &self.dirs
+    }
+
+    /// The lock that is in use, if one is.
+    pub fn lock(&self) -> Option<&Lock> {
+        self.lock.as_deref()
     }
 
     /// What was found.
@@ -93,7 +101,7 @@ impl Registry {
         let Some(file) = self.discovery.plugins.get(key) else {
             return Err(self.missing(key));
         };
-        let library = load(&file.path)?;
+        let library = load(&file.path, self.lock())?;
         if library.file.manifest.key != key {
             let now = library.file.manifest.key;
             return Err(ProviderError::Replaced { path: file.path.clone(), key: key.to_owned(), now });
@@ -106,12 +114,16 @@ impl Registry {
 
     /// Why there is no plugin for `key`.
     pub fn missing(&self, key: &str) -> ProviderError {
-        match self.discovery.duplicate_of(key) {
-            Some((path, other)) => ProviderError::Duplicate(Refusal::Duplicate {
+        if let Some((path, other)) = self.discovery.duplicate_of(key) {
+            return ProviderError::Duplicate(Refusal::Duplicate {
                 path: path.to_owned(),
                 other: other.to_owned(),
                 key: key.to_owned(),
-            }),
+            });
+        }
+        let by_lock = self.discovery.refused_by_lock(key).next();
+        match by_lock.and_then(|file| self.lock()?.judge(file).err()) {
+            Some(refusal) => ProviderError::Load(refusal.into()),
             None => ProviderError::Unknown { key: key.to_owned() },
         }
     }

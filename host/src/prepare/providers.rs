@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::check_isolation;
 use crate::config::{Loaded, Problem, Source, nearest};
-use crate::plugins::{PluginFile, Provider, ProviderError, Refusal, Registry};
+use crate::plugins::{Lock, PluginFile, Provider, ProviderError, Refusal, Registry, wished_hosts};
 use crate::routing::{KnownProvider, server_roots};
-use crate::services::{ProviderPolicy, for_plugin};
+use crate::services::{Approvals, ProviderPolicy, for_plugin};
 use crate::text::printable;
 
 pub(super) struct Providers {
@@ -20,11 +20,12 @@ pub(super) struct Providers {
 }
 
 impl Providers {
-    /// Finds the plugins and judges their settings. Opens none.
-    pub(super) fn find(loaded: &Loaded, problems: &mut Vec<Problem>) -> Self {
+    /// Finds the plugins and judges their settings. Opens none; finds none without the lock file that is set.
+    pub(super) fn find(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Self> {
         let config = &loaded.config;
         check_isolation(loaded, &["plugins", "isolation"], Some(config.plugins.isolation), problems);
-        let registry = Registry::discover(&config.plugins.dirs);
+        let lock = Lock::of(loaded).map_err(|problem| problems.push(problem)).ok()?;
+        let registry = Registry::discover(&config.plugins.dirs, lock);
         for (dir, error) in registry.unlistable() {
             // The built-in folder need not be there.
             if loaded.source(&["plugins", "dirs"]) != Some(Source::Default) {
@@ -58,7 +59,7 @@ impl Providers {
         for plugin in plugins {
             providers.learn(loaded, &plugin, problems);
         }
-        providers
+        Some(providers)
     }
 
     fn learn(&mut self, loaded: &Loaded, plugin: &PluginFile, problems: &mut Vec<Problem>) {
@@ -67,8 +68,15 @@ impl Providers {
         let before = problems.len();
         check_options(loaded, plugin, &settings.options, problems);
         let roots: Vec<_> = server_roots(&settings.options).collect();
+        let approvals = self.registry.lock().map(|lock| Approvals {
+            approved: lock.approved_hosts(plugin),
+            wished: wished_hosts(&plugin.manifest),
+        });
         match ProviderPolicy::new(key, settings.allow_hosts, settings.allow_write, &roots) {
-            Ok(policy) => drop(self.policies.insert(key.clone(), Arc::new(policy))),
+            Ok(policy) => {
+                let policy = policy.with_approvals(approvals.unwrap_or_default());
+                self.policies.insert(key.clone(), Arc::new(policy));
+            }
             Err(error) if problems.len() == before => {
                 let path = ["providers", key, "options", "server_roots"];
                 problems.push(loaded.problem(&path, error.to_string(), None));

@@ -1,8 +1,8 @@
 //! Which base URLs are trusted: the one place that decides before one is saved or used.
 //!
 //! A base URL that was looked up is trusted on the host that the integration was configured with, on one of the
-//! provider's `allow_hosts`, or under one of its `server_roots`. Each of these is an exact name that the operator
-//! wrote, so loopback, link-local, private and other special addresses, and `localhost`, pass only where the
+//! provider's `allow_hosts` or approved hosts, or under one of its `server_roots`. Each of these is an exact name
+//! that the operator wrote or approved, so loopback, link-local, private and other special addresses, and `localhost`, pass only where the
 //! configuration names that very one. What a plugin's manifest wishes for counts for nothing here.
 
 use std::borrow::Cow;

@@ -1,7 +1,7 @@
 //! What a plugin's request may be, judged before anything is sent.
 //!
-//! A request goes to the origin of its integration's base URL, or over HTTPS to a host that the operator named,
-//! and nowhere else; it reads unless the operator lets it write; it brings no header that is the host's own.
+//! A request goes to the origin of its integration's base URL, or over HTTPS to a host that the operator named or
+//! approved, and nowhere else; it reads unless the operator lets it write; it brings no header that is the host's own.
 //! Each refusal ends in the very line of configuration that would change it, where there is one.
 
 use std::sync::{PoisonError, RwLock};
@@ -22,8 +22,18 @@ use crate::text::{mask_url, printable};
 pub struct ProviderPolicy {
     pub(super) key: String,
     pub(super) allow_hosts: Vec<HostPort>,
+    pub(super) approvals: Approvals,
     pub(super) allow_write: bool,
     pub(super) server_roots: Vec<Url>,
+}
+
+/// What a lock file adds to a policy. Without one there is nothing in it.
+#[derive(Debug, Default)]
+pub struct Approvals {
+    /// Hosts that the operator approved for the plugin.
+    pub approved: Vec<HostPort>,
+    /// Hosts that the plugin wishes for, which could be approved.
+    pub wished: Vec<HostPort>,
 }
 
 /// A policy that cannot be understood: an entry of `server_roots` is no plain URL.
@@ -54,16 +64,25 @@ impl ProviderPolicy {
         Ok(Self {
             key: key.to_owned(),
             allow_hosts,
+            approvals: Approvals::default(),
             allow_write,
             server_roots: server_roots.iter().map(root).collect::<Result<_, _>>()?,
         })
     }
 
-    pub(super) fn allows_host(&self, url: &Url) -> bool {
-        HostPort::of(url).is_some_and(|host| self.allow_hosts.contains(&host))
+    /// The policy with what a lock file approves.
+    #[must_use]
+    pub fn with_approvals(self, approvals: Approvals) -> Self {
+        Self { approvals, ..self }
     }
 
-    /// The line that would allow a host, with those that are allowed already: it takes the place of theirs.
+    pub(super) fn allows_host(&self, url: &Url) -> bool {
+        let allows = |host| self.allow_hosts.contains(&host) || self.approvals.approved.contains(&host);
+        HostPort::of(url).is_some_and(allows)
+    }
+
+    /// The line that would allow a host, with those that are allowed already: it takes the place of theirs. The
+    /// command as well, when the host could be approved.
     pub(super) fn allowing(&self, url: &Url) -> String {
         let hosts: Vec<String> = self
             .allow_hosts
@@ -72,7 +91,11 @@ impl ProviderPolicy {
             .chain(HostPort::of(url))
             .map(|host| format!("\"{host}\""))
             .collect();
-        format!("write `allow_hosts = [{}]` under `[providers.{}]`", hosts.join(", "), self.key)
+        let line = format!("write `allow_hosts = [{}]` under `[providers.{}]`", hosts.join(", "), self.key);
+        match HostPort::of(url).filter(|host| self.approvals.wished.contains(host)) {
+            Some(host) => format!("{line}, or run `forgewatch plugin lock {} --approve {host}`", self.key),
+            None => line,
+        }
     }
 }
 

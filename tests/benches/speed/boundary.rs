@@ -79,7 +79,7 @@ impl Direct for DirectClient {
 }
 
 pub(crate) fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
-    let provider = Provider::start(load(build::misbehaving())?, stub())?;
+    let provider = Provider::start(load(build::misbehaving(), None)?, stub())?;
     let client =
         ready(provider.get_client(stub(), Integration::new("acme", "https://misbehaving.example/")))?;
     let repository = Repository::new("well-behaved");

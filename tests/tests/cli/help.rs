@@ -5,7 +5,7 @@ use forgewatch_tests::sandbox::Sandbox;
 use crate::support::{assert_harmless, assert_has};
 
 /// Every command, as its path of names.
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 14] = [
     &[],
     &["check"],
     &["route"],
@@ -13,6 +13,7 @@ const COMMANDS: [&[&str]; 13] = [
     &["plugin", "list"],
     &["plugin", "inspect"],
     &["plugin", "verify"],
+    &["plugin", "lock"],
     &["config"],
     &["config", "check"],
     &["config", "show"],
@@ -31,6 +32,7 @@ fn help_is_there_for_every_command() {
         assert_harmless(&run.stdout);
     }
     insta::assert_snapshot!("help", sandbox.run(&["--help"]).stdout);
+    insta::assert_snapshot!("help_plugin_lock", sandbox.run(&["plugin", "lock", "--help"]).stdout);
     insta::assert_snapshot!("help_check", sandbox.run(&["check", "--help"]).stdout);
 
     let version = sandbox.run(&["--version"]).exits(0).stdout;

@@ -5,6 +5,7 @@ mod config_commands;
 mod formats;
 mod help;
 mod interrupt;
+mod lock;
 mod plugin_files;
 mod plugins;
 mod state;

@@ -36,7 +36,7 @@ fn position(bytes: &[u8], text: &str) -> Range<usize> {
 }
 
 /// The library with the first `from` replaced by `to`, which is as long.
-fn patched(library: &[u8], from: &str, to: &str) -> Vec<u8> {
+pub(crate) fn patched(library: &[u8], from: &str, to: &str) -> Vec<u8> {
     let mut bytes = library.to_vec();
     let place = position(&bytes, from);
     bytes[place].copy_from_slice(to.as_bytes());
@@ -190,7 +190,7 @@ fn two_files_with_one_key_are_both_refused() {
     sandbox.run(&["check"]).exits(0);
 }
 
-fn steps(run: &Run) -> Vec<(String, bool)> {
+pub(crate) fn steps(run: &Run) -> Vec<(String, bool)> {
     let steps = run.json();
     let steps = steps.as_array().expect("a list").iter();
     let step = |step: &Value| (step["step"].as_str().map(str::to_owned), step["ok"].as_bool());
@@ -208,6 +208,8 @@ fn plugins_are_inspected_unopened_and_verified_step_by_step() {
     assert_eq!(said["version"], "1.0.0");
     assert_eq!(said["licence"], "MIT OR Apache-2.0");
     assert_eq!(said["wished_hosts"], serde_json::json!(["attacker.example"]));
+    let hosts = serde_json::json!([{"host": "attacker.example", "allowed_by": null}]);
+    assert_eq!((&said["hosts"], &said["lock"]), (&hosts, &Value::Null));
     assert_eq!(said["options_schema"], Value::Null);
     assert_eq!(said["sha256"].as_str().map(str::len), Some(64));
     let table = sandbox.run(&["plugin", "inspect", "vsts"]).exits(0).stdout;
@@ -215,7 +217,27 @@ fn plugins_are_inspected_unopened_and_verified_step_by_step() {
 
     let ok = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), true)).collect::<Vec<_>>();
     let run = sandbox.run(&["plugin", "verify", "vsts", "--format=json"]).exits(0);
-    assert_eq!(steps(&run), ok(&["manifest", "sha256", "load", "start"]));
+    assert_eq!(steps(&run), ok(&["file", "manifest", "sha256", "lock", "hosts", "load", "start"]));
+
+    // A file fails at the step that it fails at.
+    for (name, bytes, failed) in [
+        ("text.so", &b"text"[..], vec!["file"]),
+        ("gone.so", &b""[..], vec!["file"]),
+        (
+            "foreign.so",
+            &patched(&fs::read(build::misbehaving()).expect("it is there"), ".forgewatch\0", ".forgewitch\0"),
+            vec!["file", "manifest"],
+        ),
+    ] {
+        let path = sandbox.write(name, bytes);
+        if name == "gone.so" {
+            fs::remove_file(path).expect("it is there");
+        }
+        let run = sandbox.run(&["plugin", "verify", &format!("./{name}"), "--format=json"]).exits(1);
+        let steps = steps(&run);
+        assert_eq!(steps.iter().map(|(step, _)| step.as_str()).collect::<Vec<_>>(), failed, "{}", run.stdout);
+        assert_eq!(steps.iter().filter(|(_, ok)| !ok).count(), 1, "{}", run.stdout);
+    }
 
     // A library whose header is missing under its name passes as far as nothing is opened.
     let library = fs::read(build::misbehaving()).expect("the library is there");
@@ -230,7 +252,7 @@ fn plugins_are_inspected_unopened_and_verified_step_by_step() {
     let run = sandbox.run(&["plugin", "verify", "./headless.so", "--format=json"]).exits(1);
     assert_eq!(steps(&run).last(), Some(&("load".to_owned(), false)), "{}", run.stdout);
     let lines = sandbox.run(&["plugin", "verify", "./headless.so"]).exits(1).stdout;
-    assert_eq!(lines.lines().count(), 3, "{lines}");
+    assert_eq!(lines.lines().count(), 6, "{lines}");
     assert_has(&lines, &["\nfailed  load      plugin `./headless.so` "]);
 
     // Opening this one would end the process: its constructors lead to nowhere. Inspecting it opens nothing.
@@ -241,7 +263,7 @@ fn plugins_are_inspected_unopened_and_verified_step_by_step() {
 }
 
 /// The library with an initialiser that points to an address that nobody has.
-fn deadly(library: &[u8]) -> Vec<u8> {
+pub(crate) fn deadly(library: &[u8]) -> Vec<u8> {
     let mut bytes = library.to_vec();
     let number =
         |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));

@@ -168,6 +168,7 @@ fn the_documented_example_loads() {
         r#"
         [plugins]
         dirs = ["plugins", "/usr/lib/x"]
+        lock_file = "own.lock"
         isolation = "process"
         [providers.vsts]
         allow_hosts = ["app.example.com", "10.0.0.1:8443"]
@@ -210,6 +211,7 @@ fn the_documented_example_loads() {
     let loaded = loaded.loaded();
     let config = &loaded.config;
     assert_eq!(config.plugins.dirs, [root.join("plugins"), "/usr/lib/x".into()]);
+    assert_eq!(config.plugins.lock_file, Some(root.join("own.lock")));
     assert_eq!(config.http.ca_file, Some(root.join("corp.pem")));
     assert_eq!(config.state.path, root.join("home/.local/state/forgewatch/state.db"));
     assert_eq!(

@@ -3,6 +3,8 @@ use url::Url;
 
 use super::server::{Server, answer};
 use super::*;
+use crate::config::HostPort;
+use crate::services::Approvals;
 
 /// What a request for `url` is refused with, by an integration of `https://acme.example/`.
 async fn refusal(fixture: &Fixture, request: Request) -> String {
@@ -45,6 +47,36 @@ async fn urls_outside_of_what_is_allowed_are_refused() {
     ] {
         let detail = refusal(&fixture, authenticated(url)).await;
         assert!(!detail.contains("pass-word"), "{detail}");
+    }
+}
+
+#[test]
+fn a_host_that_is_approved_is_allowed_and_a_wish_says_how() {
+    let host = |host: &str| host.parse::<HostPort>().unwrap();
+    let approvals = Approvals {
+        approved: vec![host("approved.example")],
+        wished: ["approved.example", "wished.example:8443"].map(host).into(),
+    };
+    let policy = ProviderPolicy::new("vsts", vec![host("look.example")], false, &[]).unwrap();
+    let policy = policy.with_approvals(approvals);
+    let url = |text| Url::parse(text).unwrap();
+    assert!(policy.allows_host(&url("https://approved.example/x")));
+    assert!(policy.allows_host(&url("https://look.example/x")));
+    let line =
+        |host| format!("write `allow_hosts = [\"look.example\", \"{host}\"]` under `[providers.vsts]`");
+    for (text, expected) in [
+        (
+            "https://wished.example:8443/",
+            format!(
+                "{}, or run `forgewatch plugin lock vsts --approve wished.example:8443`",
+                line("wished.example:8443")
+            ),
+        ),
+        ("https://wished.example/", line("wished.example")),
+        ("https://approved.example:8443/", line("approved.example:8443")),
+    ] {
+        assert!(!policy.allows_host(&url(text)), "{text}");
+        assert_eq!(policy.allowing(&url(text)), expected);
     }
 }
 
