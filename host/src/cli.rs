@@ -20,6 +20,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{Environment, Loaded, Problems, Request, load};
+use crate::plugins::{WORKER_COMMAND, run_worker};
 use crate::text::printable;
 
 /// Exit status for wrong usage and for a wrong configuration.
@@ -164,6 +165,10 @@ fn command() -> clap::Command {
 
 /// Runs the command that the process' arguments name.
 pub fn run() -> ExitCode {
+    // A worker is no command for people, and starts without reading anything else.
+    if std::env::args_os().nth(1).is_some_and(|command| command == WORKER_COMMAND) {
+        return run_worker();
+    }
     let parsed = command().try_get_matches().and_then(|matches| {
         let global = GlobalArgs::of_levels(&matches)?;
         Ok((global, Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?))

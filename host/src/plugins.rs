@@ -11,14 +11,16 @@ mod discover;
 mod file;
 mod load;
 mod lock;
+mod needed;
 mod provider;
 mod registry;
 mod watch;
-pub mod worker;
+mod worker;
 
 pub use discover::{Discovery, Refused};
 pub use file::{PluginFile, Refusal, RefusalState, read_plugin_file};
 pub use load::{LoadError, LoadedLibrary, SealedLibrary};
 pub use lock::{Lock, LockError, Locked, wished_hosts};
 pub use provider::{Client, Provider};
-pub use registry::{ProviderError, Registry};
+pub use registry::{ProviderError, Registry, Room, open_in};
+pub use worker::{COMMAND as WORKER_COMMAND, Coverage, Status, WorkerSettings, run as run_worker};

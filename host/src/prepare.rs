@@ -6,21 +6,25 @@
 mod identities;
 mod providers;
 mod repositories;
+mod rooms;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use forgewatch_plugin_api as api;
 
-use crate::config::{Config, Isolation, Loaded, Problem, Problems, SiloMode};
+use crate::config::{Config, Loaded, Problem, Problems, SiloMode};
 use crate::journal::Recorder;
-use crate::routing::{KnownIntegration, Parsed, RouteError, Router};
+use crate::plugins::Provider;
+use crate::routing::{KnownIntegration, Parsed, RouteError, RouteErrorKind, Router};
 use crate::services::http::{BuildError, HttpClient, HttpSettings};
 use crate::services::identity::Identity;
 use crate::services::{DOMAIN_NAME, IntegrationSettings, Services, effective_base_url, origin_of};
 use crate::state::{State, StateError};
 use crate::sweep::{Integration, Sweep, Target};
 use crate::text::printable;
+pub use rooms::Rooms;
+
 use providers::Providers;
 use repositories::Wanted;
 
@@ -32,6 +36,8 @@ pub struct Prepared {
     pub sweep: Sweep,
     /// Where to record it.
     pub recorder: Recorder,
+    /// The plugins that it needs, by their providers' keys.
+    providers: BTreeMap<String, Provider>,
 }
 
 /// Where a URL leads, with the integration that has its base URL.
@@ -92,8 +98,8 @@ impl Routes {
     /// # Errors
     ///
     /// A plugin that claims such URLs does not open.
-    pub fn destination(&self, url: &str) -> Result<Destination, Problems> {
-        let parsed = self.parse(url).map_err(|problem| Problems(vec![problem]))?;
+    pub async fn destination(&self, url: &str) -> Result<Destination, Problems> {
+        let parsed = self.parse(url).await.map_err(|problem| Problems(vec![problem]))?;
         Ok(parsed.and_then(|parsed| {
             let fitting = self.router.integrations_of(&parsed);
             match fitting.as_slice() {
@@ -104,8 +110,27 @@ impl Routes {
         }))
     }
 
-    fn parse(&self, url: &str) -> Result<Result<Parsed, RouteError>, Problem> {
-        self.router.parse(url, |key| self.providers.open(key))
+    async fn parse(&self, url: &str) -> Result<Result<Parsed, RouteError>, Problem> {
+        self.router.parse(url, |key| self.providers.open(key)).await
+    }
+
+    /// The integration that a URL belongs to whose plugin has failed on it, and how it failed: what a repository
+    /// costs then is its own answer, and not the sweep.
+    async fn failed_plugin(
+        &self,
+        error: &RouteError,
+        integration: Option<&str>,
+        url: &str,
+    ) -> Option<(String, api::Failure)> {
+        let known = self.router.integration_for(integration, url)?;
+        let failure = match error.kind {
+            RouteErrorKind::PluginFailed => api::Failure::new(api::Reason::PLUGIN_FAILED, error.detail.as_str()),
+            RouteErrorKind::UnsupportedHost if !self.providers.known.contains_key(&known.provider) => {
+                self.providers.open(&known.provider).ok()?.ready().await.err()?
+            }
+            _ => return None,
+        };
+        Some((known.name.clone(), failure))
     }
 }
 
@@ -129,7 +154,7 @@ impl Prepared {
         let wanted = match &routes {
             Some(routes) => {
                 routes.providers.open_all(loaded, &mut problems);
-                repositories::wanted(loaded, routes, selectors, &mut problems)
+                repositories::wanted(loaded, routes, selectors, &mut problems).await
             }
             None => Vec::new(),
         };
@@ -146,8 +171,34 @@ impl Prepared {
             concurrency: usize::from(config.http.concurrency),
             check_timeout: config.check_timeout.get(),
         };
-        Ok(Self { services, sweep, recorder: Recorder::new(state) })
+        let providers = integrations.values().map(|it| (it.provider_key.clone(), it.provider.clone())).collect();
+        Ok(Self { services, sweep, recorder: Recorder::new(state), providers })
     }
+
+    /// Waits until every plugin is ready. A sweep need not: it goes on without those that fail.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with those that do not get ready, and with repositories whose plugins failed on their URLs.
+    pub async fn ready(&self) -> Result<(), Problems> {
+        let mut problems = Vec::new();
+        for (key, provider) in &self.providers {
+            if let Err(failure) = provider.ready().await {
+                problems.push(failed(&format!("providers.{key}"), &failure));
+            }
+        }
+        for target in &self.sweep.targets {
+            if let Err(failure) = &target.repository {
+                problems.push(failed(&format!("repositories.{}", target.name), failure));
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+    }
+}
+
+fn failed(key: &str, failure: &api::Failure) -> Problem {
+    let message = printable(failure.detail(), 500).into_owned();
+    Problem { key: key.to_owned(), source: None, message, help: None }
 }
 
 /// The integrations whose identities are needed: all of them for a sweep over everything, so that a missing secret is
@@ -220,6 +271,7 @@ impl Wanted {
         if let Some(id) = &self.external_id {
             repository = repository.with_external_id(id);
         }
+        let repository = self.failure.map_or(Ok(repository), Err);
         Target { name: self.shown, integration: Arc::clone(&integrations[&self.integration]), repository }
     }
 }
@@ -301,17 +353,4 @@ fn saved_base_url(state: &State, integration: &str, configured: &str) -> Option<
         tracing::warn!(integration, "{error}; the configured base URL is used");
         None
     })
-}
-
-/// What `isolation` may be in this version.
-fn check_isolation(
-    loaded: &Loaded,
-    path: &[&str],
-    isolation: Option<Isolation>,
-    problems: &mut Vec<Problem>,
-) {
-    if isolation == Some(Isolation::Process) {
-        let message = "this version cannot run plugins in processes of their own yet";
-        problems.push(loaded.problem(path, message, Some("set it to \"in_process\"".to_owned())));
-    }
 }

@@ -30,6 +30,8 @@ pub enum RouteErrorKind {
     InvalidPercentEncoding,
     /// Several plugins or integrations claim it.
     Ambiguous,
+    /// A plugin that may know it failed.
+    PluginFailed,
 }
 
 /// A URL that leads nowhere, and why.
@@ -124,15 +126,15 @@ impl Router {
         Ok(Self { patterns: RegexSet::new(patterns)?, keys, contexts, integrations })
     }
 
-    /// Takes a URL apart. `provider` opens a provider by its key.
+    /// Takes a URL apart. `provider` opens a provider by its key. Cancel-safe.
     ///
     /// # Errors
     ///
     /// Outside, the provider does not open or fails; inside, the URL leads nowhere.
-    pub fn parse<E>(
+    pub async fn parse<E>(
         &self,
         url: &str,
-        mut provider: impl FnMut(&str) -> Result<Provider, E>,
+        provider: impl Fn(&str) -> Result<Provider, E>,
     ) -> Result<Result<Parsed, RouteError>, E> {
         let url = url.trim();
         if !looks_like_url(url) {
@@ -145,7 +147,8 @@ impl Router {
         let mut parsed: Vec<Parsed> = Vec::new();
         let mut error = None;
         for key in candidates {
-            match self.ask(key, url, &provider(key)?) {
+            let provider = provider(key)?;
+            match self.ask(key, url, &provider).await {
                 Ok(url) => parsed.push(Parsed { provider: key.to_owned(), url }),
                 // A plugin that knows the host says more than one that does not.
                 Err(new) if error.is_none() || new.kind != RouteErrorKind::UnsupportedHost => {
@@ -170,11 +173,11 @@ impl Router {
         })
     }
 
-    fn ask(&self, key: &str, url: &str, provider: &Provider) -> Result<RepositoryUrl, RouteError> {
+    async fn ask(&self, key: &str, url: &str, provider: &Provider) -> Result<RepositoryUrl, RouteError> {
         let context = self.contexts.get(key).cloned().unwrap_or_default();
-        let answer = provider.parse_repository_url(url, &context).map_err(|failure| {
+        let answer = provider.parse_repository_url(url, &context).await.map_err(|failure| {
             let detail = format!("the plugin `{key}` failed: {failure}");
-            RouteError::new(RouteErrorKind::UnsupportedHost, detail)
+            RouteError::new(RouteErrorKind::PluginFailed, detail)
         })?;
         answer.map_err(|error| {
             let kind = match error.kind() {
@@ -197,6 +200,17 @@ impl Router {
         let fits = |url: &str| comparable(url).is_some_and(|url| wanted.contains(&url));
         let known = self.integrations.iter().filter(|it| it.provider == parsed.provider);
         known.filter(|it| fits(&it.base_url) || fits(&it.domain_name)).collect()
+    }
+
+    /// The integration `name`, or without one the only one below whose base URL the URL lies.
+    pub fn integration_for(&self, name: Option<&str>, url: &str) -> Option<&KnownIntegration> {
+        if name.is_some() {
+            return self.integrations.iter().find(|it| Some(it.name.as_str()) == name);
+        }
+        let url = comparable(url)?;
+        let lies_below = |base: &str| comparable(base).is_some_and(|base| url.starts_with(&base));
+        let mut fitting = self.integrations.iter().filter(|it| lies_below(&it.base_url));
+        fitting.next().filter(|_| fitting.next().is_none())
     }
 
     /// The integrations of a provider, for a message.

@@ -3,9 +3,12 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+
+use crate::patch;
 
 /// Files that cargo built.
 pub struct Built {
@@ -42,18 +45,47 @@ pub fn workspace() -> &'static Built {
     })
 }
 
-/// The library of the plugin that misbehaves on request, built once in a process, like a stranger's: in a
-/// workspace and a target directory of its own.
+/// The library of the plugin that misbehaves on request in safe code.
 ///
 /// # Panics
 /// If it cannot be built.
 pub fn misbehaving() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let manifest = root().join("tests/fixtures/misbehaving/Cargo.toml");
-        let artifacts = cargo_build(&manifest, &["--locked"], Some(&root().join("target/fixtures")));
-        libraries(&artifacts).pop().expect("cargo built the library")
-    })
+    fixture("misbehaving")
+}
+
+/// The library of the plugin that attacks on request. Most of what it does needs a sandbox: see its source first.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn hostile() -> &'static Path {
+    fixture("hostile")
+}
+
+/// The bytes of [`hostile`] with some of its markers set, as pairs of name and value:
+///
+/// - `constructor`: what it does when it is opened (`none`);
+/// - `answer`: what its usual answer says after `answer=` (`A`);
+/// - `default`: whether `Provider::default` is `fine` or a `panic`.
+///
+/// # Panics
+/// If it cannot be built, has no such marker, or the value is too long.
+pub fn hostile_with(markers: &[(&str, &str)]) -> Vec<u8> {
+    let library = fs::read(hostile()).expect("the library is there");
+    markers.iter().fold(library, |library, (name, value)| patch::marked(&library, name, value))
+}
+
+/// One of the plugins that do what plugins should not, built once in a process, like a stranger's: in a workspace
+/// and a target directory of their own.
+fn fixture(key: &str) -> &'static Path {
+    static BUILT: OnceLock<Vec<PathBuf>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let manifest = root().join("tests/fixtures/Cargo.toml");
+        let target = root().join("target/fixtures");
+        libraries(&cargo_build(&manifest, &["--workspace", "--locked"], Some(&target)))
+    });
+    let name = format!("forgewatch_{key}.");
+    let found = built.iter().find(|path| path.to_string_lossy().contains(&name));
+    found.unwrap_or_else(|| panic!("the fixtures build no plugin `{key}`: {built:?}"))
 }
 
 /// The root of the repository.

@@ -5,4 +5,5 @@
 
 pub mod build;
 pub mod fake;
+pub mod patch;
 pub mod sandbox;

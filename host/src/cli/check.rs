@@ -46,6 +46,9 @@ impl Arguments {
         };
         let status = match runtime.block_on(Prepared::for_check(&loaded, &self.repositories)) {
             Ok(prepared) if self.dry_run => {
+                if let Err(problems) = runtime.block_on(prepared.ready()) {
+                    return refuse(&problems);
+                }
                 let count = prepared.sweep.targets.len();
                 let repositories = if count == 1 { "repository" } else { "repositories" };
                 print(&format!("nothing stands in the way of checking {count} {repositories}"))
@@ -69,7 +72,7 @@ impl Arguments {
     }
 
     async fn sweep(self, prepared: Prepared) -> ExitCode {
-        let Prepared { services, sweep, recorder } = prepared;
+        let Prepared { services, sweep, recorder, .. } = prepared;
         let total = sweep.targets.len();
         let progress = progress_bar(total as u64, self.format);
         let cancelled = cancelled_by_interrupt();

@@ -14,14 +14,17 @@ use anstyle::AnsiColor;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::{GlobalArgs, USAGE, print, refuse, tell};
+use super::{GlobalArgs, USAGE, print, refuse, runtime, tell};
 use crate::config::{Config, HostPort, Loaded, Problems};
 use crate::plugins::{Lock, PluginFile, Registry};
+use crate::prepare::Rooms;
 use crate::text::printable;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List the library files in `plugins.dirs`, those that are refused too; none is opened.
+    /// List the library files in `plugins.dirs`, those that are refused too.
+    ///
+    /// Plugins that run in worker processes are started and say how they do; none is opened in this process.
     List {
         /// How to print the list.
         #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -61,7 +64,10 @@ impl Command {
         let config = &loaded.config;
         let lock = || Lock::of(loaded).map_err(|problem| refuse(&Problems(vec![problem])));
         match self {
-            Self::List { format } => Ok(list::list(config, lock()?, format)),
+            Self::List { format } => {
+                let (lock, rooms) = (lock()?, rooms(loaded)?);
+                on_runtime(list::list(config, &rooms, lock, format))
+            }
             Self::Inspect(One { plugin, format }) => {
                 let lock = lock()?;
                 let path = find(config, lock.clone(), &plugin)?;
@@ -70,11 +76,26 @@ impl Command {
             Self::Verify(One { plugin, format }) => {
                 let lock = lock()?;
                 let path = find(config, lock.clone(), &plugin)?;
-                Ok(verify::verify(config, lock.as_deref(), &path, format))
+                let rooms = rooms(loaded)?;
+                on_runtime(verify::verify(loaded, &rooms, lock, &path, format))
             }
             Self::Lock(arguments) => arguments.run(loaded),
         }
     }
+}
+
+fn rooms(loaded: &Loaded) -> Result<Rooms, ExitCode> {
+    let mut problems = Vec::new();
+    let rooms = Rooms::of(loaded, &mut problems);
+    if problems.is_empty() { Ok(rooms) } else { Err(refuse(&Problems(problems))) }
+}
+
+fn on_runtime(work: impl Future<Output = ExitCode>) -> Result<ExitCode, ExitCode> {
+    let runtime = runtime()?;
+    let status = runtime.block_on(work);
+    // A plugin that blocks its thread must not hold the process.
+    runtime.shutdown_background();
+    Ok(status)
 }
 
 /// Whether an argument is a path and no key, by its separator, its ending or by being there.

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{GlobalArgs, print, refuse};
+use super::{GlobalArgs, print, refuse, runtime};
+use crate::config::{Loaded, Problems};
 use crate::prepare::{Destination, Routes};
 use crate::routing::RouteErrorKind;
 use crate::text::{mask_url, printable};
@@ -54,12 +55,13 @@ impl Arguments {
             Ok(loaded) => loaded,
             Err(status) => return status,
         };
-        let answers = Routes::of(&loaded).and_then(|routes| {
-            self.urls
-                .iter()
-                .map(|url| Ok(answer(url, routes.destination(url)?)))
-                .collect::<Result<Vec<_>, _>>()
-        });
+        let runtime = match runtime() {
+            Ok(runtime) => runtime,
+            Err(status) => return status,
+        };
+        let answers = runtime.block_on(answers(&loaded, &self.urls));
+        // A plugin that blocks its thread must not hold the process.
+        runtime.shutdown_background();
         let answers = match answers {
             Ok(answers) => answers,
             Err(problems) => return refuse(&problems),
@@ -71,6 +73,15 @@ impl Arguments {
         let failed = answers.iter().any(|answer| matches!(answer, Answer::Error { .. }));
         if printed == ExitCode::SUCCESS && failed { ExitCode::from(1) } else { printed }
     }
+}
+
+async fn answers(loaded: &Loaded, urls: &[String]) -> Result<Vec<Answer>, Problems> {
+    let routes = Routes::of(loaded)?;
+    let mut answers = Vec::new();
+    for url in urls {
+        answers.push(answer(url, routes.destination(url).await?));
+    }
+    Ok(answers)
 }
 
 fn answer(url: &str, destination: Destination) -> Answer {

@@ -102,8 +102,10 @@ pub enum Isolation {
 pub struct Plugins {
     /// Folders searched for plugin files, not recursively.
     pub dirs: Vec<PathBuf>,
-    /// How plugins run unless their provider says otherwise. `process` will be the default once it is available.
+    /// How plugins run unless their provider says otherwise.
     pub isolation: Isolation,
+    /// Whether to refuse plugins where this system cannot give them the whole sandbox.
+    pub require_sandbox: bool,
     /// File that pins every plugin by its hash and records approved hosts; once it is set, no other plugin is
     /// opened. Written by `forgewatch plugin lock`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,7 +117,7 @@ impl Default for Plugins {
     fn default() -> Self {
         Self {
             dirs: vec!["/usr/lib/forgewatch/plugins".into()],
-            isolation: Isolation::InProcess,
+            isolation: Isolation::Process, require_sandbox: false,
             lock_file: None,
         }
     }

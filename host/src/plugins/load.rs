@@ -16,6 +16,7 @@ use libloading::Library;
 
 use super::file::{PluginFile, Refusal, bytes_of, judge};
 use super::lock::Lock;
+use super::needed::not_at_hand;
 
 /// Why a library could not be opened as a plugin.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,8 @@ pub struct LoadedLibrary {
 pub struct SealedLibrary {
     /// The file and manifest of the bytes in the copy.
     pub file: PluginFile,
+    /// Libraries that it needs and that a sandboxed worker will not open for it.
+    pub not_at_hand: Vec<String>,
     pub(super) copy: Copy,
 }
 
@@ -82,7 +85,7 @@ impl SealedLibrary {
         lock.map_or(Ok(()), |lock| lock.judge(&file))?;
         let copy = immutable_copy(&file, &bytes)
             .map_err(|source| LoadError::Copy { path: path.to_owned(), source })?;
-        Ok(Self { file, copy })
+        Ok(Self { file, not_at_hand: not_at_hand(&bytes), copy })
     }
 
     /// Opens the library in this process, and compares its types with this host's.

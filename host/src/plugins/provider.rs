@@ -8,8 +8,13 @@ use forgewatch_plugin_api::{
     Access, Failure, Integration, Repository, RepositoryUrl, UrlContext, UrlError,
 };
 
-use super::load::LoadedLibrary;
-use super::worker::{RemoteClient, RemoteProvider, Status};
+use tokio::task::spawn_blocking;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::load::{LoadedLibrary, SealedLibrary};
+use super::lock::Lock;
+use super::watch::Watch;
+use super::worker::{RemoteClient, RemoteProvider, Status, Supervisor, WorkerSettings};
 
 /// A provider to be called. Cheap to clone.
 #[derive(Clone)]
@@ -19,10 +24,16 @@ pub struct Provider {
 
 #[derive(Clone)]
 enum Place {
-    InProcess(Arc<ProviderObject>),
+    InProcess(Arc<InProcess>),
     Worker(RemoteProvider),
     /// Nowhere: every call fails alike.
     Nowhere(Failure),
+}
+
+struct InProcess {
+    object: ProviderObject,
+    /// Says when the file has new bytes.
+    watching: Option<AbortOnDropHandle<()>>,
 }
 
 impl Provider {
@@ -33,11 +44,44 @@ impl Provider {
     /// The plugin panicked.
     pub fn in_process(library: LoadedLibrary, host: HostObject) -> Result<Self, Failure> {
         let object = (library.module.create())(host).into_result()?;
-        Ok(Self { place: Place::InProcess(Arc::new(object)) })
+        Ok(Self { place: Place::InProcess(Arc::new(InProcess { object, watching: None })) })
     }
 
-    pub(super) fn in_worker(provider: RemoteProvider) -> Self {
-        Self { place: Place::Worker(provider) }
+    /// Says in the log when there are new bytes, which a library that is open cannot take up.
+    pub(super) fn watched(mut self, mut watch: Watch, lock: Option<Arc<Lock>>) -> Self {
+        if let Place::InProcess(place) = &mut self.place
+            && let Some(place) = Arc::get_mut(place)
+        {
+            place.watching = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                loop {
+                    let path = watch.changed().await.to_owned();
+                    let lock = lock.clone();
+                    let read = spawn_blocking(move || SealedLibrary::of(&path, lock.as_deref())).await;
+                    let (path, found) = (watch.path().display(), match read {
+                        Ok(Ok(_)) => "a plugin".to_owned(),
+                        Ok(Err(error)) => format!("one that cannot be used: {error}"),
+                        Err(error) => error.to_string(),
+                    });
+                    tracing::warn!(
+                        "`{path}` has new bytes ({found}); with `isolation = \"in_process\"` they are used after a restart"
+                    );
+                }
+            })));
+        }
+        self
+    }
+
+    /// Starts a worker for a library; `watch` looks at its file and `lock` says which other builds may replace it.
+    /// Needs a runtime.
+    pub(super) fn in_worker(
+        library: SealedLibrary,
+        watch: Watch,
+        lock: Option<Arc<Lock>>,
+        settings: WorkerSettings,
+        host: HostObject,
+    ) -> Self {
+        let supervisor = Supervisor::start(library, watch, lock, settings, host);
+        Self { place: Place::Worker(RemoteProvider::new(supervisor)) }
     }
 
     pub(super) fn nowhere(failure: Failure) -> Self {
@@ -77,8 +121,8 @@ impl Provider {
         context: &UrlContext,
     ) -> Result<Result<RepositoryUrl, UrlError>, Failure> {
         match &self.place {
-            Place::InProcess(object) => {
-                object.parse_repository_url(url.into(), context).into_result().map(Into::into)
+            Place::InProcess(place) => {
+                place.object.parse_repository_url(url.into(), context).into_result().map(Into::into)
             }
             Place::Worker(provider) => provider.parse_repository_url(url, context).await,
             Place::Nowhere(failure) => Err(failure.clone()),
@@ -96,8 +140,8 @@ impl Provider {
         describe: impl Fn() -> Integration + Send + Sync + 'static,
     ) -> Result<Client, Failure> {
         let place = match &self.place {
-            Place::InProcess(object) => {
-                ClientPlace::InProcess(object.get_client(host, describe()).await.into_result()?)
+            Place::InProcess(place) => {
+                ClientPlace::InProcess(place.object.get_client(host, describe()).await.into_result()?)
             }
             Place::Worker(provider) => ClientPlace::Worker(provider.get_client(host, Box::new(describe)).await?),
             Place::Nowhere(failure) => return Err(failure.clone()),
@@ -112,7 +156,7 @@ impl Provider {
     /// The plugin failed.
     pub async fn query_extension(&self, name: &str) -> Result<Option<u32>, Failure> {
         match &self.place {
-            Place::InProcess(object) => Ok(object.query_extension(RStr::from_str(name)).into_option()),
+            Place::InProcess(place) => Ok(place.object.query_extension(RStr::from_str(name)).into_option()),
             Place::Worker(provider) => provider.query_extension(name).await,
             Place::Nowhere(failure) => Err(failure.clone()),
         }
@@ -130,8 +174,8 @@ impl Provider {
         payload: &[u8],
     ) -> Result<Vec<u8>, Failure> {
         match &self.place {
-            Place::InProcess(object) => {
-                let answer = object.call_extension(host, name.into(), payload.into()).await;
+            Place::InProcess(place) => {
+                let answer = place.object.call_extension(host, name.into(), payload.into()).await;
                 answer.into_result().map(Into::into)
             }
             Place::Worker(provider) => provider.call_extension(host, name, payload).await,

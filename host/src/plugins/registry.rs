@@ -5,14 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use forgewatch_plugin_api::Failure;
 use forgewatch_plugin_api::abi::HostObject;
+use forgewatch_plugin_api::{Failure, Reason};
 
 use super::discover::Discovery;
-use super::file::Refusal;
-use super::load::{LoadError, load};
+use super::file::{PluginFile, Refusal};
+use super::load::SealedLibrary;
 use super::lock::Lock;
 use super::provider::Provider;
+use super::watch::Watch;
+use super::worker::WorkerSettings;
 
 /// Every plugin found, and those that were opened.
 pub struct Registry {
@@ -21,6 +23,15 @@ pub struct Registry {
     discovery: Discovery,
     unlistable: Vec<(PathBuf, io::Error)>,
     opened: Mutex<BTreeMap<String, Provider>>,
+}
+
+/// Where a plugin's code runs.
+#[derive(Clone, Debug)]
+pub enum Room {
+    /// In this process.
+    InProcess,
+    /// In a worker process.
+    Worker(WorkerSettings),
 }
 
 /// Why there is no provider for a key.
@@ -35,27 +46,6 @@ pub enum ProviderError {
     /// Several files have this key.
     #[error(transparent)]
     Duplicate(Refusal),
-    /// The library does not open.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// The file was replaced by another provider's since it was found.
-    #[error("`{}` was a plugin for `{key}` when it was found and is one for `{now}` now", .path.display())]
-    Replaced {
-        /// The file.
-        path: PathBuf,
-        /// The key that it was found with.
-        key: String,
-        /// The key that it has now.
-        now: String,
-    },
-    /// The plugin failed while it was set up.
-    #[error("plugin `{key}` does not start: {failure}")]
-    Start {
-        /// The key.
-        key: String,
-        /// What the plugin said.
-        failure: Failure,
-    },
 }
 
 impl Registry {
@@ -88,43 +78,108 @@ impl Registry {
         self.unlistable.iter().map(|(dir, error)| (dir.as_path(), error))
     }
 
-    /// The provider for `key`, opened now if it was not before; `host` gives it its log.
+    /// The provider for `key`, opened now in `room` if it was not before; `host` gives it its log. Needs a runtime.
+    ///
+    /// A plugin that cannot be opened costs its own answers and nothing else: its provider fails every call and says
+    /// why.
     ///
     /// # Errors
     ///
-    /// See [`ProviderError`].
-    pub fn provider(&self, key: &str, host: impl FnOnce() -> HostObject) -> Result<Provider, ProviderError> {
+    /// Nobody can say which file is meant.
+    pub fn provider(
+        &self,
+        key: &str,
+        room: Room,
+        host: impl FnOnce() -> HostObject,
+    ) -> Result<Provider, ProviderError> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(provider) = opened.get(key) {
             return Ok(provider.clone());
         }
-        let Some(file) = self.discovery.plugins.get(key) else {
-            return Err(self.missing(key));
+        let provider = match self.discovery.plugins.get(key) {
+            Some(file) => self.open(file, room, host()),
+            None => match self.refusal_of(key) {
+                Some(refusal) => Err(refusal),
+                None => return Err(self.missing(key)),
+            },
         };
-        let library = load(&file.path, self.lock())?;
-        if library.file.manifest.key != key {
-            let now = library.file.manifest.key;
-            return Err(ProviderError::Replaced { path: file.path.clone(), key: key.to_owned(), now });
-        }
-        let provider = Provider::start(library, host())
-            .map_err(|failure| ProviderError::Start { key: key.to_owned(), failure })?;
+        let provider = provider.unwrap_or_else(|problem| {
+            let detail = format!("the plugin `{key}` is not used: {problem}");
+            tracing::error!(plugin = key, "{detail}");
+            Provider::nowhere(Failure::new(Reason::PLUGIN_FAILED, detail))
+        });
         opened.insert(key.to_owned(), provider.clone());
         Ok(provider)
     }
 
+    fn open(&self, file: &PluginFile, room: Room, host: HostObject) -> Result<Provider, String> {
+        // From before the bytes are read, so that no change is missed.
+        let watch = Watch::new(file.path.clone());
+        let library = SealedLibrary::of(&file.path, self.lock()).map_err(|error| error.to_string())?;
+        let (wanted, now) = (&file.manifest.key, &library.file.manifest.key);
+        if wanted != now {
+            let path = file.path.display();
+            return Err(format!("`{path}` was a plugin for `{wanted}` when it was found and is one for `{now}` now"));
+        }
+        open(room, library, watch, self.lock.clone(), host)
+    }
+
+    /// Why the file that is probably meant by `key` is refused: of most refused files nothing is known but the name.
+    fn refusal_of(&self, key: &str) -> Option<String> {
+        let by_lock = self.discovery.refused_by_lock(key).next();
+        if let Some(refusal) = by_lock.and_then(|file| self.lock()?.judge(file).err()) {
+            return Some(refusal.to_string());
+        }
+        let mut refused = self.discovery.refused.iter();
+        let named = refused.find(|refused| {
+            let stem = refused.path.file_stem().unwrap_or_default().to_string_lossy();
+            let is_named = stem.strip_suffix(key).is_some_and(|rest| rest.is_empty() || rest.ends_with(['_', '-']));
+            is_named && !matches!(refused.refusal, Refusal::Duplicate { .. })
+        });
+        named.map(|refused| refused.refusal.to_string())
+    }
+
     /// Why there is no plugin for `key`.
     pub fn missing(&self, key: &str) -> ProviderError {
-        if let Some((path, other)) = self.discovery.duplicate_of(key) {
-            return ProviderError::Duplicate(Refusal::Duplicate {
+        match self.discovery.duplicate_of(key) {
+            Some((path, other)) => ProviderError::Duplicate(Refusal::Duplicate {
                 path: path.to_owned(),
                 other: other.to_owned(),
                 key: key.to_owned(),
-            });
-        }
-        let by_lock = self.discovery.refused_by_lock(key).next();
-        match by_lock.and_then(|file| self.lock()?.judge(file).err()) {
-            Some(refusal) => ProviderError::Load(refusal.into()),
+            }),
             None => ProviderError::Unknown { key: key.to_owned() },
         }
+    }
+}
+
+/// Opens a judged library in `room`. With `lock`, only a build that is in it may replace it later. Needs a runtime.
+///
+/// # Errors
+///
+/// In one line, why the library cannot be opened in this process; a worker says so later.
+pub fn open_in(
+    room: Room,
+    library: SealedLibrary,
+    lock: Option<Arc<Lock>>,
+    host: HostObject,
+) -> Result<Provider, String> {
+    let watch = Watch::new(library.file.path.clone());
+    open(room, library, watch, lock, host)
+}
+
+fn open(
+    room: Room,
+    library: SealedLibrary,
+    watch: Watch,
+    lock: Option<Arc<Lock>>,
+    host: HostObject,
+) -> Result<Provider, String> {
+    match room {
+        Room::InProcess => {
+            let library = library.open().map_err(|error| error.to_string())?;
+            let provider = Provider::in_process(library, host).map_err(|failure| failure.to_string())?;
+            Ok(provider.watched(watch, lock))
+        }
+        Room::Worker(settings) => Ok(Provider::in_worker(library, watch, lock, settings, host)),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
@@ -34,9 +34,14 @@ impl Watch {
         Self { path, known, seen: known }
     }
 
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Waits until the file is another one than before, and has been for a moment: who writes into it should have
-    /// ended. A file that is gone is waited for. Cancel-safe.
-    pub(super) async fn changed(&mut self) {
+    /// ended. A file that is gone is waited for. Gives its path. Cancel-safe.
+    pub(super) async fn changed(&mut self) -> &Path {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
@@ -47,7 +52,7 @@ impl Watch {
             self.seen = now;
             if now.is_some() && now != self.known && is_settled {
                 self.known = now;
-                return;
+                return &self.path;
             }
         }
     }

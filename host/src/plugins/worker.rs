@@ -16,7 +16,8 @@ mod sandbox;
 mod supervise;
 
 pub use child::run;
-pub(super) use remote::{Describe, RemoteClient, RemoteProvider};
+pub use protocol::COMMAND;
+pub(super) use remote::{RemoteClient, RemoteProvider};
 pub use sandbox::Coverage;
 pub(super) use supervise::Supervisor;
 pub use supervise::{Status, WorkerSettings};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use super::check_isolation;
+use super::rooms::Rooms;
 use crate::config::{Loaded, Problem, Source, nearest};
 use crate::plugins::{Lock, PluginFile, Provider, ProviderError, Refusal, Registry, wished_hosts};
 use crate::routing::{KnownProvider, server_roots};
@@ -13,6 +13,7 @@ use crate::text::printable;
 
 pub(super) struct Providers {
     registry: Registry,
+    rooms: Rooms,
     /// What routing knows of each plugin found.
     pub(super) known: BTreeMap<String, KnownProvider>,
     /// What each provider's plugin may do, for plugins found.
@@ -23,7 +24,7 @@ impl Providers {
     /// Finds the plugins and judges their settings. Opens none; finds none without the lock file that is set.
     pub(super) fn find(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Self> {
         let config = &loaded.config;
-        check_isolation(loaded, &["plugins", "isolation"], Some(config.plugins.isolation), problems);
+        let rooms = Rooms::of(loaded, problems);
         let lock = Lock::of(loaded).map_err(|problem| problems.push(problem)).ok()?;
         let registry = Registry::discover(&config.plugins.dirs, lock);
         for (dir, error) in registry.unlistable() {
@@ -47,9 +48,8 @@ impl Providers {
             }
             tracing::warn!("{}", printable(&refused.refusal.to_string(), 500));
         }
-        let mut providers = Self { registry, known: BTreeMap::new(), policies: BTreeMap::new() };
-        for (key, settings) in &config.providers {
-            check_isolation(loaded, &["providers", key, "isolation"], settings.isolation, problems);
+        let mut providers = Self { registry, rooms, known: BTreeMap::new(), policies: BTreeMap::new() };
+        for key in config.providers.keys() {
             if !providers.registry.discovery().plugins.contains_key(key) {
                 let key = printable(key, 100);
                 tracing::warn!("`providers.{key}` has settings, but there is no plugin `{key}`");
@@ -95,7 +95,7 @@ impl Providers {
             if told.contains(&key) {
                 continue;
             }
-            let opened = self.registry.provider(key, || for_plugin(key));
+            let opened = self.registry.provider(key, self.rooms.of_provider(key), || for_plugin(key));
             let is_missing = matches!(opened, Err(ProviderError::Unknown { .. }));
             if let Err(error) = opened
                 && !(is_missing && loaded.lacks(&["plugins"]))
@@ -109,7 +109,7 @@ impl Providers {
 
     /// Opens a plugin, or gives it again.
     pub(super) fn open(&self, key: &str) -> Result<Provider, Problem> {
-        self.registry.provider(key, || for_plugin(key)).map_err(|error| Problem {
+        self.registry.provider(key, self.rooms.of_provider(key), || for_plugin(key)).map_err(|error| Problem {
             key: "plugins.dirs".to_owned(),
             source: None,
             message: shown(&error),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use forgewatch_plugin_api::Failure;
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::Routes;
@@ -21,10 +22,12 @@ pub(super) struct Wanted {
     pub(super) project: Option<String>,
     pub(super) name: String,
     pub(super) external_id: Option<String>,
+    /// Why its plugin cannot say where it leads; then its check ends with that.
+    pub(super) failure: Option<Failure>,
 }
 
 /// All configured repositories are routed, whatever is asked for: a wrong one is a wrong configuration.
-pub(super) fn wanted(
+pub(super) async fn wanted(
     loaded: &Loaded,
     routes: &Routes,
     selectors: &[String],
@@ -32,7 +35,7 @@ pub(super) fn wanted(
 ) -> Vec<Wanted> {
     let mut configured = BTreeMap::new();
     for (name, repository) in &loaded.config.repositories {
-        match route(loaded, routes, name, repository) {
+        match route(loaded, routes, name, repository).await {
             Ok(Some(wanted)) => drop(configured.insert(name.as_str(), wanted)),
             Ok(None) => {}
             Err(problem) => problems.push(problem),
@@ -56,7 +59,7 @@ pub(super) fn wanted(
     }
     let mut selected = BTreeMap::new();
     for selector in selectors {
-        match select(loaded, routes, &configured, selector) {
+        match select(loaded, routes, &configured, selector).await {
             Ok(found) => selected.extend(found.into_iter().map(|wanted| (wanted.shown.clone(), wanted))),
             Err(_) if loaded.lacks(&["repositories", "integrations", "providers", "plugins"]) => {}
             Err(problem) => problems.push(problem),
@@ -66,7 +69,7 @@ pub(super) fn wanted(
 }
 
 /// Where a configured repository leads; `None` where that cannot be said, since what it depends on is faulty.
-fn route(
+async fn route(
     loaded: &Loaded,
     routes: &Routes,
     name: &str,
@@ -78,6 +81,7 @@ fn route(
         project: repository.project.clone(),
         name: on_forge.clone(),
         external_id: repository.external_id.clone(),
+        failure: None,
     };
     let Some(url) = &repository.url else {
         // The configuration's own rules say that these are there.
@@ -89,8 +93,15 @@ fn route(
         };
     };
     let path = ["repositories", name, "url"];
-    let parsed = match routes.parse(url.expose())? {
+    let parsed = match routes.parse(url.expose()).await? {
         Ok(parsed) => parsed,
+        Err(error)
+            if let Some((integration, failure)) =
+                routes.failed_plugin(&error, repository.integration.as_deref(), url.expose()).await =>
+        {
+            let wanted = by_name(&integration, &mask_url(url.expose()).into_owned());
+            return Ok(Some(Wanted { failure: Some(failure), ..wanted }));
+        }
         Err(error)
             if error.kind == RouteErrorKind::UnsupportedHost
                 && loaded.lacks(&["plugins", "providers", "integrations"]) =>
@@ -119,6 +130,7 @@ fn of_url(shown: String, integration: String, parsed: &Parsed) -> Wanted {
         project: parsed.url.project().map(ToOwned::to_owned),
         name: parsed.url.name().to_owned(),
         external_id: None,
+        failure: None,
     }
 }
 
@@ -181,7 +193,7 @@ fn names<'a>(known: impl Iterator<Item = &'a KnownIntegration>) -> String {
     known.map(|known| known.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn select(
+async fn select(
     loaded: &Loaded,
     routes: &Routes,
     configured: &BTreeMap<&str, Wanted>,
@@ -196,6 +208,7 @@ fn select(
     let shown = printable(&mask_url(selector), 300).into_owned();
     if looks_like_url(selector) {
         return by_url(routes, configured, selector, &shown)
+            .await
             .map_err(|(message, help)| problem(format!("`{shown}`: {message}"), help))
             .map(|wanted| vec![wanted]);
     }
@@ -215,13 +228,13 @@ fn glob(pattern: &str) -> Result<GlobMatcher, globset::Error> {
 }
 
 /// The configured repository that the URL leads to, or the URL ad hoc.
-fn by_url(
+async fn by_url(
     routes: &Routes,
     configured: &BTreeMap<&str, Wanted>,
     url: &str,
     shown: &str,
 ) -> Result<Wanted, (String, Option<String>)> {
-    let parsed = routes.parse(url).map_err(|problem| (problem.message, problem.help))?;
+    let parsed = routes.parse(url).await.map_err(|problem| (problem.message, problem.help))?;
     let parsed = parsed.map_err(|error| (error.detail, None))?;
     let integration = only(&parsed, routes).map_err(|(message, help)| (message, Some(help)))?;
     let ad_hoc = of_url(shown.to_owned(), integration, &parsed);

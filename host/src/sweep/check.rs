@@ -32,8 +32,8 @@ pub struct Target {
     pub name: String,
     /// The integration that it belongs to.
     pub integration: Arc<Integration>,
-    /// What the provider is told of it.
-    pub repository: api::Repository,
+    /// What the provider is told of it, or how its plugin failed to say what it is.
+    pub repository: Result<api::Repository, api::Failure>,
 }
 
 /// How the check of one repository ended. All text in it is safe to print.
@@ -65,12 +65,13 @@ impl Integration {
     /// Makes the client, within `limit`.
     pub(super) async fn connect(&self, limit: Duration) -> Connected {
         let record = Arc::new(CallRecord::default());
-        let metadata = self.services.metadata();
-        let integration =
-            self.description.clone().with_domain_name(&self.services.domain_name()).with_metadata(
-                metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
-            );
-        let call = self.provider.get_client(self.services.host_object(), integration);
+        let (services, description) = (Arc::clone(&self.services), self.description.clone());
+        let describe = move || {
+            let metadata = services.metadata();
+            let metadata = metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            description.clone().with_domain_name(&services.domain_name()).with_metadata(metadata)
+        };
+        let call = self.provider.get_client(self.services.host_object(), describe);
         let deadline = Instant::now() + limit;
         match timeout_at(deadline, call::scope(Arc::clone(&record), call)).await {
             Ok(Ok(client)) => Ok(client),
@@ -90,15 +91,16 @@ impl Target {
         let checked_at = SystemTime::now();
         let start = Instant::now();
         let record = Arc::new(CallRecord::default());
-        let outcome = match connected.await {
-            Ok(client) => {
-                let call = call::scope(Arc::clone(&record), client.has_repo_access(&self.repository));
+        let outcome = match (&self.repository, connected.await) {
+            (Ok(repository), Ok(client)) => {
+                let call = call::scope(Arc::clone(&record), client.has_repo_access(repository));
                 match timeout_at(start + limit, call).await {
                     Ok(answer) => complete(answer.into(), &record),
                     Err(_) => timed_out("the check", limit),
                 }
             }
-            Err(outcome) => outcome.clone(),
+            (Err(failure), _) => failure.clone().into(),
+            (_, Err(outcome)) => outcome.clone(),
         };
         CheckResult {
             repository: self.name.clone(),

@@ -4,6 +4,7 @@ mod bad_config;
 mod config_commands;
 mod formats;
 mod help;
+mod hostile;
 mod interrupt;
 mod lock;
 mod plugin_files;

@@ -1,11 +1,11 @@
 //! Files that are no plugins, and what is said of those that are, mostly without opening them.
 
 use std::fs;
-use std::ops::Range;
 use std::path::PathBuf;
 
 use forgewatch_tests::build;
 use forgewatch_tests::fake::{Fake, World};
+use forgewatch_tests::patch::{patched, position};
 use forgewatch_tests::sandbox::{Run, Sandbox};
 use serde_json::Value;
 
@@ -26,21 +26,6 @@ fn a_url_that_two_plugins_claim_is_ambiguous() {
         &["error: repositories.a.url: several plugins claim this URL: misbehaving, misbehavior\n  where: "],
     );
     assert_eq!(fake.counters().connections(), 0);
-}
-
-/// Where `text` lies in `bytes`, for the first time.
-fn position(bytes: &[u8], text: &str) -> Range<usize> {
-    let at = bytes.windows(text.len()).position(|window| window == text.as_bytes());
-    let at = at.unwrap_or_else(|| panic!("no {text:?} in the library"));
-    at..at + text.len()
-}
-
-/// The library with the first `from` replaced by `to`, which is as long.
-pub(crate) fn patched(library: &[u8], from: &str, to: &str) -> Vec<u8> {
-    let mut bytes = library.to_vec();
-    let place = position(&bytes, from);
-    bytes[place].copy_from_slice(to.as_bytes());
-    bytes
 }
 
 /// Puts one file of every unusable kind beside the good plugin, as (name, state, part of the detail).

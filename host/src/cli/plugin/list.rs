@@ -1,15 +1,18 @@
-//! `forgewatch plugin list`: every library file in `plugins.dirs`, unopened.
+//! `forgewatch plugin list`: every library file in `plugins.dirs`, and how the plugins do that run in workers.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anstyle::AnsiColor;
+use futures_util::future::join_all;
 use serde::Serialize;
 
 use super::{Format, path_text, print_json};
 use crate::cli::{print, tell};
 use crate::config::{Config, Isolation};
-use crate::plugins::{Lock, PluginFile, Refused, Registry};
+use crate::plugins::{Lock, PluginFile, Refused, Registry, Room};
+use crate::prepare::Rooms;
+use crate::services::for_plugin;
 use crate::text::printable;
 
 /// The JSON shape of `plugin list`: a contract with users.
@@ -27,20 +30,27 @@ struct Entry {
     path: String,
     sha256: Option<String>,
     isolation: Option<Isolation>,
-    sandbox: Option<&'static str>,
+    sandbox: Option<String>,
     state: String,
+    since: Option<String>,
     detail: String,
 }
 
-pub(super) fn list(config: &Config, lock: Option<Arc<Lock>>, format: Format) -> ExitCode {
+pub(super) async fn list(
+    config: &Config,
+    rooms: &Rooms,
+    lock: Option<Arc<Lock>>,
+    format: Format,
+) -> ExitCode {
     let registry = Registry::discover(&config.plugins.dirs, lock);
     for (dir, error) in registry.unlistable() {
         tell(AnsiColor::Yellow, "warning", format_args!("cannot list `{}`: {error}", dir.display()));
     }
     let discovery = registry.discovery();
-    let usable = discovery.plugins.values().map(|file| entry(config, file));
-    let refused = discovery.refused.iter().map(|refused| refused_entry(config, refused));
-    let listing = Listing { plugins: usable.chain(refused).collect() };
+    let usable = discovery.plugins.values().map(|file| tried(config, rooms, &registry, file));
+    let mut plugins = join_all(usable).await;
+    plugins.extend(discovery.refused.iter().map(|refused| refused_entry(config, refused)));
+    let listing = Listing { plugins };
     match format {
         Format::Json => print_json(&listing),
         Format::Table if listing.plugins.is_empty() => {
@@ -51,8 +61,32 @@ pub(super) fn list(config: &Config, lock: Option<Arc<Lock>>, format: Format) -> 
     }
 }
 
+/// How a plugin does. One that runs in a worker is started, since its sandbox holds it; any other is left alone.
+async fn tried(config: &Config, rooms: &Rooms, registry: &Registry, file: &PluginFile) -> Entry {
+    let key = &file.manifest.key;
+    let entry = entry(config, file);
+    let room = rooms.of_provider(key);
+    if matches!(room, Room::InProcess) {
+        return entry;
+    }
+    let provider = match registry.provider(key, room, || for_plugin(key)) {
+        Ok(provider) => provider,
+        Err(error) => return Entry { state: "refused".to_owned(), detail: error.to_string(), ..entry },
+    };
+    let detail = provider.ready().await.err().map(|failure| failure.to_string()).unwrap_or_default();
+    let status = provider.status();
+    Entry {
+        sandbox: status.as_ref().and_then(|status| status.coverage()).map(ToString::to_string),
+        state: status.as_ref().map_or("refused", |status| status.state()).to_owned(),
+        since: status.map(|status| humantime::format_rfc3339_seconds(status.since).to_string()),
+        detail: printable(&detail, 500).into_owned(),
+        ..entry
+    }
+}
+
 fn entry(config: &Config, file: &PluginFile) -> Entry {
     let own = config.providers.get(&file.manifest.key).and_then(|provider| provider.isolation);
+    let isolation = own.unwrap_or(config.plugins.isolation);
     let shown = |text: &str| Some(printable(text, 200).into_owned());
     Entry {
         key: Some(file.manifest.key.clone()),
@@ -61,9 +95,10 @@ fn entry(config: &Config, file: &PluginFile) -> Entry {
         abi: Some(file.manifest.abi),
         path: path_text(&file.path),
         sha256: Some(file.sha256.clone()),
-        isolation: Some(own.unwrap_or(config.plugins.isolation)),
-        sandbox: Some("none"),
+        isolation: Some(isolation),
+        sandbox: (isolation == Isolation::InProcess).then(|| "none".to_owned()),
         state: "available".to_owned(),
+        since: None,
         detail: String::new(),
     }
 }
@@ -81,6 +116,7 @@ fn refused_entry(config: &Config, refused: &Refused) -> Entry {
         isolation: None,
         sandbox: None,
         state: String::new(),
+        since: None,
         detail: String::new(),
     };
     Entry {
@@ -95,7 +131,13 @@ impl Entry {
         let key = self.key.as_deref().unwrap_or("-");
         let mut lines = format!("{:12}  {key:12}  {}\n", self.state, self.path);
         let name = [self.name.as_deref(), self.version.as_deref()].map(Option::unwrap_or_default).join(" ");
-        for more in [name.trim(), &self.detail] {
+        let room = match (self.isolation, &self.sandbox) {
+            (Some(Isolation::Process), Some(sandbox)) => format!("in a worker process, sandbox {sandbox}"),
+            (Some(Isolation::Process), None) => "in a worker process".to_owned(),
+            (Some(Isolation::InProcess), _) => "in the host's process, without a sandbox".to_owned(),
+            (None, _) => String::new(),
+        };
+        for more in [name.trim(), &room, &self.detail] {
             if !more.is_empty() {
                 lines.push_str(&format!("{:12}  {more}\n", ""));
             }

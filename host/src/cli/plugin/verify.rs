@@ -2,13 +2,15 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::{Format, Wish, print_json, wishes};
 use crate::cli::print;
-use crate::config::Config;
-use crate::plugins::{Lock, PluginFile, Provider, Refusal, load, read_plugin_file};
+use crate::config::Loaded;
+use crate::plugins::{Lock, PluginFile, Refusal, Room, SealedLibrary, open_in, read_plugin_file};
+use crate::prepare::Rooms;
 use crate::services::for_plugin;
 use crate::text::printable;
 
@@ -19,10 +21,16 @@ struct Step {
     detail: String,
 }
 
-pub(super) fn verify(config: &Config, lock: Option<&Lock>, path: &Path, format: Format) -> ExitCode {
+pub(super) async fn verify(
+    loaded: &Loaded,
+    rooms: &Rooms,
+    lock: Option<Arc<Lock>>,
+    path: &Path,
+    format: Format,
+) -> ExitCode {
     let mut steps = Steps(Vec::new());
     // What fails is told by its step.
-    let _ = steps.take(config, lock, path);
+    let _ = steps.take(loaded, rooms, lock, path).await;
     let steps = steps.0;
     let ok = steps.iter().all(|step| step.ok);
     let printed = match format {
@@ -38,21 +46,48 @@ struct Failed;
 struct Steps(Vec<Step>);
 
 impl Steps {
-    /// Every step up to and including the first that fails. None of the plugin's code runs before `load`.
-    fn take(&mut self, config: &Config, lock: Option<&Lock>, path: &Path) -> Result<(), Failed> {
+    /// Every step up to and including the first that fails. None of the plugin's code runs before `start`.
+    async fn take(
+        &mut self,
+        loaded: &Loaded,
+        rooms: &Rooms,
+        lock: Option<Arc<Lock>>,
+        path: &Path,
+    ) -> Result<(), Failed> {
         let file = self.judge(path)?;
         self.good("sha256", file.sha256.clone());
-        match lock.map(|lock| lock.judge(&file)) {
+        let key = &file.manifest.key;
+        match lock.as_ref().map(|lock| lock.judge(&file)) {
             None => self.good("lock", "not in use: `plugins.lock_file` is not set"),
-            Some(Ok(())) => self.good("lock", format!("matches what is locked for `{}`", file.manifest.key)),
+            Some(Ok(())) => self.good("lock", format!("matches what is locked for `{key}`")),
             Some(Err(refusal)) => return Err(self.bad("lock", refusal)),
         }
-        self.good("hosts", hosts(&wishes(config, lock, &file)));
-        let library = load(path, lock).map_err(|error| self.bad("load", error))?;
-        let key = library.file.manifest.key.clone();
-        self.good("load", "opened as an immutable copy; its types are laid out as this host's");
-        Provider::start(library, for_plugin(&key)).map_err(|failure| self.bad("start", failure))?;
-        self.good("start", "the provider is ready");
+        self.good("hosts", hosts(&wishes(&loaded.config, lock.as_deref(), &file)));
+        let library = SealedLibrary::of(path, lock.as_deref()).map_err(|error| self.bad("copy", error))?;
+        let room = rooms.of_provider(key);
+        self.libraries(&library, &room)?;
+        let provider = open_in(room, library, lock, for_plugin(key)).map_err(|error| self.bad("start", error))?;
+        let status = provider.ready().await.map_err(|failure| self.bad("start", failure))?;
+        match status.as_ref().and_then(|status| status.coverage()) {
+            None => self.good("start", "the provider is ready, in this process: nothing holds it back"),
+            Some(coverage) => {
+                self.good("sandbox", coverage);
+                self.good("start", "the provider is ready, in a worker process");
+            }
+        }
+        Ok(())
+    }
+
+    fn libraries(&mut self, library: &SealedLibrary, room: &Room) -> Result<(), Failed> {
+        let missing = library.not_at_hand.join(", ");
+        match room {
+            _ if missing.is_empty() => self.good("needs", "no libraries but those of the host"),
+            Room::InProcess => self.good("needs", format!("also: {missing}; they are opened unverified")),
+            Room::Worker(_) => {
+                let advice = "link them into the plugin, or set `isolation = \"in_process\"` if you trust it";
+                return Err(self.bad("needs", format!("the sandbox does not give it {missing}: {advice}")));
+            }
+        }
         Ok(())
     }
 

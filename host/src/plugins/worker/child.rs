@@ -50,17 +50,19 @@ fn serve(Inherited { socket, library }: Inherited) -> io::Result<()> {
     if hello.require_sandbox && !entered.coverage().is_full() {
         return refuse(&link, format!("the sandbox is not whole here ({})", entered.coverage()));
     }
+    link.send(&ToHost::Entered { coverage: entered.coverage().clone() });
+    link.flush()?;
     let copy = hello.copy.clone().unwrap_or_else(|| descriptor_path(&library));
     let opened = open_copy(&hello.shown, &copy);
     drop(library);
-    let coverage = entered.seal();
+    entered.seal()?;
     let started = opened.map_err(|error| error.to_string()).and_then(|module| {
         let host = HostServices_TO::from_value(RemoteHost::of_plugin(Arc::clone(&link)), TD_Opaque);
         (module.create())(host).into_result().map_err(|failure| failure.to_string())
     });
     match started {
         Ok(provider) => {
-            link.send(&ToHost::Ready { coverage });
+            link.send(&ToHost::Ready);
             Tasks::new(link, provider).run()
         }
         Err(problem) => refuse(&link, problem),

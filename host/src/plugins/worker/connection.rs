@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -25,10 +25,10 @@ use tracing::{Instrument, Span};
 
 use super::process::{EndedBy, Ending};
 use super::protocol::{
-    Answer, Ask, Bytes, CRASH, Call, HostAnswer, LONGEST_TO_HOST, ToHost, ToWorker, append, framing, parse,
+    Answer, Ask, Bytes, Call, HostAnswer, LONGEST_TO_HOST, ToHost, ToWorker, append, framing, parse,
     read_buffer,
 };
-use super::sandbox::{Coverage, CrashReport};
+use super::sandbox::{Coverage, CrashReport, REPORT_MARK};
 use crate::services::call::{self, CallRecord};
 
 /// How much may wait to be written before senders wait, in bytes.
@@ -50,6 +50,8 @@ pub(super) struct Connection {
     asks: Arc<Semaphore>,
     /// Nothing is read, since the worker asks for too much at once.
     throttled: AtomicBool,
+    /// What of the sandbox the worker said to have before it opened its library.
+    coverage: OnceLock<Coverage>,
     /// Takes what the worker says of its start.
     started: Mutex<Option<oneshot::Sender<Started>>>,
     /// Whether any call was answered yet.
@@ -86,8 +88,8 @@ pub(super) struct Ended {
     pub(super) is_suspect: bool,
 }
 
-/// The sandbox of a worker that is ready, or why there is no provider.
-pub(super) type Started = Result<Coverage, String>;
+/// Whether there is a provider, or why not.
+pub(super) type Started = Result<(), String>;
 
 /// How a worker's conversation ended, as far as the socket tells.
 #[derive(Debug)]
@@ -114,6 +116,7 @@ impl Connection {
             inside: Mutex::new(inside),
             asks: Arc::new(Semaphore::new(MOST_ASKS)),
             throttled: AtomicBool::new(false),
+            coverage: OnceLock::new(),
             started: Mutex::new(Some(started)),
             served: AtomicBool::new(false),
             idle: Notify::new(),
@@ -211,6 +214,11 @@ impl Connection {
         }
         drop(hosts);
         self.idle.notify_waiters();
+    }
+
+    /// What of the sandbox the worker has.
+    pub(super) fn coverage(&self) -> Option<&Coverage> {
+        self.coverage.get()
     }
 
     /// Whether the worker has gone.
@@ -327,7 +335,10 @@ impl Connection {
                 }
             }
             ToHost::Pong => {}
-            ToHost::Ready { coverage } => self.starts(Ok(coverage))?,
+            ToHost::Entered { coverage } => {
+                self.coverage.set(coverage).map_err(|_| "it entered its sandbox twice".to_owned())?;
+            }
+            ToHost::Ready => self.starts(Ok(()))?,
             ToHost::Refused { detail } => self.starts(Err(detail.into_owned()))?,
         }
         Ok(())
@@ -431,7 +442,7 @@ impl Unread {
             return Ok(None);
         };
         match frame.first() {
-            Some(&CRASH) => CrashReport::parse(&frame).map(Frame::Crash),
+            Some(&REPORT_MARK) => CrashReport::parse(&frame).map(Frame::Crash),
             _ => parse(&frame).ok().map(Frame::Message),
         }
         .map(Some)

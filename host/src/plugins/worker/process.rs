@@ -122,7 +122,7 @@ impl Ending {
     pub(super) fn of(status: io::Result<ExitStatus>, report: Option<&CrashReport>) -> Self {
         if let Some(report) = report {
             let by = if report.is_from_outside() { EndedBy::Outside } else { EndedBy::Plugin };
-            return Self { by, cause: report.to_string(), call: report.call() };
+            return Self { by, cause: report.to_string(), call: Some(report.call()).filter(|call| *call != 0) };
         }
         match status {
             // Signals that come from the plugin's own code are caught and end in an exit status.

@@ -13,17 +13,15 @@ use forgewatch_plugin_api::abi::LogRecord;
 use forgewatch_plugin_api::{
     Access, Failure, Integration, Repository, RepositoryUrl, Request, Response, UrlContext, UrlError,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio_util::codec::LengthDelimitedCodec;
 
 use super::sandbox::Coverage;
 
 /// The longest frame that a worker may send, in bytes.
 pub(super) const LONGEST_TO_HOST: usize = 32 << 20;
-/// The first byte of a crash report, which is no frame of [`ToHost`].
-pub(super) const CRASH: u8 = 0xFF;
-/// The descriptor-independent name of the hidden command.
-pub(super) const COMMAND: &str = "plugin-worker";
+/// The name of the hidden command that is a worker.
+pub const COMMAND: &str = "plugin-worker";
 
 /// From the host.
 #[derive(Debug, Serialize, Deserialize)]
@@ -69,13 +67,21 @@ pub(super) enum Call<'a> {
 
 /// Bytes as one piece.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Bytes<'a>(#[serde(with = "serde_bytes")] pub(super) Cow<'a, [u8]>);
+pub(super) struct Bytes<'a>(
+    #[serde(serialize_with = "serde_bytes::serialize", deserialize_with = "owned")] pub(super) Cow<'a, [u8]>,
+);
+
+fn owned<'de, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'a, [u8]>, D::Error> {
+    serde_bytes::ByteBuf::deserialize(deserializer).map(|bytes| Cow::Owned(bytes.into_vec()))
+}
 
 /// From the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToHost<'a> {
+    /// What of the sandbox there is. Said before the library is opened, while nobody could have tampered with it.
+    Entered { coverage: Coverage },
     /// The provider is there.
-    Ready { coverage: Coverage },
+    Ready,
     /// There is none, and trying again would not help.
     Refused { detail: Cow<'a, str> },
     /// A call's end.

@@ -3,14 +3,14 @@
 //! A call that was under way when its worker ended runs once more on the next one. When the plugin's own code may
 //! have ended it in that call, it runs alone then, so that what is its fault costs no other call its answer.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Once};
 use std::time::{Duration, SystemTime};
 
 use forgewatch_plugin_api::abi::HostObject;
 use forgewatch_plugin_api::{Failure, Reason};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -19,7 +19,8 @@ use super::history::{History, Next, QUARANTINE, Reached};
 use super::process::{EndedBy, Ending, Process};
 use super::protocol::{Hello, ToWorker};
 use super::sandbox::Coverage;
-use crate::plugins::load::{LoadError, SealedLibrary};
+use crate::plugins::load::SealedLibrary;
+use crate::plugins::lock::Lock;
 use crate::plugins::watch::Watch;
 
 /// How workers are run.
@@ -33,9 +34,6 @@ pub struct WorkerSettings {
     pub stall: Duration,
 }
 
-/// Reads and judges the library at a path.
-pub(in crate::plugins) type Read = Box<dyn Fn(&Path) -> Result<SealedLibrary, LoadError> + Send + Sync>;
-
 /// One plugin's worker, whichever process it is at the moment. Ends with its last handle.
 pub(in crate::plugins) struct Supervisor {
     shared: Arc<Shared>,
@@ -47,7 +45,8 @@ struct Shared {
     settings: WorkerSettings,
     /// Takes the plugin's log.
     host: Arc<HostObject>,
-    read: Read,
+    /// Says which other builds may replace it.
+    lock: Option<Arc<Lock>>,
     status: watch::Sender<Status>,
     turns: RwLock<()>,
 }
@@ -65,7 +64,7 @@ pub struct Status {
 #[derive(Clone)]
 enum Phase {
     Starting,
-    Ready { connection: Arc<Connection>, coverage: Coverage },
+    Ready(Arc<Connection>),
     Restarting { cause: String },
     Quarantined { cause: String },
     Refused { cause: String },
@@ -76,7 +75,7 @@ impl Status {
     pub fn state(&self) -> &'static str {
         match self.phase {
             Phase::Starting => "starting",
-            Phase::Ready { .. } => "ready",
+            Phase::Ready(_) => "ready",
             Phase::Restarting { .. } => "restarting",
             Phase::Quarantined { .. } => "quarantined",
             Phase::Refused { .. } => "refused",
@@ -87,25 +86,26 @@ impl Status {
     pub fn cause(&self) -> Option<&str> {
         match &self.phase {
             Phase::Restarting { cause } | Phase::Quarantined { cause } | Phase::Refused { cause } => Some(cause),
-            Phase::Starting | Phase::Ready { .. } => self.not_replaced.as_deref(),
+            Phase::Starting | Phase::Ready(_) => self.not_replaced.as_deref(),
         }
     }
 
     /// The sandbox of the worker that is ready.
     pub fn coverage(&self) -> Option<&Coverage> {
         match &self.phase {
-            Phase::Ready { coverage, .. } => Some(coverage),
+            Phase::Ready(connection) => connection.coverage(),
             _ => None,
         }
     }
 }
 
 impl Supervisor {
-    /// Starts the first worker, on `library`; `watch` looks at its file. Needs a runtime.
+    /// Starts the first worker, on `library`; `watch` looks at its file, and `lock` says which other builds may replace
+    /// it. Needs a runtime.
     pub(in crate::plugins) fn start(
         library: SealedLibrary,
         watch: Watch,
-        read: Read,
+        lock: Option<Arc<Lock>>,
         settings: WorkerSettings,
         host: HostObject,
     ) -> Self {
@@ -114,7 +114,7 @@ impl Supervisor {
             key: library.file.manifest.key.clone(),
             settings,
             host: Arc::new(host),
-            read,
+            lock,
             status: watch::Sender::new(status),
             turns: RwLock::new(()),
         });
@@ -210,12 +210,12 @@ impl Shared {
         let mut status = self.status.subscribe();
         let settled = status.wait_for(|status| match &status.phase {
             Phase::Starting | Phase::Restarting { .. } => false,
-            Phase::Ready { connection, .. } => !connection.has_ended(),
+            Phase::Ready(connection) => !connection.has_ended(),
             Phase::Quarantined { .. } | Phase::Refused { .. } => true,
         });
         let status = settled.await.map_err(|_| plugin_failed("the host ends".to_owned()))?;
         match &status.phase {
-            Phase::Ready { connection, .. } => Ok(Arc::clone(connection)),
+            Phase::Ready(connection) => Ok(Arc::clone(connection)),
             _ => Err(plugin_failed(status.cause().unwrap_or_default().to_owned())),
         }
     }
@@ -231,7 +231,6 @@ impl Shared {
 /// A worker process and the task that looks after it.
 struct Worker {
     connection: Arc<Connection>,
-    coverage: Coverage,
     task: JoinHandle<Arc<Ending>>,
     /// Closes it.
     close: DropGuard,
@@ -303,9 +302,7 @@ impl Keeper {
     /// Serves until the worker ends by itself; replaces it meanwhile by workers on newer bytes.
     async fn serve(&mut self, mut worker: Worker) -> (Arc<Ending>, Reached) {
         loop {
-            let Worker { connection, coverage, .. } = &worker;
-            let phase = Phase::Ready { connection: Arc::clone(connection), coverage: coverage.clone() };
-            self.shared.set(phase);
+            self.shared.set(Phase::Ready(Arc::clone(&worker.connection)));
             let library = tokio::select! {
                 ending = &mut worker.task => {
                     let lost = |error| Arc::new(Ending::by_plugin(format!("its task failed: {error}")));
@@ -341,10 +338,9 @@ impl Keeper {
     /// Waits for a library with other bytes at the plugin's path. Cancel-safe.
     async fn other_library(&mut self) -> Arc<SealedLibrary> {
         loop {
-            self.watch.changed().await;
-            let shared = Arc::clone(&self.shared);
-            let path = self.library.file.path.clone();
-            let read = tokio::task::spawn_blocking(move || (shared.read)(&path)).await;
+            let path = self.watch.changed().await.to_owned();
+            let lock = self.shared.lock.clone();
+            let read = spawn_blocking(move || SealedLibrary::of(&path, lock.as_deref())).await;
             match read {
                 Ok(Ok(library)) if library.file.manifest.key != self.shared.key => {
                     self.not_replaced(&format!("it is a plugin for `{}`", library.file.manifest.key));
@@ -380,13 +376,29 @@ impl Keeper {
         tokio::select! {
             biased;
             Ok(started) = started => match started {
-                Ok(coverage) => Ok(Worker { connection, coverage, task, close }),
+                Ok(()) => {
+                    tell_gaps(&connection);
+                    Ok(Worker { connection, task, close })
+                }
                 Err(cause) => Err(NoWorker::Refused(cause)),
             },
             ending = &mut task => Err(NoWorker::Ended(ending.unwrap_or_else(|error| {
                 Arc::new(Ending::by_plugin(format!("its task failed: {error}")))
             }))),
         }
+    }
+}
+
+/// Says once in the life of the process that plugins have less than the whole sandbox.
+fn tell_gaps(connection: &Connection) {
+    static TOLD: Once = Once::new();
+    if let Some(coverage) = connection.coverage().filter(|coverage| !coverage.is_full()) {
+        TOLD.call_once(|| {
+            tracing::warn!(
+                "plugins do not run in the whole sandbox here: {coverage}; `plugins.require_sandbox = true` refuses to \
+                 run them so"
+            );
+        });
     }
 }
 
@@ -419,7 +431,7 @@ async fn look_after(
             let report = timeout(Duration::from_secs(1), wire.last_words()).await.ok().flatten();
             process.kill().await;
             let cause = format!("it gave no sign of life for {}", humantime::format_duration(stall));
-            let call = report.and_then(|report| report.call());
+            let call = report.map(|report| report.call()).filter(|call| *call != 0);
             Ending { call, ..Ending::by_plugin(cause) }
         }
     };

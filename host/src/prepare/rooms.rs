@@ -1,0 +1,57 @@
+//! Where plugins run: in this process or in workers, as the configuration says.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::{Isolation, Loaded, Problem};
+use crate::plugins::{Room, WorkerSettings};
+
+/// How long a worker may give no sign of life; shorter where checks have less time, so that they can be repeated.
+const LONGEST_STALL: Duration = Duration::from_secs(5);
+
+/// Where each provider's plugin runs.
+pub struct Rooms {
+    default: Isolation,
+    own: BTreeMap<String, Isolation>,
+    workers: WorkerSettings,
+}
+
+impl Rooms {
+    /// As the configuration has it.
+    pub fn of(loaded: &Loaded, problems: &mut Vec<Problem>) -> Self {
+        let plugins = &loaded.config.plugins;
+        let own = loaded.config.providers.iter();
+        let own: BTreeMap<_, _> =
+            own.filter_map(|(key, provider)| Some((key.clone(), provider.isolation?))).collect();
+        if plugins.require_sandbox {
+            let settings = std::iter::once((vec!["plugins", "isolation"], plugins.isolation))
+                .chain(own.iter().map(|(key, isolation)| (vec!["providers", key, "isolation"], *isolation)));
+            for (path, _) in settings.filter(|(_, isolation)| *isolation == Isolation::InProcess) {
+                let message = "there is no sandbox in the host's process, and `plugins.require_sandbox` is set";
+                let help = "set it to \"process\", or take `require_sandbox` out".to_owned();
+                problems.push(loaded.problem(&path, message, Some(help)));
+            }
+        }
+        let workers = WorkerSettings {
+            program: own_program(),
+            require_sandbox: plugins.require_sandbox,
+            stall: LONGEST_STALL.min(loaded.config.check_timeout.get() / 3),
+        };
+        Self { default: plugins.isolation, own, workers }
+    }
+
+    /// Where the plugin of a provider runs.
+    pub fn of_provider(&self, key: &str) -> Room {
+        match self.own.get(key).unwrap_or(&self.default) {
+            Isolation::InProcess => Room::InProcess,
+            Isolation::Process => Room::Worker(self.workers.clone()),
+        }
+    }
+}
+
+/// This program, as it was started, even if its file has been replaced since.
+fn own_program() -> PathBuf {
+    let linux = PathBuf::from("/proc/self/exe");
+    if cfg!(target_os = "linux") { linux } else { std::env::current_exe().unwrap_or(linux) }
+}
