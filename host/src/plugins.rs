@@ -9,8 +9,11 @@
 mod discover;
 mod file;
 mod load;
+#[cfg_attr(not(test), expect(dead_code, reason = "`plugin verify` does not ask it yet"))]
+mod needed;
 mod provider;
 mod registry;
+mod worker;
 
 pub use discover::{Discovery, Refused};
 pub use file::{PluginFile, Refusal, RefusalState, read_plugin_file};
