@@ -9,7 +9,10 @@
 //!   believes none of it further than for a message.
 //!
 //! Only Linux has a sandbox. Elsewhere the process is set up and [`Coverage`] says that nothing is covered.
-#![expect(unsafe_code, reason = "signal handlers and closing foreign descriptors are system calls")]
+#![cfg_attr(
+    target_os = "linux",
+    expect(unsafe_code, reason = "signal handlers and closing foreign descriptors are system calls")
+)]
 
 #[cfg(target_os = "linux")]
 mod calls;
@@ -91,7 +94,8 @@ pub(super) fn enter(_socket: BorrowedFd<'_>) -> Entered {
 }
 
 impl Entered {
-    /// What holds already. Told to the host before the library is opened, it comes from code that nobody tampered with.
+    /// What holds from now on. Tell it to the host before the library is opened: after that, plugin code may have
+    /// tampered with it.
     pub(super) fn coverage(&self) -> &Coverage {
         &self.coverage
     }
@@ -101,12 +105,12 @@ impl Entered {
     /// # Errors
     ///
     /// The filter that follows the first ones is refused, which no kernel does by itself: plugin code must not be called.
-    pub(super) fn seal(self) -> io::Result<Coverage> {
+    pub(super) fn seal(self) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         if self.coverage.has_call_filter() {
             calls::refuse_loading()?;
         }
-        Ok(self.coverage)
+        Ok(())
     }
 }
 
