@@ -124,7 +124,9 @@ impl Routes {
     ) -> Option<(String, api::Failure)> {
         let known = self.router.integration_for(integration, url)?;
         let failure = match error.kind {
-            RouteErrorKind::PluginFailed => api::Failure::new(api::Reason::PLUGIN_FAILED, error.detail.as_str()),
+            RouteErrorKind::PluginFailed => {
+                api::Failure::new(api::Reason::PLUGIN_FAILED, error.detail.as_str())
+            }
             RouteErrorKind::UnsupportedHost if !self.providers.known.contains_key(&known.provider) => {
                 self.providers.open(&known.provider).ok()?.ready().await.err()?
             }
@@ -171,7 +173,8 @@ impl Prepared {
             concurrency: usize::from(config.http.concurrency),
             check_timeout: config.check_timeout.get(),
         };
-        let providers = integrations.values().map(|it| (it.provider_key.clone(), it.provider.clone())).collect();
+        let providers =
+            integrations.values().map(|it| (it.provider_key.clone(), it.provider.clone())).collect();
         Ok(Self { services, sweep, recorder: Recorder::new(state), providers })
     }
 

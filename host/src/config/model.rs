@@ -117,7 +117,8 @@ impl Default for Plugins {
     fn default() -> Self {
         Self {
             dirs: vec!["/usr/lib/forgewatch/plugins".into()],
-            isolation: Isolation::Process, require_sandbox: false,
+            isolation: Isolation::Process,
+            require_sandbox: false,
             lock_file: None,
         }
     }

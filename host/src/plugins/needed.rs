@@ -49,16 +49,16 @@ mod tests {
 
     /// A library that needs `extra`, or else only what every library of Rust needs.
     fn library(extra: Option<&str>) -> Vec<u8> {
-        let folder = tempfile::TempDir::new().unwrap();
+        let folder = tempfile::TempDir::new().expect("a folder");
         let build = |name: &str, code: &str, link: Option<&str>| {
             let source = folder.path().join(format!("{name}.rs"));
-            std::fs::write(&source, code).unwrap();
+            std::fs::write(&source, code).expect("a source file");
             let mut command = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
             command.args(["--edition=2024", "--crate-type=cdylib", "--crate-name", name]).arg(&source);
             command.arg("-L").arg(folder.path()).arg("--out-dir").arg(folder.path());
             command.args(link.map(|link| format!("-Clink-arg=-Wl,--no-as-needed,-l{link}")));
-            assert!(command.status().unwrap().success());
-            std::fs::read(folder.path().join(format!("lib{name}.so"))).unwrap()
+            assert!(command.status().is_ok_and(|status| status.success()));
+            std::fs::read(folder.path().join(format!("lib{name}.so"))).expect("a library")
         };
         if let Some(extra) = extra {
             build(extra, "", None);

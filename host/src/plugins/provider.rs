@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use forgewatch_plugin_api::abi::abi_stable::std_types::RStr;
 use forgewatch_plugin_api::abi::{ClientObject, HostObject, ProviderObject};
-use forgewatch_plugin_api::{
-    Access, Failure, Integration, Repository, RepositoryUrl, UrlContext, UrlError,
-};
+use forgewatch_plugin_api::{Access, Failure, Integration, Repository, RepositoryUrl, UrlContext, UrlError};
 
 use tokio::task::spawn_blocking;
 use tokio_util::task::AbortOnDropHandle;
@@ -57,11 +55,14 @@ impl Provider {
                     let path = watch.changed().await.to_owned();
                     let lock = lock.clone();
                     let read = spawn_blocking(move || SealedLibrary::of(&path, lock.as_deref())).await;
-                    let (path, found) = (watch.path().display(), match read {
-                        Ok(Ok(_)) => "a plugin".to_owned(),
-                        Ok(Err(error)) => format!("one that cannot be used: {error}"),
-                        Err(error) => error.to_string(),
-                    });
+                    let (path, found) = (
+                        watch.path().display(),
+                        match read {
+                            Ok(Ok(_)) => "a plugin".to_owned(),
+                            Ok(Err(error)) => format!("one that cannot be used: {error}"),
+                            Err(error) => error.to_string(),
+                        },
+                    );
                     tracing::warn!(
                         "`{path}` has new bytes ({found}); with `isolation = \"in_process\"` they are used after a restart"
                     );
@@ -143,7 +144,9 @@ impl Provider {
             Place::InProcess(place) => {
                 ClientPlace::InProcess(place.object.get_client(host, describe()).await.into_result()?)
             }
-            Place::Worker(provider) => ClientPlace::Worker(provider.get_client(host, Box::new(describe)).await?),
+            Place::Worker(provider) => {
+                ClientPlace::Worker(provider.get_client(host, Box::new(describe)).await?)
+            }
             Place::Nowhere(failure) => return Err(failure.clone()),
         };
         Ok(Client { place })

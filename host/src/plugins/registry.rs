@@ -119,7 +119,9 @@ impl Registry {
         let (wanted, now) = (&file.manifest.key, &library.file.manifest.key);
         if wanted != now {
             let path = file.path.display();
-            return Err(format!("`{path}` was a plugin for `{wanted}` when it was found and is one for `{now}` now"));
+            return Err(format!(
+                "`{path}` was a plugin for `{wanted}` when it was found and is one for `{now}` now"
+            ));
         }
         open(room, library, watch, self.lock.clone(), host)
     }
@@ -133,7 +135,8 @@ impl Registry {
         let mut refused = self.discovery.refused.iter();
         let named = refused.find(|refused| {
             let stem = refused.path.file_stem().unwrap_or_default().to_string_lossy();
-            let is_named = stem.strip_suffix(key).is_some_and(|rest| rest.is_empty() || rest.ends_with(['_', '-']));
+            let is_named =
+                stem.strip_suffix(key).is_some_and(|rest| rest.is_empty() || rest.ends_with(['_', '-']));
             is_named && !matches!(refused.refusal, Refusal::Duplicate { .. })
         });
         named.map(|refused| refused.refusal.to_string())

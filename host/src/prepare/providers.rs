@@ -109,11 +109,13 @@ impl Providers {
 
     /// Opens a plugin, or gives it again.
     pub(super) fn open(&self, key: &str) -> Result<Provider, Problem> {
-        self.registry.provider(key, self.rooms.of_provider(key), || for_plugin(key)).map_err(|error| Problem {
-            key: "plugins.dirs".to_owned(),
-            source: None,
-            message: shown(&error),
-            help: self.help(key, &error),
+        self.registry.provider(key, self.rooms.of_provider(key), || for_plugin(key)).map_err(|error| {
+            Problem {
+                key: "plugins.dirs".to_owned(),
+                source: None,
+                message: shown(&error),
+                help: self.help(key, &error),
+            }
         })
     }
 

@@ -28,7 +28,8 @@ impl Rooms {
             let settings = std::iter::once((vec!["plugins", "isolation"], plugins.isolation))
                 .chain(own.iter().map(|(key, isolation)| (vec!["providers", key, "isolation"], *isolation)));
             for (path, _) in settings.filter(|(_, isolation)| *isolation == Isolation::InProcess) {
-                let message = "there is no sandbox in the host's process, and `plugins.require_sandbox` is set";
+                let message =
+                    "there is no sandbox in the host's process, and `plugins.require_sandbox` is set";
                 let help = "set it to \"process\", or take `require_sandbox` out".to_owned();
                 problems.push(loaded.problem(&path, message, Some(help)));
             }

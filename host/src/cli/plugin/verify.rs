@@ -66,7 +66,8 @@ impl Steps {
         let library = SealedLibrary::of(path, lock.as_deref()).map_err(|error| self.bad("copy", error))?;
         let room = rooms.of_provider(key);
         self.libraries(&library, &room)?;
-        let provider = open_in(room, library, lock, for_plugin(key)).map_err(|error| self.bad("start", error))?;
+        let provider =
+            open_in(room, library, lock, for_plugin(key)).map_err(|error| self.bad("start", error))?;
         let status = provider.ready().await.map_err(|failure| self.bad("start", failure))?;
         match status.as_ref().and_then(|status| status.coverage()) {
             None => self.good("start", "the provider is ready, in this process: nothing holds it back"),

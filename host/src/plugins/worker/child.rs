@@ -29,7 +29,9 @@ pub fn run() -> ExitCode {
     let inherited = match sandbox::inherit() {
         Ok(inherited) => inherited,
         Err(error) => {
-            eprintln!("error: this command is for forgewatch itself, which starts it for each plugin: {error}");
+            eprintln!(
+                "error: this command is for forgewatch itself, which starts it for each plugin: {error}"
+            );
             return ExitCode::from(2);
         }
     };

@@ -206,8 +206,10 @@ impl Connection {
 
     /// Ends every call with `ending`, and every call that is still to come.
     pub(super) fn end(&self, ending: &Arc<Ending>) {
-        let Inside { calls, hosts, asks, .. } =
-            std::mem::replace(&mut *self.inside(), Inside { ended: Some(Arc::clone(ending)), ..Inside::default() });
+        let Inside { calls, hosts, asks, .. } = std::mem::replace(
+            &mut *self.inside(),
+            Inside { ended: Some(Arc::clone(ending)), ..Inside::default() },
+        );
         asks.values().for_each(AbortHandle::abort);
         for waiting in calls.into_values() {
             let _ = waiting.answer.send(Err(Arc::clone(ending)));
@@ -278,7 +280,12 @@ impl Connection {
         }
     }
 
-    async fn read(self: &Arc<Self>, reader: &mut ReadHalf<'_>, unread: &mut Unread, alive: &Notify) -> Hangup {
+    async fn read(
+        self: &Arc<Self>,
+        reader: &mut ReadHalf<'_>,
+        unread: &mut Unread,
+        alive: &Notify,
+    ) -> Hangup {
         loop {
             let taken = match unread.frame() {
                 Ok(Some(Frame::Message(ToHost::Pong))) => {
@@ -438,7 +445,8 @@ impl Unread {
     fn frame(&mut self) -> Result<Option<Frame>, String> {
         let no_message = || "it sent what is no message".to_owned();
         let frame = self.framing.decode(&mut self.bytes);
-        let Some(frame) = frame.map_err(|_| format!("it sent more than {LONGEST_TO_HOST} bytes at once"))? else {
+        let Some(frame) = frame.map_err(|_| format!("it sent more than {LONGEST_TO_HOST} bytes at once"))?
+        else {
             return Ok(None);
         };
         match frame.first() {

@@ -2,9 +2,7 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::process::{EndedBy, Ending};
 
@@ -48,11 +46,10 @@ pub(super) enum Next {
 }
 
 impl History {
-    /// Notes an ending and says what follows.
-    pub(super) fn note(&mut self, ending: &Ending, reached: Reached) -> Next {
+    /// Notes an ending at `now` and says what follows.
+    pub(super) fn note(&mut self, ending: &Ending, reached: Reached, now: Instant) -> Next {
         self.fruitless = if reached == Reached::Served { 0 } else { self.fruitless.saturating_add(1) };
         self.failed_starts = if reached == Reached::Nothing { self.failed_starts + 1 } else { 0 };
-        let now = Instant::now();
         if ending.by == EndedBy::Plugin {
             self.crashes.push_back(now);
         }
@@ -87,39 +84,42 @@ mod tests {
         Ending { by: EndedBy::Outside, ..crash() }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_served_is_started_at_once_until_it_crashed_too_often() {
+    #[test]
+    fn what_served_is_started_at_once_until_it_crashed_too_often() {
         let mut history = History::default();
+        let now = Instant::now();
         for _ in 1..MOST_CRASHES {
-            assert_eq!(history.note(&crash(), Reached::Served), Next::Restart(Duration::ZERO));
+            assert_eq!(history.note(&crash(), Reached::Served, now), Next::Restart(Duration::ZERO));
         }
-        assert_eq!(history.note(&crash(), Reached::Served), Next::Quarantine { times: MOST_CRASHES });
-        // Six within a minute were too many; one more after the quarantine is, too.
-        tokio::time::advance(QUARANTINE).await;
-        assert_eq!(history.note(&crash(), Reached::Served), Next::Quarantine { times: 1 });
-        tokio::time::advance(QUARANTINE + WINDOW).await;
-        assert_eq!(history.note(&crash(), Reached::Served), Next::Restart(Duration::ZERO));
+        assert_eq!(history.note(&crash(), Reached::Served, now), Next::Quarantine { times: MOST_CRASHES });
+        // So many within a minute were too many; one more right after the quarantine is, too.
+        let later = now + QUARANTINE;
+        assert_eq!(history.note(&crash(), Reached::Served, later), Next::Quarantine { times: 1 });
+        let much_later = later + QUARANTINE + WINDOW;
+        assert_eq!(history.note(&crash(), Reached::Served, much_later), Next::Restart(Duration::ZERO));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn rare_crashes_and_kills_from_outside_are_no_reason_for_a_quarantine() {
+    #[test]
+    fn rare_crashes_and_kills_from_outside_are_no_reason_for_a_quarantine() {
         let mut history = History::default();
+        let mut now = Instant::now();
         for _ in 0..100 {
-            assert_eq!(history.note(&kill(), Reached::Served), Next::Restart(Duration::ZERO));
+            assert_eq!(history.note(&kill(), Reached::Served, now), Next::Restart(Duration::ZERO));
         }
         for _ in 0..10 {
-            tokio::time::advance(WINDOW + QUARANTINE).await;
-            assert_eq!(history.note(&crash(), Reached::Served), Next::Restart(Duration::ZERO));
+            now += WINDOW + QUARANTINE;
+            assert_eq!(history.note(&crash(), Reached::Served, now), Next::Restart(Duration::ZERO));
         }
     }
 
     #[test]
     fn waits_grow_to_a_limit() {
         let mut history = History::default();
-        let waits: Vec<_> = (0..20).map(|_| match history.note(&kill(), Reached::Ready) {
+        let mut wait = || match history.note(&kill(), Reached::Ready, Instant::now()) {
             Next::Restart(wait) => wait,
             Next::Quarantine { .. } => panic!("nobody crashed"),
-        });
+        };
+        let waits: Vec<_> = (0..20).map(|_| wait()).collect();
         assert!(waits[0] >= FIRST_WAIT && waits[0] <= FIRST_WAIT.mul_f64(1.5), "{waits:?}");
         assert!(waits[19] >= LONGEST_WAIT && waits[19] <= LONGEST_WAIT.mul_f64(1.5), "{waits:?}");
     }
@@ -127,9 +127,10 @@ mod tests {
     #[test]
     fn what_never_starts_is_given_up_soon() {
         let mut history = History::default();
+        let now = Instant::now();
         for _ in 1..MOST_FAILED_STARTS {
-            assert!(matches!(history.note(&crash(), Reached::Nothing), Next::Restart(_)));
+            assert!(matches!(history.note(&crash(), Reached::Nothing, now), Next::Restart(_)));
         }
-        assert_eq!(history.note(&crash(), Reached::Nothing), Next::Quarantine { times: 3 });
+        assert_eq!(history.note(&crash(), Reached::Nothing, now), Next::Quarantine { times: 3 });
     }
 }

@@ -58,6 +58,9 @@ impl Process {
         ours.set_nonblocking(true)?;
         let mut command = Command::new(program);
         command.arg(COMMAND).arg(key).env_clear().current_dir("/").kill_on_drop(true);
+        // Read by the allocator before anything else runs, and taken away before the library is opened: without it a
+        // gibibyte that could be written to would be set aside at once.
+        command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
         // Ctrl-C is for the host, which says when its workers end.
         command.process_group(0);
         command.stdin(OwnedFd::from(theirs)).stdout(library).stderr(Stdio::null());
@@ -122,7 +125,11 @@ impl Ending {
     pub(super) fn of(status: io::Result<ExitStatus>, report: Option<&CrashReport>) -> Self {
         if let Some(report) = report {
             let by = if report.is_from_outside() { EndedBy::Outside } else { EndedBy::Plugin };
-            return Self { by, cause: report.to_string(), call: Some(report.call()).filter(|call| *call != 0) };
+            return Self {
+                by,
+                cause: report.to_string(),
+                call: Some(report.call()).filter(|call| *call != 0),
+            };
         }
         match status {
             // Signals that come from the plugin's own code are caught and end in an exit status.
@@ -131,9 +138,9 @@ impl Ending {
                     let cause = format!("it was killed from outside by signal {signal}");
                     Self { by: EndedBy::Outside, cause, call: None }
                 }
-                (None, Some(code)) if code == i32::from(DISCONNECTED) => {
-                    Self::by_plugin("its connection to the host was cut: plugin code closed it, or wrote to it")
-                }
+                (None, Some(code)) if code == i32::from(DISCONNECTED) => Self::by_plugin(
+                    "its connection to the host was cut: plugin code closed it, or wrote to it",
+                ),
                 (None, code) => {
                     let code = code.unwrap_or_default();
                     Self::by_plugin(format!("it exited by itself with status {code}"))

@@ -56,13 +56,30 @@ pub(super) struct Hello {
 /// What a plugin is asked.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Call<'a> {
-    ParseUrl { url: Cow<'a, str>, context: Cow<'a, UrlContext> },
+    ParseUrl {
+        url: Cow<'a, str>,
+        context: Cow<'a, UrlContext>,
+    },
     /// Makes the client that is known by the call's id from then on.
-    GetClient { host: u64, integration: Cow<'a, Integration> },
-    HasRepoAccess { client: u64, repository: Cow<'a, Repository> },
+    GetClient {
+        host: u64,
+        integration: Cow<'a, Integration>,
+    },
+    HasRepoAccess {
+        client: u64,
+        repository: Cow<'a, Repository>,
+    },
     /// To the client, or to the provider.
-    QueryExtension { client: Option<u64>, name: Cow<'a, str> },
-    CallExtension { client: Option<u64>, host: u64, name: Cow<'a, str>, payload: Bytes<'a> },
+    QueryExtension {
+        client: Option<u64>,
+        name: Cow<'a, str>,
+    },
+    CallExtension {
+        client: Option<u64>,
+        host: u64,
+        name: Cow<'a, str>,
+        payload: Bytes<'a>,
+    },
 }
 
 /// Bytes as one piece.

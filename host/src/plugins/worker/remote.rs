@@ -4,9 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use forgewatch_plugin_api::abi::HostObject;
-use forgewatch_plugin_api::{
-    Access, Failure, Integration, Repository, RepositoryUrl, UrlContext, UrlError,
-};
+use forgewatch_plugin_api::{Access, Failure, Integration, Repository, RepositoryUrl, UrlContext, UrlError};
 
 use super::connection::{CallResult, Connection, mismatched};
 use super::protocol::{Answer, Bytes, Call};
@@ -119,7 +117,10 @@ impl RemoteProvider {
 }
 
 impl RemoteClient {
-    pub(in crate::plugins) async fn has_repo_access(&self, repository: &Repository) -> Result<Access, Failure> {
+    pub(in crate::plugins) async fn has_repo_access(
+        &self,
+        repository: &Repository,
+    ) -> Result<Access, Failure> {
         let ask = async |connection: &Arc<Connection>| {
             let client = match self.on(connection).await? {
                 Ok(client) => client,
@@ -209,7 +210,9 @@ async fn extension(
         };
         let host = connection.lend(Arc::clone(&host));
         let payload = Bytes(payload.into());
-        connection.call(connection.next_id(), Call::CallExtension { client, host, name: name.into(), payload }).await
+        connection
+            .call(connection.next_id(), Call::CallExtension { client, host, name: name.into(), payload })
+            .await
     };
     match until_answered!(supervisor, ask)? {
         Answer::Bytes(Bytes(bytes)) => Ok(bytes.into_owned()),

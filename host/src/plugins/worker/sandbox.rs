@@ -9,7 +9,10 @@
 //!   believes none of it further than for a message.
 //!
 //! Only Linux has a sandbox. Elsewhere the process is set up and [`Coverage`] says that nothing is covered.
-#![expect(unsafe_code, reason = "signal handlers and closing foreign descriptors are system calls")]
+#![cfg_attr(
+    target_os = "linux",
+    expect(unsafe_code, reason = "signal handlers and closing foreign descriptors are system calls")
+)]
 
 #[cfg(target_os = "linux")]
 mod calls;
@@ -60,6 +63,10 @@ pub(super) fn inherit() -> io::Result<Inherited> {
         linux::close_all_but_standard_streams();
         UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?)
     };
+    for (name, _) in std::env::vars_os() {
+        // SAFETY: the process has one thread, so nobody reads the environment meanwhile.
+        unsafe { std::env::remove_var(name) };
+    }
     let library = io::stdout().as_fd().try_clone_to_owned()?;
     let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
@@ -90,7 +97,8 @@ pub(super) fn enter(_socket: BorrowedFd<'_>) -> Entered {
 }
 
 impl Entered {
-    /// What holds already. Told to the host before the library is opened, it comes from code that nobody tampered with.
+    /// What holds from now on. Tell it to the host before the library is opened: after that, plugin code may have
+    /// tampered with it.
     pub(super) fn coverage(&self) -> &Coverage {
         &self.coverage
     }
@@ -100,12 +108,12 @@ impl Entered {
     /// # Errors
     ///
     /// The filter that follows the first ones is refused, which no kernel does by itself: plugin code must not be called.
-    pub(super) fn seal(self) -> io::Result<Coverage> {
+    pub(super) fn seal(self) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         if self.coverage.has_call_filter() {
             calls::refuse_loading()?;
         }
-        Ok(self.coverage)
+        Ok(())
     }
 }
 

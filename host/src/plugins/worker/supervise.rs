@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use forgewatch_plugin_api::abi::HostObject;
 use forgewatch_plugin_api::{Failure, Reason};
@@ -85,7 +85,9 @@ impl Status {
     /// Why it is not ready, or not the newest.
     pub fn cause(&self) -> Option<&str> {
         match &self.phase {
-            Phase::Restarting { cause } | Phase::Quarantined { cause } | Phase::Refused { cause } => Some(cause),
+            Phase::Restarting { cause } | Phase::Quarantined { cause } | Phase::Refused { cause } => {
+                Some(cause)
+            }
             Phase::Starting | Phase::Ready(_) => self.not_replaced.as_deref(),
         }
     }
@@ -269,7 +271,7 @@ impl Keeper {
                 }
                 Err(NoWorker::Ended(ending)) => (ending, Reached::Nothing),
             };
-            self.pause(&ending, history.note(&ending, reached)).await;
+            self.pause(&ending, history.note(&ending, reached, Instant::now())).await;
         }
     }
 
@@ -279,7 +281,8 @@ impl Keeper {
         let wait = match next {
             Next::Restart(wait) => {
                 tracing::warn!(plugin = key, "the worker ended: {cause}; it is started again");
-                self.shared.set(Phase::Restarting { cause: format!("the worker of plugin `{key}` ended: {cause}") });
+                self.shared
+                    .set(Phase::Restarting { cause: format!("the worker of plugin `{key}` ended: {cause}") });
                 wait
             }
             Next::Quarantine { times } => {
@@ -330,7 +333,8 @@ impl Keeper {
 
     fn not_replaced(&self, cause: &str) {
         let key = &self.shared.key;
-        let cause = format!("the new build of plugin `{key}` is not used, the one from before goes on: {cause}");
+        let cause =
+            format!("the new build of plugin `{key}` is not used, the one from before goes on: {cause}");
         tracing::error!(plugin = key, "{cause}");
         self.shared.status.send_modify(|status| status.not_replaced = Some(cause));
     }
@@ -414,7 +418,7 @@ async fn look_after(
     let ending = match hangup {
         None => {
             drop(wire);
-            process.end().await;
+            let _ = process.end().await;
             Ending { by: EndedBy::Host, cause: "it is not needed any more".to_owned(), call: None }
         }
         Some(Hangup::Crashed(report)) => Ending::of(process.end().await.0, Some(&report)),
@@ -423,13 +427,13 @@ async fn look_after(
             (_, true) => Ending::by_plugin("it closed its connection to the host and went on"),
         },
         Some(Hangup::Violation(violation)) => {
-            process.kill().await;
+            let _ = process.kill().await;
             Ending::by_plugin(violation)
         }
         Some(Hangup::Stuck) => {
             process.ask_for_last_words();
             let report = timeout(Duration::from_secs(1), wire.last_words()).await.ok().flatten();
-            process.kill().await;
+            let _ = process.kill().await;
             let cause = format!("it gave no sign of life for {}", humantime::format_duration(stall));
             let call = report.map(|report| report.call()).filter(|call| *call != 0);
             Ending { call, ..Ending::by_plugin(cause) }

@@ -332,4 +332,3 @@ impl HostServices for RemoteHost {
         })
     }
 }
-

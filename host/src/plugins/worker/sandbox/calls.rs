@@ -57,7 +57,6 @@ const ALWAYS: &[c_long] = &[
     libc::SYS_read,
     libc::SYS_readv,
     libc::SYS_restart_syscall,
-    libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
     libc::SYS_sched_getaffinity,
     libc::SYS_sched_yield,
@@ -176,6 +175,11 @@ fn allowed() -> Result<Rules, BackendError> {
         (libc::SYS_prctl, one_of(0, &[libc::PR_SET_NO_NEW_PRIVS])?),
         // No out-of-band data and no error queue: both are rarely tested corners of the kernel.
         (libc::SYS_recvfrom, vec![case(&[null(4), only(3, libc::MSG_DONTWAIT | libc::MSG_WAITALL)])?]),
+        // Blocked, a signal could not report anything: `posix_spawn` blocks all before it makes its process.
+        (
+            libc::SYS_rt_sigprocmask,
+            vec![case(&[(0, Dword, Eq, libc::SIG_UNBLOCK as u64)])?, case(&[null(1)])?],
+        ),
         (
             libc::SYS_seccomp,
             vec![case(&[(0, Dword, Eq, u64::from(libc::SECCOMP_SET_MODE_FILTER)), (1, Dword, Eq, 0)])?],

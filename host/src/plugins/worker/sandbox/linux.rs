@@ -18,6 +18,10 @@ use super::{MEMORY_LIMIT_BYTES, calls, crash};
 /// Streams, socket, library, and one that the loader opens; the rest is reserve.
 const DESCRIPTOR_LIMIT: u64 = 16;
 
+/// Room for the writable memory, the library and the stack. The limit on writable memory alone can be got round: a copy
+/// of the stack's mapping does not count for it, nor do the tables behind endless read-only memory.
+const ADDRESS_LIMIT_BYTES: u64 = 2 * MEMORY_LIMIT_BYTES;
+
 /// A stack without a limit could not overflow, only eat memory.
 const STACK_LIMIT_BYTES: u64 = 8 * 1024 * 1024;
 
@@ -41,13 +45,14 @@ pub(super) fn close_all_but_standard_streams() {
 pub(super) fn bound_resources() -> io::Result<()> {
     // Best effort: where `/proc` is restricted, the kernel chooses by size.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
-    let used = writable_bytes().unwrap_or(0);
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     for (resource, limit) in [
         (Resource::Core, 0),
         (Resource::Fsize, 0),
         (Resource::Nofile, DESCRIPTOR_LIMIT),
         (Resource::Stack, STACK_LIMIT_BYTES),
-        (Resource::Data, used + MEMORY_LIMIT_BYTES),
+        (Resource::Data, used_bytes(&status, "VmData:") + MEMORY_LIMIT_BYTES),
+        (Resource::As, used_bytes(&status, "VmSize:") + ADDRESS_LIMIT_BYTES),
     ] {
         let hardest = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
         let limit = Some(limit.min(hardest));
@@ -56,11 +61,10 @@ pub(super) fn bound_resources() -> io::Result<()> {
     Ok(())
 }
 
-/// What counts for `RLIMIT_DATA` already. An allocator may have reserved much more than it uses.
-fn writable_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmData:")?.strip_suffix("kB"))?;
-    kibibytes.trim().parse::<u64>().ok()?.checked_mul(1024)
+/// What counts for a limit already. An allocator may have reserved much more than it uses.
+fn used_bytes(status: &str, field: &str) -> u64 {
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix(field)?.strip_suffix("kB"));
+    kibibytes.and_then(|number| number.trim().parse::<u64>().ok()).unwrap_or(0).saturating_mul(1024)
 }
 
 pub(super) fn enter(socket: BorrowedFd<'_>) -> Coverage {

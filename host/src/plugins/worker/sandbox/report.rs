@@ -189,7 +189,7 @@ impl fmt::Display for CrashReport {
         let known = SIGNALS.iter().find(|(number, ..)| *number == self.signal);
         let (_, name, meaning) = known.copied().unwrap_or((0, "a signal", "it was ended by a signal"));
         let limit = MEMORY_LIMIT_BYTES / MIB;
-        let refused = TELLING_CALLS.iter().find(|(call, ..)| i64::from(self.syscall) == *call as i64);
+        let refused = TELLING_CALLS.iter().find(|(call, ..)| c_long::from(self.syscall) == *call);
         match (self.signal, self.memory) {
             _ if self.is_from_outside() => write!(f, "it was sent {name} from outside"),
             (libc::SIGSEGV, _) if self.stack_overflow => f.write_str("its stack overflowed"),

@@ -14,6 +14,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use libc::c_int;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
@@ -28,10 +29,18 @@ const CALL: u64 = 0x0102_0304_0506_0708;
 /// How long anything here may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+type Act = fn(&mut UnixStream) -> String;
+
 /// What the worker does: its name, whether already while the library is opened, and what it answers.
-const SCENARIOS: &[(&str, bool, fn(&mut UnixStream) -> String)] = &[
+const SCENARIOS: &[(&str, bool, Act)] = &[
     ("ordinary", false, ordinary),
+    ("descriptors", false, |_| {
+        // SAFETY: asking for flags changes nothing.
+        let open = |number| unsafe { libc::fcntl(number, libc::F_GETFD) }.ge(&0);
+        format!("{:?}", (0..100).filter(|number| open(*number)).collect::<Vec<c_int>>())
+    }),
     ("refused", false, refused),
+    ("escape the memory limit", false, escape_the_memory_limit),
     ("refused at open", true, refused_at_open),
     ("host's descriptor", true, hosts_descriptor),
     ("connect at open", true, |_| error(TcpListener::bind("127.0.0.1:0"))),
@@ -91,14 +100,13 @@ fn refused(_: &mut UnixStream) -> String {
     // SAFETY: system calls without pointers but to constants.
     let plain = unsafe {
         [
-            libc::syscall(libc::SYS_memfd_create, c"x".as_ptr(), 0),
-            i64::from(libc::prctl(libc::PR_SET_PDEATHSIG, 0)),
-            i64::from(libc::raise(libc::SIGTERM)),
-            i64::from(libc::ioctl(0, libc::TIOCSTI, c"x".as_ptr())),
-            libc::syscall(libc::SYS_io_uring_setup, 1, 0),
-            libc::syscall(libc::SYS_clone3, 0, 0),
+            returned(libc::syscall(libc::SYS_memfd_create, c"x".as_ptr(), 0)),
+            returned(libc::prctl(libc::PR_SET_PDEATHSIG, 0).into()),
+            returned(libc::raise(libc::SIGTERM).into()),
+            returned(libc::ioctl(0, libc::TIOCSTI, c"x".as_ptr()).into()),
+            returned(libc::syscall(libc::SYS_io_uring_setup, 1, 0)),
+            returned(libc::syscall(libc::SYS_clone3, 0, 0)),
         ]
-        .map(|status| if status < 0 { io::Error::last_os_error().raw_os_error().unwrap_or(-1) } else { 0 })
     };
     let answers = [
         error(File::open("/etc/passwd")),
@@ -107,7 +115,25 @@ fn refused(_: &mut UnixStream) -> String {
         map(libc::PROT_READ | libc::PROT_EXEC, private),
         map(libc::PROT_READ, private),
     ];
-    format!("{} {plain:?}", answers.join(" "))
+    format!("{} {}", answers.join(" "), plain.join(" "))
+}
+
+fn escape_the_memory_limit(_: &mut UnixStream) -> String {
+    const HUGE: usize = 2 << 30;
+    let (page, private) = (4096, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let here = std::ptr::from_ref(&page).addr() & !(page - 1);
+    let there = std::ptr::null_mut();
+    // SAFETY: only new mappings are made.
+    let answers = unsafe {
+        [
+            libc::mmap(there, HUGE, libc::PROT_READ, private, -1, 0),
+            libc::mmap(there, page, libc::PROT_READ, private | libc::MAP_GROWSDOWN, -1, 0),
+            libc::mremap(here as *mut libc::c_void, 0, HUGE, libc::MREMAP_MAYMOVE),
+            libc::mremap(here as *mut libc::c_void, page, HUGE, libc::MREMAP_MAYMOVE),
+        ]
+        .map(|mapped| (mapped == libc::MAP_FAILED).to_string())
+    };
+    answers.join(" ")
 }
 
 fn refused_at_open(_: &mut UnixStream) -> String {
@@ -169,9 +195,8 @@ fn worker(scenario: &str) {
         eprintln!("{error}");
         std::process::exit(2);
     });
-    let start = Instant::now();
     let entered = enter(socket.as_fd());
-    let taken = start.elapsed();
+    let coverage = entered.coverage().clone();
     let (_, at_open, act) = SCENARIOS.iter().find(|(name, ..)| *name == scenario).expect("a scenario");
     note_call(CALL);
     if *at_open {
@@ -181,9 +206,7 @@ fn worker(scenario: &str) {
     let path = format!("/proc/self/fd/{}", library.as_raw_fd());
     // SAFETY: a library of the system; its constructors are harmless.
     let opened = unsafe { libloading::Library::new(path) };
-    let start = Instant::now();
-    let coverage = entered.seal().expect("it can be sealed");
-    eprintln!("{taken:?} {:?}", start.elapsed());
+    entered.seal().expect("it can be sealed");
     let text =
         format!("{coverage}, {}", opened.map_or_else(|error| error.to_string(), |_| "opened".to_owned()));
     send(&mut socket, text.as_bytes());
@@ -200,6 +223,12 @@ fn host() {
     assert_eq!(receive(&mut worker.socket).as_deref(), Some(&b"hanging"[..]));
     println!("{}", worker.process.id());
     let _ = io::stdin().read(&mut [0]);
+}
+
+/// A process's descriptor becomes readable at its end.
+fn ends_within_patience(process: &OwnedFd) -> bool {
+    let patience = Timespec::try_from(PATIENCE).expect("it is short");
+    poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&patience)).expect("it can be polled") == 1
 }
 
 struct Worker {
@@ -232,8 +261,9 @@ impl Worker {
         while let Some(message) = receive(&mut self.socket) {
             last = message;
         }
-        // A worker that still runs closed no socket: the time-out is over.
-        let _ = self.process.kill();
+        if !ends_within_patience(&pidfd_open(self.pid(), PidfdFlags::empty()).expect("it is not reaped")) {
+            let _ = self.process.kill();
+        }
         let status = self.process.wait().expect("it ended");
         (String::from_utf8_lossy(&last).into_owned(), status, CrashReport::parse(&last))
     }
@@ -268,8 +298,42 @@ fn ordinary_code_works() {
 #[test]
 fn what_is_not_allowed_fails() {
     let (eperm, enosys) = (libc::EPERM, libc::ENOSYS);
-    let plain = [eperm, eperm, eperm, eperm, eperm, enosys];
-    answers("refused", &format!("{eperm} {eperm} {eperm} {eperm} done {plain:?}"));
+    let five = [eperm; 5].map(|errno| errno.to_string()).join(" ");
+    answers("refused", &format!("{eperm} {eperm} {eperm} {eperm} done {five} {enosys}"));
+}
+
+#[test]
+fn nothing_but_socket_and_library_is_inherited() {
+    // Unlike what the standard library opens, a plain duplicate is inherited.
+    let stray = rustix::io::dup(io::stderr()).unwrap();
+    assert!(stray.as_raw_fd() > 2);
+    answers("descriptors", "[0, 1, 2, 3, 4]");
+}
+
+#[test]
+fn the_kernel_knows_what_it_gave_up() {
+    let mut worker = Worker::start("hang");
+    worker.expect_set_up();
+    assert_eq!(receive(&mut worker.socket).as_deref(), Some(&b"hanging"[..]));
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", worker.process.id())).unwrap();
+    let fields = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (status, limits) = (fields(read("status")), fields(read("limits")));
+    for gone in
+        ["CapPrm: 0000000000000000", "CapEff: 0000000000000000", "NoNewPrivs: 1", "Seccomp: 2", "Threads: 1"]
+    {
+        assert!(status.contains(gone), "{gone}: {status}");
+    }
+    for limit in ["core file size 0 0", "file size 0 0", "open files 16 16", "stack size 8388608 8388608"] {
+        assert!(limits.contains(limit), "{limit}: {limits}");
+    }
+    assert_eq!(read("oom_score_adj").trim(), "1000");
+    kill_process(worker.pid(), Signal::KILL).unwrap();
+    assert_eq!(worker.end().1.signal(), Some(libc::SIGKILL));
+}
+
+#[test]
+fn the_memory_limit_holds() {
+    answers("escape the memory limit", "true true true true");
 }
 
 #[test]
@@ -354,10 +418,8 @@ fn a_worker_dies_with_its_host() {
     let mut line = String::new();
     io::BufRead::read_line(&mut io::BufReader::new(host.stdout.take().unwrap()), &mut line).unwrap();
     let worker = Pid::from_raw(line.trim().parse().unwrap()).unwrap();
-    let ended = pidfd_open(worker, PidfdFlags::empty()).unwrap();
+    let process = pidfd_open(worker, PidfdFlags::empty()).unwrap();
     host.kill().unwrap();
     assert_eq!(host.wait().unwrap().signal(), Some(libc::SIGKILL));
-    let patience = Timespec::try_from(PATIENCE).unwrap();
-    let ready = poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&patience)).unwrap();
-    assert_eq!(ready, 1, "the worker outlived its host");
+    assert!(ends_within_patience(&process), "the worker outlived its host");
 }
