@@ -58,6 +58,50 @@ fn the_vsts_plugin_works_in_an_old_host() {
 }
 
 #[test]
+fn what_an_old_host_does_not_offer_is_missing_and_no_crash() {
+    let lines = told(
+        build::misbehaving(),
+        &[
+            &["client", "https://forge.example/"],
+            &["check", "p", "sleep"],
+            &["check", "p", "sleep-malformed"],
+        ],
+    );
+    for name in ["sleep", "sleep-malformed"] {
+        let expected = format!(
+            "check {name}: failure 12 None None unsupported=true \"the extension `sleep` is not offered\""
+        );
+        assert!(lines.contains(&expected), "no {expected} in {lines:#?}");
+    }
+    assert_eq!(lines.iter().filter(|line| *line == r#"asked for "sleep""#).count(), 2);
+}
+
+/// The host asks nothing of providers yet; what an old one would answer is seen in the old host.
+#[test]
+fn what_an_old_plugin_does_not_offer_is_missing_and_no_crash() {
+    let lines = told(
+        &build::baseline().provider,
+        &[
+            &["client", "https://abi-1.example/"],
+            &["query", "abi-1.echo"],
+            &["query", "later"],
+            &["call", "abi-1.echo", "x"],
+            &["call", "later", "x"],
+        ],
+    );
+    for expected in [
+        "query abi-1.echo: provider RSome(1)",
+        "query later: provider RNone",
+        "query later: client RNone",
+        r#"call abi-1.echo: client: ok "x""#,
+        r#"call later: provider: failure 12 None None unsupported=true "the extension `later` is not offered""#,
+        r#"call later: client: failure 12 None None unsupported=true "the extension `later` is not offered""#,
+    ] {
+        assert!(lines.iter().any(|line| line == expected), "no {expected} in {lines:#?}");
+    }
+}
+
+#[test]
 fn what_a_plugin_of_today_does_wrong_stays_its_own_in_an_old_host() {
     let lines = told(
         build::misbehaving(),
