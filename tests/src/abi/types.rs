@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use forgewatch_plugin_api::abi::abi_stable::type_layout::{
-    TLData, TLField, TLFields, TLFunction, TLPrimitive, TypeLayout,
+    LifetimeArrayOrSlice, TLData, TLField, TLFields, TLFunction, TLPrimitive, TypeLayout,
 };
 
 /// Types that say nothing beyond what is in them, so that names can do without them.
@@ -144,7 +144,8 @@ impl Types {
 
     fn fields(&self, text: &mut String, kind: &str, fields: TLFields) {
         for field in fields {
-            let _ = writeln!(text, "    {kind} {}: {}", field.name(), self.type_of(field));
+            let lifetimes = lifetimes(field.lifetime_indices());
+            let _ = writeln!(text, "    {kind} {}: {}{lifetimes}", field.name(), self.type_of(field));
         }
     }
 
@@ -162,12 +163,7 @@ impl Types {
         let parameters: Vec<_> =
             function.param_type_layouts.iter().map(|parameter| self.name(parameter())).collect();
         let answer = function.return_type_layout().map_or("()".to_owned(), |answer| self.name(answer()));
-        // Only the words of this type's own notation matter: whose lifetime each reference has.
-        let lifetimes = format!("{:?}", function.paramret_lifetime_indices);
-        let words = lifetimes.split(|char: char| !char.is_ascii_uppercase() && !char.is_ascii_digit());
-        let words = words.filter(|word| word.len() > 2 && *word != "NONE").collect::<Vec<_>>();
-        let lifetimes =
-            if words.is_empty() { String::new() } else { format!(" with lifetimes {}", words.join(" ")) };
+        let lifetimes = lifetimes(function.paramret_lifetime_indices);
         format!("{qualifier}fn({}) -> {answer}{lifetimes}", parameters.join(", "))
     }
 }
@@ -184,4 +180,16 @@ fn parts(layout: &'static TypeLayout) -> Vec<&'static TypeLayout> {
     }
     parts.extend(layout.phantom_fields().iter().map(|field| field.layout()));
     parts
+}
+
+/// Whose lifetime each reference has, in order; empty when there is none.
+fn lifetimes(indices: LifetimeArrayOrSlice<'_>) -> String {
+    // The type shows its content in this form alone: words in a nest of brackets.
+    let shown = format!("{indices:?}");
+    let words = shown.split(|char: char| !char.is_ascii_alphanumeric() && !"()".contains(char));
+    let words = words.filter(|word| matches!(*word, "ANONYMOUS" | "STATIC") || word.starts_with("Param("));
+    words.fold(String::new(), |text, word| {
+        let before = if text.is_empty() { ", lifetimes" } else { "" };
+        format!("{text}{before} {}", word.to_lowercase())
+    })
 }

@@ -11,8 +11,9 @@ use forgewatch_tests::{abi, build};
 fn main() -> ExitCode {
     let result = match std::env::args().nth(1).as_deref() {
         Some("quickstart") => quickstart(),
+        Some("describe-abi") => described().map(|text| print!("{text}")),
         Some("renew-baseline") => renew_baseline(),
-        _ => Err("usage: dev quickstart|renew-baseline".into()),
+        _ => Err("usage: dev quickstart|describe-abi|renew-baseline".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -87,10 +88,14 @@ fn renew_baseline() -> Result<(), Box<dyn Error>> {
             format!("cargo cannot resolve {manifest}: a dependency may be missing in its table").into()
         );
     }
-    let library = fs::read(build::workspace().plugin("vsts"))?;
-    fs::write(abi::golden_file(), abi::describe(&library))?;
+    fs::write(abi::golden_file(), described()?)?;
     eprintln!("the baseline of ABI 1 is what `git diff` shows: say in CHANGELOG.md why it was renewed");
     Ok(())
+}
+
+/// ABI 1 as this workspace has it.
+fn described() -> Result<String, Box<dyn Error>> {
+    Ok(abi::describe(&fs::read(build::workspace().plugin("vsts"))?))
 }
 
 fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
