@@ -77,60 +77,59 @@ fn manifest(library: &[u8]) -> String {
     text
 }
 
+const REASONS: [(&str, Reason); 12] = [
+    ("UNAUTHORIZED", Reason::UNAUTHORIZED),
+    ("FORBIDDEN", Reason::FORBIDDEN),
+    ("NOT_FOUND", Reason::NOT_FOUND),
+    ("DISABLED", Reason::DISABLED),
+    ("IDENTITY_INVALID", Reason::IDENTITY_INVALID),
+    ("RATE_LIMITED", Reason::RATE_LIMITED),
+    ("UNREACHABLE", Reason::UNREACHABLE),
+    ("PROVIDER_ERROR", Reason::PROVIDER_ERROR),
+    ("INVALID_RESPONSE", Reason::INVALID_RESPONSE),
+    ("BASE_URL_UNRESOLVED", Reason::BASE_URL_UNRESOLVED),
+    ("TIMED_OUT", Reason::TIMED_OUT),
+    ("PLUGIN_FAILED", Reason::PLUGIN_FAILED),
+];
+
+const URL_ERRORS: [(&str, UrlErrorKind); 5] = [
+    ("UNSUPPORTED_HOST", UrlErrorKind::UNSUPPORTED_HOST),
+    ("NOT_A_REPOSITORY_URL", UrlErrorKind::NOT_A_REPOSITORY_URL),
+    ("INSECURE_SCHEME", UrlErrorKind::INSECURE_SCHEME),
+    ("INVALID_SEGMENT", UrlErrorKind::INVALID_SEGMENT),
+    ("INVALID_PERCENT_ENCODING", UrlErrorKind::INVALID_PERCENT_ENCODING),
+];
+
+const METHODS: [Method; 6] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+const SILO_MODES: [(&str, SiloMode); 3] =
+    [("MONOLITH", SiloMode::MONOLITH), ("CONTROL", SiloMode::CONTROL), ("REGION", SiloMode::REGION)];
+
+const BODY_STATES: [(&str, BodyState); 3] =
+    [("COMPLETE", BodyState::COMPLETE), ("CUT_OFF", BodyState::CUT_OFF), ("TOO_LARGE", BodyState::TOO_LARGE)];
+
 fn codes() -> String {
-    let mut text = String::new();
-    let mut add = |name: &str, code: &dyn Debug| {
-        let _ = writeln!(text, "{name} {code:?}");
-    };
-    add("attribute of a failure", &REFUSED);
-    add("attribute of a failure", &UNSUPPORTED);
-    for (name, reason) in [
-        ("UNAUTHORIZED", Reason::UNAUTHORIZED),
-        ("FORBIDDEN", Reason::FORBIDDEN),
-        ("NOT_FOUND", Reason::NOT_FOUND),
-        ("DISABLED", Reason::DISABLED),
-        ("IDENTITY_INVALID", Reason::IDENTITY_INVALID),
-        ("RATE_LIMITED", Reason::RATE_LIMITED),
-        ("UNREACHABLE", Reason::UNREACHABLE),
-        ("PROVIDER_ERROR", Reason::PROVIDER_ERROR),
-        ("INVALID_RESPONSE", Reason::INVALID_RESPONSE),
-        ("BASE_URL_UNRESOLVED", Reason::BASE_URL_UNRESOLVED),
-        ("TIMED_OUT", Reason::TIMED_OUT),
-        ("PLUGIN_FAILED", Reason::PLUGIN_FAILED),
-    ] {
-        add(name, &reason);
-    }
-    for (name, kind) in [
-        ("UNSUPPORTED_HOST", UrlErrorKind::UNSUPPORTED_HOST),
-        ("NOT_A_REPOSITORY_URL", UrlErrorKind::NOT_A_REPOSITORY_URL),
-        ("INSECURE_SCHEME", UrlErrorKind::INSECURE_SCHEME),
-        ("INVALID_SEGMENT", UrlErrorKind::INVALID_SEGMENT),
-        ("INVALID_PERCENT_ENCODING", UrlErrorKind::INVALID_PERCENT_ENCODING),
-    ] {
-        add(name, &kind);
-    }
-    for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-        add(method.name().unwrap_or("nameless"), &method);
-    }
-    for (name, mode) in
-        [("MONOLITH", SiloMode::MONOLITH), ("CONTROL", SiloMode::CONTROL), ("REGION", SiloMode::REGION)]
-    {
-        add(name, &mode);
-    }
-    for (name, state) in [
-        ("COMPLETE", BodyState::COMPLETE),
-        ("CUT_OFF", BodyState::CUT_OFF),
-        ("TOO_LARGE", BodyState::TOO_LARGE),
-    ] {
-        add(name, &state);
-    }
-    for (name, authentication) in [
+    let authentications = [
         ("none", Authentication::none()),
         ("bearer", Authentication::bearer()),
         ("basic", Authentication::basic("user")),
         ("header", Authentication::header("X-Name")),
-    ] {
-        add(name, &authentication);
-    }
-    text
+    ];
+    let methods = METHODS.map(|method| (method.name().unwrap_or("nameless"), method));
+    let attributes = [REFUSED, UNSUPPORTED].map(|name| ("attribute of a failure", name));
+    [
+        lines(&attributes),
+        lines(&REASONS),
+        lines(&URL_ERRORS),
+        lines(&methods),
+        lines(&SILO_MODES),
+        lines(&BODY_STATES),
+        lines(&authentications),
+    ]
+    .concat()
+}
+
+fn lines(codes: &[(&str, impl Debug)]) -> String {
+    codes.iter().map(|(name, code)| format!("{name} {code:?}\n")).collect()
 }
