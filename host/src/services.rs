@@ -10,6 +10,7 @@ mod base_url;
 mod bridge;
 pub mod call;
 mod egress;
+pub(crate) mod extensions;
 pub mod http;
 pub mod identity;
 mod integration;

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use abi_stable::std_types::RStr;
 
 use crate::abi::{HostObject, LogRecord};
+use crate::extensions::sleep;
 use crate::http::{Request, Response};
 use crate::types::Failure;
 
@@ -59,6 +60,19 @@ impl Host {
     /// The host's wall clock.
     pub fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.services.now_unix_ms())
+    }
+
+    /// Waits for a time, since timers of a plugin's own do not work; rounded up to milliseconds, and at most a minute.
+    ///
+    /// It uses up the time that the check has. Cancel-safe: dropping the future ends the wait. Since 1.1.0, through
+    /// the extension [`sleep`].
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::is_unsupported`] at once on a host that is older than this: go on as if there had been no pause, or
+    /// give up what needed it.
+    pub async fn sleep(&self, time: Duration) -> Result<(), Failure> {
+        self.call_extension(sleep::NAME, sleep::encode(time)).await.map(drop)
     }
 
     /// The version of the extension `name` that the host offers, `None` when it does not.

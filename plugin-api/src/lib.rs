@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod abi;
+pub mod extensions;
 mod host;
 mod http;
 mod logging;

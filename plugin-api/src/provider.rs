@@ -10,7 +10,8 @@ use crate::urls::{RepositoryUrl, UrlContext, UrlError};
 ///
 /// Implement it with plain `async fn` and hand the type to [`export_provider!`](crate::export_provider).
 ///
-/// - **I/O:** none of your own. Ask the [`Host`]; a library's own timers and sockets do not work here.
+/// - **I/O:** none of your own. Ask the [`Host`]; a library's own timers and sockets do not work here;
+///   [`Host::sleep`] waits.
 /// - **Panics** become a [`Reason::PLUGIN_FAILED`] with the panic's message; they never leave the plugin.
 /// - **Cancellation:** the host may drop any future at any await point, when a check's time is up.
 /// - **Concurrency:** every method may run many times at once.

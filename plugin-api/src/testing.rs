@@ -1,6 +1,6 @@
 //! A host in memory, for the unit tests of plugins (feature `testing`).
 //!
-//! Answers are scripted by method and URL; requests, saved metadata and nothing else are kept. It checks no
+//! Answers are scripted by method and URL; requests, saved metadata, pauses and nothing else are kept. It checks no
 //! policy: what a real host would refuse is answered here if it was scripted. A request without a scripted
 //! answer fails as [`Reason::PLUGIN_FAILED`], so that a wrong URL does not pass for an outage.
 
@@ -10,12 +10,14 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use abi_stable::sabi_trait::TD_Opaque;
 use abi_stable::std_types::{ROption, RResult, RStr, RString, RVec};
 use async_ffi::{FfiFuture, FutureExt};
 
 use crate::abi::{HostServices, HostServices_TO, LogRecord};
+use crate::extensions::sleep;
 use crate::host::Host;
 use crate::http::{Method, Request, Response};
 use crate::types::{Attributes, Failure, Reason};
@@ -34,6 +36,8 @@ struct State {
     requests: Vec<Request>,
     saved: Attributes,
     refusal: Option<Failure>,
+    slept: Vec<Duration>,
+    is_old: bool,
 }
 
 impl FakeHost {
@@ -59,6 +63,11 @@ impl FakeHost {
         self.lock().refusal = Some(failure);
     }
 
+    /// Offers no extension from now on, as a host does that is older than they are.
+    pub fn offer_no_extensions(&self) {
+        self.lock().is_old = true;
+    }
+
     /// A handle for the code under test.
     pub fn host(&self) -> Host {
         Host::new(HostServices_TO::from_value(self.clone(), TD_Opaque))
@@ -72,6 +81,11 @@ impl FakeHost {
     /// The metadata saved so far.
     pub fn saved(&self) -> Attributes {
         self.lock().saved.clone()
+    }
+
+    /// The pauses asked for so far with [`Host::sleep`]. None of them took any time.
+    pub fn slept(&self) -> Vec<Duration> {
+        self.lock().slept.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -135,13 +149,19 @@ impl HostServices for FakeHost {
         1_767_607_200_000
     }
 
-    fn query_extension(&self, _: RStr<'_>) -> ROption<u32> {
-        ROption::RNone
+    fn query_extension(&self, name: RStr<'_>) -> ROption<u32> {
+        let offered = name == sleep::NAME && !self.lock().is_old;
+        offered.then_some(sleep::VERSION).into()
     }
 
-    fn call_extension(&self, name: RString, _: RVec<u8>) -> FfiFuture<RResult<RVec<u8>, Failure>> {
-        let failure = Failure::unsupported(&name);
-        async move { RResult::RErr(failure) }.into_ffi()
+    fn call_extension(&self, name: RString, payload: RVec<u8>) -> FfiFuture<RResult<RVec<u8>, Failure>> {
+        let answer = match self.query_extension(name.as_rstr()) {
+            ROption::RNone => Err(Failure::unsupported(&name)),
+            ROption::RSome(_) => {
+                sleep::decode(&payload).map(|time| self.lock().slept.push(time)).map(|()| RVec::new())
+            }
+        };
+        async move { answer.into() }.into_ffi()
     }
 }
 

@@ -88,6 +88,31 @@ fn fixture(key: &str) -> &'static Path {
     found.unwrap_or_else(|| panic!("the fixtures build no plugin `{key}`: {built:?}"))
 }
 
+/// Files built on ABI 1 as it was when it was fixed, in a workspace of their own.
+pub struct Baseline {
+    /// The library of a provider that uses all of version 1.
+    pub provider: PathBuf,
+    /// A host in small. Its arguments are told in its source.
+    pub loader: PathBuf,
+}
+
+/// The old provider and the old host, built once in a process.
+///
+/// # Panics
+/// If they cannot be built.
+pub fn baseline() -> &'static Baseline {
+    static BUILT: OnceLock<Baseline> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let manifest = root().join("tests/fixtures/abi-1/Cargo.toml");
+        let artifacts = cargo_build(&manifest, &["--locked"], Some(&root().join("target/fixtures")));
+        let mut executables = artifacts.iter().filter_map(|artifact| artifact["executable"].as_str());
+        Baseline {
+            provider: libraries(&artifacts).pop().expect("cargo built the library"),
+            loader: executables.next().map(PathBuf::from).expect("cargo built the loader"),
+        }
+    })
+}
+
 /// The root of the repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").to_owned()

@@ -3,6 +3,7 @@
 //! It holds stand-ins for the outside world and drives the built binary as a user would. It never reaches
 //! into the host's internals.
 
+pub mod abi;
 pub mod build;
 pub mod fake;
 pub mod patch;

@@ -18,7 +18,7 @@ use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
 use super::integration::IntegrationServices;
-use super::{call, refused};
+use super::{call, extensions, refused};
 use crate::text::printable;
 
 const LONGEST_MESSAGE: usize = 8192;
@@ -114,13 +114,12 @@ impl HostServices for Bridge {
         u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn query_extension(&self, _: RStr<'_>) -> ROption<u32> {
-        ROption::RNone
+    fn query_extension(&self, name: RStr<'_>) -> ROption<u32> {
+        extensions::version(name.as_str()).into()
     }
 
-    fn call_extension(&self, name: RString, _: RVec<u8>) -> FfiFuture<RResult<RVec<u8>, Failure>> {
-        let failure = Failure::unsupported(name.as_str());
-        export::<RVec<u8>, _>(async move { Err(failure) })
+    fn call_extension(&self, name: RString, payload: RVec<u8>) -> FfiFuture<RResult<RVec<u8>, Failure>> {
+        export(async move { extensions::call(&name, payload.into()).await })
     }
 }
 

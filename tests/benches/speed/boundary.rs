@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use forgewatch::plugins::{Provider, load};
+use forgewatch::plugins::{Provider, SealedLibrary};
 use forgewatch_plugin_api::abi::abi_stable::sabi_trait::TD_Opaque;
 use forgewatch_plugin_api::abi::abi_stable::std_types::{ROption, RResult, RStr, RString, RVec};
 use forgewatch_plugin_api::abi::async_ffi::{FfiFuture, FutureExt};
@@ -79,9 +79,9 @@ impl Direct for DirectClient {
 }
 
 pub(crate) fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
-    let provider = Provider::start(load(build::misbehaving(), None)?, stub())?;
-    let client =
-        ready(provider.get_client(stub(), Integration::new("acme", "https://misbehaving.example/")))?;
+    let provider = Provider::in_process(SealedLibrary::of(build::misbehaving(), None)?.open()?, stub())?;
+    let integration = || Integration::new("acme", "https://misbehaving.example/");
+    let client = ready(provider.get_client(stub(), integration))?;
     let repository = Repository::new("well-behaved");
     let direct: Box<dyn Direct> = Box::new(DirectClient {
         base_url: "https://misbehaving.example/".to_owned(),

@@ -1,15 +1,19 @@
 //! Commands for developers, behind cargo's aliases.
 
 use std::error::Error;
+use std::fs;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use forgewatch_tests::build;
 use forgewatch_tests::fake::{Answer, Fake, Match, Organisation, Project, Repository, World, contoso};
+use forgewatch_tests::{abi, build};
 
 fn main() -> ExitCode {
     let result = match std::env::args().nth(1).as_deref() {
         Some("quickstart") => quickstart(),
-        _ => Err("usage: dev quickstart".into()),
+        Some("describe-abi") => described().map(|text| print!("{text}")),
+        Some("renew-baseline") => renew_baseline(),
+        _ => Err("usage: dev quickstart|describe-abi|renew-baseline".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,4 +64,50 @@ fn quickstart() -> Result<(), Box<dyn Error>> {
         }
         _ => Err(format!("the check was expected to end with status 1: {status}").into()),
     }
+}
+
+/// Freezes ABI 1 as it is now: plugin-api's sources for the old provider and the old host, and the description that
+/// today's types are compared with. Never again after the first release.
+fn renew_baseline() -> Result<(), Box<dyn Error>> {
+    let (current, workspace) = (build::root().join("plugin-api"), build::root().join("tests/fixtures/abi-1"));
+    let frozen = workspace.join("plugin-api");
+    if frozen.exists() {
+        fs::remove_dir_all(&frozen)?;
+    }
+    copy_folder(&current.join("src"), &frozen.join("src"))?;
+    for name in ["Cargo.toml", "README.md"] {
+        fs::copy(current.join(name), frozen.join(name))?;
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let manifest = workspace.join("Cargo.toml");
+    let locked =
+        Command::new(cargo).args(["update", "--workspace", "--manifest-path"]).arg(&manifest).status()?;
+    if !locked.success() {
+        let manifest = manifest.display();
+        return Err(
+            format!("cargo cannot resolve {manifest}: a dependency may be missing in its table").into()
+        );
+    }
+    fs::write(abi::golden_file(), described()?)?;
+    eprintln!("the baseline of ABI 1 is what `git diff` shows: say in CHANGELOG.md why it was renewed");
+    Ok(())
+}
+
+/// ABI 1 as this workspace has it.
+fn described() -> Result<String, Box<dyn Error>> {
+    Ok(abi::describe(&fs::read(build::workspace().plugin("vsts"))?))
+}
+
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }

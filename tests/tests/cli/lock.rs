@@ -4,14 +4,15 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use forgewatch::plugins::{Lock, ProviderError, RefusalState, Registry};
+use forgewatch::plugins::{Lock, Registry, Room};
 use forgewatch::services::for_plugin;
 use forgewatch_tests::build;
 use forgewatch_tests::fake::{Fake, World};
+use forgewatch_tests::patch::patched;
 use forgewatch_tests::sandbox::{Run, Sandbox};
 use serde_json::Value;
 
-use crate::plugin_files::{deadly, patched, steps};
+use crate::plugin_files::{deadly, steps};
 use crate::support::{
     CONTOSO, ODD, assert_harmless, assert_has, assert_nothing_sent, contoso_sandbox, misbehaving, redacted,
 };
@@ -106,25 +107,26 @@ fn a_changed_file_is_refused_with_both_hashes_and_not_opened() {
     assert_eq!(sandbox.run(&["check"]).status, None);
 }
 
-#[test]
-fn a_file_that_changes_after_it_was_found_is_refused_when_it_is_opened() {
+#[tokio::test]
+async fn a_file_that_changes_after_it_was_found_is_refused_when_it_is_opened() {
     let sandbox = Sandbox::new();
     sandbox.write("forgewatch.toml", LOCK);
     sandbox.run(&["plugin", "lock"]).exits(0);
     let lock = Arc::new(Lock::read(&sandbox.path("forgewatch.lock")).expect("a lock file"));
-    let registry = Registry::discover(&[sandbox.path("plugins")], Some(lock));
-    assert!(registry.discovery().plugins.contains_key("vsts"));
+    let found = || Registry::discover(&[sandbox.path("plugins")], Some(Arc::clone(&lock)));
+    let open = async |registry: &Registry| {
+        let provider = registry.provider("vsts", Room::InProcess, || for_plugin("vsts"));
+        provider.expect("it was found").ready().await
+    };
+    let [before, again] = [found(), found()];
     let path = vsts_path(&sandbox);
     let library = fs::read(&path).expect("the library is there");
     fs::write(&path, deadly(&library)).expect("it can be replaced");
-    let error = registry.provider("vsts", || for_plugin("vsts")).err().expect("it is refused");
-    let ProviderError::Load(forgewatch::plugins::LoadError::Refused(refusal)) = error else {
-        panic!("refused for another reason: {error}")
-    };
-    assert_eq!(refusal.state(), RefusalState::Changed, "{refusal}");
+    let refused = open(&before).await.err().expect("it is refused");
+    assert_has(refused.detail(), &["is not the build that was locked"]);
     // With its own bytes back it opens.
     fs::write(&path, library).expect("it can be replaced");
-    assert!(registry.provider("vsts", || for_plugin("vsts")).is_ok());
+    assert!(open(&again).await.is_ok());
 }
 
 #[test]

@@ -49,6 +49,9 @@ foreign-base-url = { integration = "foreign", name = "fine" }
 log = { integration = "odd", name = "log" }
 control-characters = { integration = "odd", name = "control-characters" }
 long-detail = { integration = "odd", name = "long-detail" }
+sleep = { integration = "odd", name = "sleep" }
+sleep-too-long = { integration = "odd", name = "sleep-too-long" }
+sleep-malformed = { integration = "odd", name = "sleep-malformed" }
 slow-is-fine = { integration = "odd", name = "slow-is-fine" }
 storefront = { integration = "contoso", project = "Web Shop", name = "storefront" }
 
@@ -95,6 +98,9 @@ fn a_plugin_that_misbehaves_spoils_nothing_but_its_own_answers() {
         ("foreign-base-url", "base_url_unresolved", "attacker.example"),
         ("log", "granted", ""),
         ("control-characters", "forbidden", "first\\n\\u{1b}[2Jsecond\\u{202e}third"),
+        ("sleep", "granted", "slept"),
+        ("sleep-too-long", "timed_out", "longer than 4s"),
+        ("sleep-malformed", "plugin_failed", "called the extension `sleep` with 3 bytes"),
         ("slow-is-fine", "granted", ""),
         ("storefront", "granted", ""),
     ] {
@@ -102,6 +108,8 @@ fn a_plugin_that_misbehaves_spoils_nothing_but_its_own_answers() {
         assert_eq!(result["reason"], reason, "{result:#}");
         assert_has(result["detail"].as_str().expect("a detail is text"), &[detail]);
     }
+    let slept = result(&report, "sleep");
+    assert!(slept["duration_ms"].as_f64() >= Some(20.0) && slept["http_status"].is_null(), "{slept:#}");
     let long = result(&report, "long-detail")["detail"].as_str().expect("a detail is text");
     assert!(long.ends_with('…') && long.len() < 4096, "{} bytes", long.len());
 

@@ -74,7 +74,7 @@ pub(super) enum Call<'a> {
         client: Option<u64>,
         name: Cow<'a, str>,
     },
-    CallExtension {
+    UseExtension {
         client: Option<u64>,
         host: u64,
         name: Cow<'a, str>,

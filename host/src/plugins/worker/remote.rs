@@ -211,7 +211,7 @@ async fn extension(
         let host = connection.lend(Arc::clone(&host));
         let payload = Bytes(payload.into());
         connection
-            .call(connection.next_id(), Call::CallExtension { client, host, name: name.into(), payload })
+            .call(connection.next_id(), Call::UseExtension { client, host, name: name.into(), payload })
             .await
     };
     match until_answered!(supervisor, ask)? {

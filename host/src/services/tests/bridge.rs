@@ -1,5 +1,6 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use forgewatch_plugin_api::abi::LogRecord;
 use forgewatch_plugin_api::{Attributes, Host, Reason, Request};
@@ -7,7 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::server::{Server, answer};
 use super::*;
-use crate::services::call::{self, CallRecord};
+use crate::services::call::{self, CallRecord, Seen};
 use crate::services::for_plugin;
 
 /// A log in memory.
@@ -64,6 +65,24 @@ async fn a_plugins_requests_carry_the_identity_and_are_noted() {
     assert!(
         host.call_extension("anything", Vec::new()).await.unwrap_err().attribute("unsupported").is_some()
     );
+}
+
+#[tokio::test]
+async fn a_plugin_sleeps_without_asking_anybody() {
+    let host = Host::new(Fixture::new().integration("https://acme.example/", None).host_object());
+    assert_eq!(host.query_extension("sleep"), Some(1));
+    let record = Arc::new(CallRecord::default());
+    let start = Instant::now();
+    let time = Duration::from_millis(20);
+    call::scope(Arc::clone(&record), host.sleep(time)).await.unwrap();
+    assert!(start.elapsed() >= time);
+    assert_eq!(record.seen(), Seen::default());
+
+    let failure = host.call_extension("sleep", vec![1, 2, 3]).await.unwrap_err();
+    assert_eq!((failure.reason(), failure.is_unsupported()), (Reason::PLUGIN_FAILED, false));
+    // Dropped before its end, it is over.
+    let sleep = host.sleep(Duration::from_secs(60));
+    assert!(tokio::time::timeout(Duration::from_millis(1), sleep).await.is_err());
 }
 
 #[tokio::test]

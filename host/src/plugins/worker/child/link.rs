@@ -24,6 +24,7 @@ use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 use super::super::protocol::{
     Ask, Bytes, HostAnswer, LONGEST_TO_HOST, ToHost, ToWorker, append, framing, parse, read_buffer,
 };
+use crate::services::extensions;
 
 /// What is written at once, in bytes, when plugin code goes on without a pause.
 const FLUSH_AT: usize = 64 << 10;
@@ -320,8 +321,9 @@ impl HostServices for RemoteHost {
         u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn query_extension(&self, _: RStr<'_>) -> ROption<u32> {
-        ROption::RNone
+    fn query_extension(&self, name: RStr<'_>) -> ROption<u32> {
+        // Host and worker are one build, and offer the same.
+        extensions::version(name.as_str()).into()
     }
 
     fn call_extension(&self, name: RString, payload: RVec<u8>) -> FfiFuture<RResult<RVec<u8>, Failure>> {

@@ -170,7 +170,7 @@ impl Tasks {
                     Ok(Answer::Version(version.into_option()))
                 })
             }
-            Call::CallExtension { client, host, name, payload: Bytes(payload) } => {
+            Call::UseExtension { client, host, name, payload: Bytes(payload) } => {
                 let client = client.map(|client| self.client(client)).transpose();
                 let host = self.host(host);
                 Box::pin(async move {
