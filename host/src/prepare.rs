@@ -19,7 +19,9 @@ use crate::plugins::Provider;
 use crate::routing::{KnownIntegration, Parsed, RouteError, RouteErrorKind, Router};
 use crate::services::http::{BuildError, HttpClient, HttpSettings};
 use crate::services::identity::Identity;
-use crate::services::{DOMAIN_NAME, IntegrationSettings, Services, effective_base_url, origin_of};
+use crate::services::{
+    DOMAIN_NAME, IntegrationSettings, ProviderPolicy, Services, effective_base_url, origin_of,
+};
 use crate::state::{State, StateError};
 use crate::sweep::{Integration, Sweep, Target};
 use crate::text::printable;
@@ -229,9 +231,8 @@ fn integrations(
         };
         let key = &integration.provider;
         let provider = providers.open(key).map_err(|problem| Problems(vec![problem]))?;
-        let Some(policy) = providers.policies.get(key) else {
-            continue;
-        };
+        let policy = providers.policies.get(key).cloned();
+        let policy = policy.unwrap_or_else(|| Arc::new(ProviderPolicy::of_no_plugin(key)));
         let identity = integration.identity.as_ref().and_then(|name| identities.get(name)).cloned();
         let kind =
             integration.identity.as_ref().and_then(|name| config.identities.get(name)).map(identities::kind);
@@ -257,7 +258,7 @@ fn integrations(
             name: name.clone(),
             provider_key: key.clone(),
             provider,
-            services: services.for_integration(Arc::clone(policy), settings),
+            services: services.for_integration(policy, settings),
             description,
         };
         integrations.insert(name.clone(), Arc::new(ready));

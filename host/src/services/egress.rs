@@ -70,6 +70,17 @@ impl ProviderPolicy {
         })
     }
 
+    /// The policy of a provider whose plugin cannot be used: nothing but the integration's own base URL.
+    pub fn of_no_plugin(key: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            allow_hosts: Vec::new(),
+            approvals: Approvals::default(),
+            allow_write: false,
+            server_roots: Vec::new(),
+        }
+    }
+
     /// The policy with what a lock file approves.
     #[must_use]
     pub fn with_approvals(self, approvals: Approvals) -> Self {
