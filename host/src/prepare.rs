@@ -38,8 +38,8 @@ pub struct Prepared {
     pub sweep: Sweep,
     /// Where to record it.
     pub recorder: Recorder,
-    /// The plugins that it needs, by their providers' keys.
-    providers: BTreeMap<String, Provider>,
+    /// The plugins that it needs, by their providers' keys; to be closed after it.
+    pub providers: BTreeMap<String, Provider>,
 }
 
 /// Where a URL leads, with the integration that has its base URL.

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anstyle::AnsiColor;
 use clap::Args;
+use futures_util::future::join_all;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::output::{Format, Swept, ndjson};
 use super::{GlobalArgs, USAGE, print, print_styled, refuse, runtime, tell};
+use crate::plugins::Provider;
 use crate::prepare::Prepared;
 use crate::sweep::{CheckResult, Summary};
 
@@ -72,7 +74,7 @@ impl Arguments {
     }
 
     async fn sweep(self, prepared: Prepared) -> ExitCode {
-        let Prepared { services, sweep, recorder, .. } = prepared;
+        let Prepared { services, sweep, recorder, providers } = prepared;
         let total = sweep.targets.len();
         let progress = progress_bar(total as u64, self.format);
         let cancelled = cancelled_by_interrupt();
@@ -99,6 +101,7 @@ impl Arguments {
         if tokio::time::timeout(GRACE, services.finish()).await.is_err() {
             tracing::warn!("a token refresh did not end within {GRACE:?}; its new token may be lost");
         }
+        join_all(providers.values().map(Provider::close)).await;
         recorder.record(swept.started_at, swept.duration, &swept.results);
         if let Some(status) = lines.failed.or(Some(printed)).filter(|status| *status != ExitCode::SUCCESS) {
             return status;

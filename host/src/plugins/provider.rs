@@ -103,6 +103,15 @@ impl Provider {
         }
     }
 
+    /// Ends its worker, where it has one, and lets go of everything that the worker used. Calls fail after that.
+    ///
+    /// Takes as long as a worker takes to end by itself, and at most a second or so.
+    pub async fn close(&self) {
+        if let Place::Worker(provider) = &self.place {
+            provider.close().await;
+        }
+    }
+
     /// How its worker is at this moment, where it has one.
     pub fn status(&self) -> Option<Status> {
         match &self.place {

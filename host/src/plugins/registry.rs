@@ -128,6 +128,9 @@ impl Registry {
 
     /// Why the file that is probably meant by `key` is refused: of most refused files nothing is known but the name.
     fn refusal_of(&self, key: &str) -> Option<String> {
+        if self.discovery.duplicate_of(key).is_some() {
+            return None;
+        }
         let by_lock = self.discovery.refused_by_lock(key).next();
         if let Some(refusal) = by_lock.and_then(|file| self.lock()?.judge(file).err()) {
             return Some(refusal.to_string());
@@ -135,9 +138,7 @@ impl Registry {
         let mut refused = self.discovery.refused.iter();
         let named = refused.find(|refused| {
             let stem = refused.path.file_stem().unwrap_or_default().to_string_lossy();
-            let is_named =
-                stem.strip_suffix(key).is_some_and(|rest| rest.is_empty() || rest.ends_with(['_', '-']));
-            is_named && !matches!(refused.refusal, Refusal::Duplicate { .. })
+            stem.strip_suffix(key).is_some_and(|rest| rest.is_empty() || rest.ends_with(['_', '-']))
         });
         named.map(|refused| refused.refusal.to_string())
     }

@@ -83,11 +83,13 @@ fn a_changed_file_is_refused_with_both_hashes_and_not_opened() {
     );
     let asked = fake.counters().connections();
 
-    for arguments in [&["check"][..], &["check", "--dry-run"]] {
-        let run = sandbox.run(arguments).exits(2);
-        assert_has(&run.stderr, &[&format!("error: integrations.contoso.provider: {told}")]);
-        assert_eq!(run.stdout, "");
-    }
+    let run = sandbox.run(&["check", "--dry-run"]).exits(2);
+    assert_has(&run.stderr, &[&format!("error: providers.vsts: the plugin `vsts` is not used: {told}")]);
+    assert_eq!(run.stdout, "");
+    // Its own repositories go without an answer, and nobody else's.
+    let report = sandbox.run(&["check", "--format=json"]).exits(3).json();
+    assert_eq!(report["results"][0]["reason"], "plugin_failed");
+    assert_has(report["results"][0]["detail"].as_str().expect("text"), &[&told]);
     let route = sandbox.run(&["route", "https://dev.azure.com/contoso/_git/Tools"]);
     assert_ne!(route.status, None, "{route:?}");
     let entry = listed(&sandbox, &path);
@@ -104,7 +106,8 @@ fn a_changed_file_is_refused_with_both_hashes_and_not_opened() {
 
     // The library is as deadly as it was meant to be.
     sandbox.write("forgewatch.toml", format!("{CONTOSO}{STOREFRONT}"));
-    assert_eq!(sandbox.run(&["check"]).status, None);
+    let report = sandbox.run(&["check", "--format=json"]).exits(3).json();
+    assert_has(report["results"][0]["detail"].as_str().expect("text"), &["it crashed"]);
 }
 
 #[tokio::test]
@@ -150,7 +153,7 @@ fn a_strangers_file_takes_no_plugin_down() {
     assert_eq!((&entry["state"], &entry["key"]), (&"unlocked".into(), &"misbehaving".into()));
     let told = "is not locked: if you trust it, run `forgewatch plugin lock misbehaving`";
     assert_has(entry["detail"].as_str().expect("text"), &[told]);
-    assert_eq!(listed(&sandbox, &vsts_path(&sandbox))["state"], "available");
+    assert_eq!(listed(&sandbox, &vsts_path(&sandbox))["state"], "ready");
     sandbox.run(&["plugin", "verify", "vsts"]).exits(0);
     let run = sandbox.run(&["plugin", "verify", "misbehaving"]).exits(1);
     assert_has(&run.stdout, &["\nfailed  lock      ", told]);
@@ -180,8 +183,8 @@ fn a_strangers_file_takes_no_plugin_down() {
 
     // Without the real one nothing stands in for it, and which of the liars was meant is not guessed.
     fs::remove_file(vsts_path(&sandbox)).expect("it is there");
-    let run = sandbox.run(&["check"]).exits(2);
-    assert_has(&run.stderr, &["error: integrations.contoso.provider: ", "is not the build that was locked"]);
+    let run = sandbox.run(&["check"]).exits(3);
+    assert_has(&run.stderr, &["the plugin `vsts` is not used: ", "is not the build that was locked"]);
     for arguments in [&["plugin", "lock"][..], &["plugin", "lock", "vsts"]] {
         let run = sandbox.run(arguments).exits(2);
         assert_has(
@@ -448,7 +451,7 @@ fn locking_runs_nothing() {
     sandbox.run(&["plugin", "lock"]).exits(0);
     sandbox.run(&["plugin", "lock", "vsts", "--approve-all"]).exits(0);
     sandbox.run(&["plugin", "lock", "--check"]).exits(0);
-    assert_eq!(sandbox.run(&["plugin", "verify", "vsts"]).status, None, "the library was meant to be deadly");
+    assert_has(&sandbox.run(&["plugin", "verify", "vsts"]).exits(1).stdout, &["it crashed"]);
     assert_nothing_sent(&fake);
     // What people read and review.
     let hash = sha256(&sandbox, &path);

@@ -112,14 +112,25 @@ fn files_that_are_no_plugins_are_listed_and_left_alone() {
         assert!(!told.contains('\n') && told.len() < 400, "{told}");
     }
     let keys: Vec<_> = entries[0].as_object().expect("an object").keys().cloned().collect();
-    let expected =
-        ["key", "name", "version", "abi", "path", "sha256", "isolation", "sandbox", "state", "detail"];
+    let expected = [
+        "key",
+        "name",
+        "version",
+        "abi",
+        "path",
+        "sha256",
+        "isolation",
+        "sandbox",
+        "state",
+        "since",
+        "detail",
+    ];
     assert_eq!(keys, expected);
-    let good: Vec<_> = entries.iter().filter(|entry| entry["state"] == "available").collect();
+    let good: Vec<_> = entries.iter().filter(|entry| entry["state"] == "ready").collect();
     assert_eq!(good.len(), 1, "{listing:#}");
     assert_eq!(
         (&good[0]["key"], &good[0]["abi"], &good[0]["isolation"]),
-        (&"vsts".into(), &1.into(), &"in_process".into())
+        (&"vsts".into(), &1.into(), &"process".into())
     );
     assert_eq!(entries.len(), broken.len() + 2, "{listing:#}");
 
@@ -202,7 +213,10 @@ fn plugins_are_inspected_unopened_and_verified_step_by_step() {
 
     let ok = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), true)).collect::<Vec<_>>();
     let run = sandbox.run(&["plugin", "verify", "vsts", "--format=json"]).exits(0);
-    assert_eq!(steps(&run), ok(&["file", "manifest", "sha256", "lock", "hosts", "load", "start"]));
+    assert_eq!(
+        steps(&run),
+        ok(&["file", "manifest", "sha256", "lock", "hosts", "needs", "sandbox", "start"])
+    );
 
     // A file fails at the step that it fails at.
     for (name, bytes, failed) in [
@@ -235,10 +249,10 @@ fn plugins_are_inspected_unopened_and_verified_step_by_step() {
     sandbox.write("headless.so", &bytes);
     sandbox.run(&["plugin", "inspect", "./headless.so"]).exits(0);
     let run = sandbox.run(&["plugin", "verify", "./headless.so", "--format=json"]).exits(1);
-    assert_eq!(steps(&run).last(), Some(&("load".to_owned(), false)), "{}", run.stdout);
+    assert_eq!(steps(&run).last(), Some(&("start".to_owned(), false)), "{}", run.stdout);
     let lines = sandbox.run(&["plugin", "verify", "./headless.so"]).exits(1).stdout;
-    assert_eq!(lines.lines().count(), 6, "{lines}");
-    assert_has(&lines, &["\nfailed  load      plugin `./headless.so` "]);
+    assert_eq!(lines.lines().count(), 7, "{lines}");
+    assert_has(&lines, &["\nfailed  start     ", "plugin `./headless.so` "]);
 
     // Opening this one would end the process: its constructors lead to nowhere. Inspecting it opens nothing.
     sandbox.write("deadly.so", deadly(&library));

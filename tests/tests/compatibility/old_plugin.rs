@@ -142,7 +142,7 @@ fn an_old_plugin_is_listed_inspected_and_verified() {
         let own: Vec<_> = plugins.filter(|plugin| plugin["key"] == "abi-1").collect();
         assert_eq!(own.len(), 1, "{listing:#}");
         assert_eq!((&own[0]["abi"], &own[0]["isolation"]), (&json!(1), &json!(isolation)));
-        assert_eq!(own[0]["state"], "available");
+        assert_eq!(own[0]["state"], if isolation == "process" { "ready" } else { "available" });
         let said = sandbox.run(&["plugin", "inspect", "abi-1", "--format=json"]).exits(0).json();
         assert_eq!((&said["name"], &said["version"]), (&json!("ABI 1"), &json!("1.0.0")));
         assert_eq!(said["wished_hosts"], json!(["www.abi-1.example"]));

@@ -71,6 +71,10 @@ impl RemoteProvider {
         self.supervisor.ready().await
     }
 
+    pub(in crate::plugins) async fn close(&self) {
+        self.supervisor.close().await;
+    }
+
     pub(in crate::plugins) async fn parse_repository_url(
         &self,
         url: &str,

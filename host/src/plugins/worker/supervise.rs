@@ -13,6 +13,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use super::connection::{Connection, Ended, Hangup, Wire};
 use super::history::{History, Next, QUARANTINE, Reached};
@@ -37,6 +38,7 @@ pub struct WorkerSettings {
 /// One plugin's worker, whichever process it is at the moment. Ends with its last handle.
 pub(in crate::plugins) struct Supervisor {
     shared: Arc<Shared>,
+    stop: CancellationToken,
     _stop: DropGuard,
 }
 
@@ -49,6 +51,8 @@ struct Shared {
     lock: Option<Arc<Lock>>,
     status: watch::Sender<Status>,
     turns: RwLock<()>,
+    /// The keeper, and whoever looks after a worker.
+    tasks: TaskTracker,
 }
 
 /// How a plugin is, since when, and why.
@@ -119,12 +123,22 @@ impl Supervisor {
             lock,
             status: watch::Sender::new(status),
             turns: RwLock::new(()),
+            tasks: TaskTracker::new(),
         });
         let stop = CancellationToken::new();
         let keeping = Keeper { shared: Arc::clone(&shared), library: Arc::new(library), watch };
         let stopped = stop.clone();
-        tokio::spawn(async move { stopped.run_until_cancelled(keeping.keep()).await });
-        Self { shared, _stop: stop.drop_guard() }
+        shared.tasks.spawn(async move { stopped.run_until_cancelled(keeping.keep()).await });
+        Self { shared, stop: stop.clone(), _stop: stop.drop_guard() }
+    }
+
+    /// Ends the worker and waits for it. Calls that are made later fail.
+    pub(in crate::plugins) async fn close(&self) {
+        self.stop.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+        let cause = "the host has closed it".to_owned();
+        self.shared.set(Phase::Refused { cause });
     }
 
     /// How the plugin is now.
@@ -375,7 +389,7 @@ impl Keeper {
         let close = CancellationToken::new();
         let looked_after =
             look_after(process, Arc::clone(&connection), Wire::new(socket), settings.stall, close.clone());
-        let mut task = tokio::spawn(looked_after);
+        let mut task = self.shared.tasks.spawn(looked_after);
         let close = close.drop_guard();
         tokio::select! {
             biased;
