@@ -135,7 +135,12 @@ impl Ending {
             // Signals that come from the plugin's own code are caught and end in an exit status.
             Ok(status) => match (status.signal(), status.code()) {
                 (Some(signal), _) => {
-                    let cause = format!("it was killed from outside by signal {signal}");
+                    let name = match Signal::from_named_raw(signal) {
+                        Some(Signal::KILL) => " (SIGKILL)",
+                        Some(Signal::TERM) => " (SIGTERM)",
+                        _ => "",
+                    };
+                    let cause = format!("it was killed from outside by signal {signal}{name}");
                     Self { by: EndedBy::Outside, cause, call: None }
                 }
                 (None, Some(code)) if code == i32::from(DISCONNECTED) => Self::by_plugin(
