@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use forgewatch_plugin_api::abi::abi_stable::sabi_trait::TD_Opaque;
 use forgewatch_plugin_api::abi::abi_stable::std_types::{ROption, RResult, RStr, RString, RVec};
@@ -18,6 +18,7 @@ use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
 use super::integration::IntegrationServices;
+use super::log_limit::{Admission, LogLimit};
 use super::{call, extensions, refused};
 use crate::text::printable;
 
@@ -25,14 +26,23 @@ const LONGEST_MESSAGE: usize = 8192;
 const LONGEST_TARGET: usize = 128;
 
 pub(super) fn for_integration(services: Arc<IntegrationServices>) -> HostObject {
-    HostServices_TO::from_value(Bridge(Backing::Integration(services)), TD_Opaque)
+    Bridge::object(Backing::Integration(services))
 }
 
 pub(super) fn for_plugin(plugin: &str) -> HostObject {
-    HostServices_TO::from_value(Bridge(Backing::Plugin(plugin.to_owned())), TD_Opaque)
+    Bridge::object(Backing::Plugin(plugin.to_owned()))
 }
 
-struct Bridge(Backing);
+struct Bridge {
+    backing: Backing,
+    limit: LogLimit,
+}
+
+impl Bridge {
+    fn object(backing: Backing) -> HostObject {
+        HostServices_TO::from_value(Self { backing, limit: LogLimit::default() }, TD_Opaque)
+    }
+}
 
 #[derive(Clone)]
 enum Backing {
@@ -82,14 +92,14 @@ fn export<T: Send + 'static, R: From<T> + Send + 'static>(
 
 impl HostServices for Bridge {
     fn http(&self, request: Request) -> FfiFuture<RResult<Response, Failure>> {
-        let backing = self.0.clone();
+        let backing = self.backing.clone();
         // Taken here, where the plugin's call is being polled; the future may go elsewhere.
         let record = call::current();
         export(async move { backing.integration()?.http(&request, record.as_deref()).await })
     }
 
     fn save_metadata(&self, name: RString, value: RString) -> FfiFuture<RResult<RString, Failure>> {
-        let backing = self.0.clone();
+        let backing = self.backing.clone();
         export(async move { backing.integration()?.save_metadata(&name, &value).await })
     }
 
@@ -105,8 +115,22 @@ impl HostServices for Bridge {
     }
 
     fn log(&self, record: LogRecord) {
+        if record.level > self.log_level() {
+            return;
+        }
+        let plugin = self.backing.plugin();
         // There is nobody to tell about a subscriber that panics.
-        let _ = contain("log", || log(self.0.plugin(), &record));
+        let _ = contain("log", || match self.limit.admit(Instant::now()) {
+            Admission::Write => log(plugin, &record),
+            Admission::WriteAfter { dropped } => {
+                tracing::warn!(target: "plugin", plugin, "{dropped} lines of the plugin's log were dropped");
+                log(plugin, &record);
+            }
+            Admission::FirstDropped => {
+                tracing::warn!(target: "plugin", plugin, "the plugin logs too much: lines are dropped");
+            }
+            Admission::Drop => {}
+        });
     }
 
     fn now_unix_ms(&self) -> u64 {
