@@ -471,6 +471,15 @@ async fn look_after(
             let _ = process.kill().await;
             Ending::by_plugin(violation)
         }
+        // The sandbox keeps plugin code from stopping its own process.
+        Some(Hangup::Stuck)
+            if connection.coverage().is_some_and(Coverage::is_full) && process.is_stopped() =>
+        {
+            let _ = process.kill().await;
+            let stall = humantime::format_duration(stall);
+            let cause = format!("it was stopped from outside (SIGSTOP) and gave no sign of life for {stall}");
+            Ending { by: EndedBy::Outside, cause, call: None }
+        }
         Some(Hangup::Stuck) => {
             process.ask_for_last_words();
             let report = timeout(Duration::from_secs(1), wire.last_words()).await.ok().flatten();
