@@ -16,6 +16,8 @@ pub struct Built {
     pub forgewatch: PathBuf,
     /// The libraries of the plugins in the workspace.
     pub plugins: Vec<PathBuf>,
+    /// `plugin-api` as plugins are compiled with it, its dependencies in the folder `deps` beside it.
+    pub plugin_api: PathBuf,
 }
 
 impl Built {
@@ -41,7 +43,14 @@ pub fn workspace() -> &'static Built {
         let forgewatch = artifacts.iter().filter_map(|artifact| artifact["executable"].as_str());
         let forgewatch =
             forgewatch.map(PathBuf::from).find(|path| path.file_stem() == Some("forgewatch".as_ref()));
-        Built { forgewatch: forgewatch.expect("cargo built the binary"), plugins: libraries(&artifacts) }
+        let files = artifacts.iter().filter_map(|artifact| artifact["filenames"].as_array()).flatten();
+        let mut files = files.filter_map(serde_json::Value::as_str).map(PathBuf::from);
+        let plugin_api = files.find(|path| path.ends_with("libforgewatch_plugin_api.rlib"));
+        Built {
+            forgewatch: forgewatch.expect("cargo built the binary"),
+            plugins: libraries(&artifacts),
+            plugin_api: plugin_api.expect("cargo built the library"),
+        }
     })
 }
 

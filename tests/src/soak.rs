@@ -9,9 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::fake::{Answer, Fake, Match, World, contoso};
-use crate::process::{Process, eventually};
+use crate::process::eventually;
 use crate::running::Running;
 use crate::sandbox::{Run, Sandbox};
 
@@ -22,6 +23,8 @@ const ANSWER: Duration = Duration::from_millis(400);
 /// How often the worker is killed.
 const KILL_EVERY: Duration = Duration::from_secs(1);
 const KEY: &str = "vsts";
+/// Stands for the reason of a line that is no result.
+const NO_VERDICT: &str = "no verdict";
 
 /// What a soak showed.
 pub struct Report {
@@ -31,6 +34,8 @@ pub struct Report {
     pub repositories: usize,
     /// How many verdicts there were, by reason.
     pub reasons: BTreeMap<String, usize>,
+    /// What the first check says that did not end with access.
+    pub example: Option<String>,
     /// How many workers were killed.
     pub kills: usize,
     /// How often the host said that it starts its worker again.
@@ -41,8 +46,8 @@ pub struct Report {
     pub resident_kib: Vec<u64>,
     /// The host's descriptors, once before each kill.
     pub descriptors: Vec<u64>,
-    /// Children of the host that waited to be reaped when the last kill was over.
-    pub zombies: usize,
+    /// Whether children of the host that had ended were left to wait.
+    pub zombies: bool,
     /// Worker processes that were there after the host had ended.
     pub left: usize,
 }
@@ -60,10 +65,9 @@ pub fn soak(duration: Duration) -> Report {
     let host = Running::start(sandbox.command(&["check", "--format=ndjson"]));
     let mut report = Report::new(duration, repositories as usize);
     report.hail(&host, duration);
-    let is_zombie = |child: &Process| child.is_zombie();
     // One that was killed this very moment may not have been waited for yet.
-    let reaped = || (!host.process().children().iter().any(is_zombie)).then_some(());
-    report.zombies = if eventually(reaped).is_some() { 0 } else { 1 };
+    let reaped = || host.process().children().iter().all(|child| !child.is_zombie()).then_some(());
+    report.zombies = eventually(reaped).is_none();
     let workers = host.process().workers(KEY);
     fake.clear_faults();
     let run = host.end();
@@ -96,12 +100,13 @@ impl Report {
             duration,
             repositories,
             reasons: BTreeMap::new(),
+            example: None,
             kills: 0,
             restarts: 0,
             other_lines: Vec::new(),
             resident_kib: Vec::new(),
             descriptors: Vec::new(),
-            zombies: 0,
+            zombies: false,
             left: 0,
         }
     }
@@ -127,9 +132,12 @@ impl Report {
 
     fn read(&mut self, run: &Run) {
         for line in run.stdout.lines() {
-            let reason = serde_json::from_str::<serde_json::Value>(line).ok();
-            let reason = reason.and_then(|line| line["reason"].as_str().map(str::to_owned));
-            *self.reasons.entry(reason.unwrap_or_else(|| "no verdict".to_owned())).or_default() += 1;
+            let result: Value = serde_json::from_str(line).unwrap_or_default();
+            let reason = result["reason"].as_str().unwrap_or(NO_VERDICT);
+            *self.reasons.entry(reason.to_owned()).or_default() += 1;
+            if reason != "granted" && self.example.is_none() {
+                self.example = Some(line.to_owned());
+            }
         }
         let (restarts, others): (Vec<_>, Vec<_>) =
             run.stderr.lines().partition(|line| line.contains("is started again"));
@@ -144,8 +152,7 @@ impl Report {
 
     /// How many checks there are no verdicts of.
     pub fn missing(&self) -> usize {
-        self.repositories - self.reasons.values().sum::<usize>().min(self.repositories)
-            + self.of("no verdict")
+        self.repositories - self.reasons.values().sum::<usize>().min(self.repositories) + self.of(NO_VERDICT)
     }
 }
 
@@ -157,10 +164,13 @@ impl fmt::Display for Report {
         for (reason, count) in &self.reasons {
             writeln!(f, "  {reason}: {count}")?;
         }
+        if let Some(line) = &self.example {
+            writeln!(f, "  for example: {line}")?;
+        }
         writeln!(f, "workers killed: {kills}, restarts that the host told: {restarts}")?;
         writeln!(f, "host's memory in KiB: {}", spread(&self.resident_kib))?;
         writeln!(f, "host's descriptors: {}", spread(&self.descriptors))?;
-        writeln!(f, "zombies: {zombies}, worker processes left: {left}")?;
+        writeln!(f, "zombies: {}, worker processes left: {left}", if *zombies { "some" } else { "none" })?;
         for line in self.other_lines.iter().take(10) {
             writeln!(f, "the host also said: {line}")?;
         }

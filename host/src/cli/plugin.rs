@@ -98,10 +98,10 @@ fn on_runtime(work: impl Future<Output = ExitCode>) -> Result<ExitCode, ExitCode
     Ok(status)
 }
 
-/// Whether an argument is a path and no key, by its separator, its ending or by being there.
+/// Whether an argument is a path and no key, by its separator, its ending or by being a file here.
 fn is_path(plugin: &str) -> bool {
     let is_file_name = plugin.ends_with(".so") || plugin.ends_with(".dylib");
-    plugin.contains('/') || is_file_name || Path::new(plugin).exists()
+    plugin.contains('/') || is_file_name || Path::new(plugin).is_file()
 }
 
 /// The file behind a path or a key; one that the lock file alone speaks against is found by its key as well.

@@ -5,6 +5,7 @@
 //! stays open for the life of the process, since `dlopen` takes a reused descriptor's path for the first library.
 #![expect(unsafe_code, reason = "opening a library runs code that the compiler knows nothing of")]
 
+use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -88,6 +89,17 @@ impl SealedLibrary {
         Ok(Self { file, not_at_hand: not_at_hand(&bytes), copy })
     }
 
+    /// Why a sandboxed worker cannot open it and what to do, if it needs other libraries.
+    pub fn beyond_sandbox(&self) -> Option<String> {
+        let missing = self.not_at_hand.join(", ");
+        (!missing.is_empty()).then(|| {
+            format!(
+                "the sandbox does not give it {missing}: link what it needs into it, or set `isolation = \
+                 \"in_process\"` if you trust it"
+            )
+        })
+    }
+
     /// Opens the library in this process, and compares its types with this host's.
     ///
     /// # Errors
@@ -107,9 +119,11 @@ impl SealedLibrary {
 pub(super) fn open_copy(path: &Path, copy: &Path) -> Result<PluginModule, LoadError> {
     // SAFETY: the library's constructors run now. That is what opening a plugin means; where it may happen, and
     // behind what, is the caller's affair. The copy is sealed, so it stays what was judged.
-    let library = unsafe { Library::new(copy) }.map_err(|error| LoadError::Open {
-        path: path.to_owned(),
-        problem: error.to_string().replace(&*copy.to_string_lossy(), &path.to_string_lossy()),
+    let library = unsafe { Library::new(copy) }.map_err(|error| {
+        // The loader's own words, where it has any.
+        let problem = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        let problem = problem.replace(&*copy.to_string_lossy(), &path.to_string_lossy());
+        LoadError::Open { path: path.to_owned(), problem }
     })?;
     let module = root_module(path, &library)?;
     // Nothing is ever unloaded: the module's functions and every object made by them point into the library.

@@ -16,7 +16,7 @@ fn library() -> Vec<u8> {
     fs::read(build::hostile()).expect("the library is there")
 }
 
-fn many<'a>(names: &'a [String]) -> Vec<(&'a str, &'static str, &'static str)> {
+fn many(names: &[String]) -> Vec<(&str, &'static str, &'static str)> {
     names.iter().map(|name| (name.as_str(), "forge", "fine")).collect()
 }
 
@@ -84,8 +84,9 @@ fn a_worker_that_is_stopped_is_replaced() {
 
 #[test]
 fn workers_do_not_outlive_a_host_that_is_killed() {
+    let fake = fake();
     let sandbox = sandbox(
-        &fake(),
+        &fake,
         &library(),
         &[("a", "forge", "fine"), ("b", "contoso", "storefront"), ("c", "forge", "infinite-loop")],
     );

@@ -80,14 +80,13 @@ impl Steps {
     }
 
     fn libraries(&mut self, library: &SealedLibrary, room: &Room) -> Result<(), Failed> {
-        let missing = library.not_at_hand.join(", ");
-        match room {
-            _ if missing.is_empty() => self.good("needs", "no libraries but those of the host"),
-            Room::InProcess => self.good("needs", format!("also: {missing}; they are opened unverified")),
-            Room::Worker(_) => {
-                let advice = "link them into the plugin, or set `isolation = \"in_process\"` if you trust it";
-                return Err(self.bad("needs", format!("the sandbox does not give it {missing}: {advice}")));
+        match (room, library.beyond_sandbox()) {
+            (_, None) => self.good("needs", "no libraries but those of the host"),
+            (Room::InProcess, Some(_)) => {
+                let others = library.not_at_hand.join(", ");
+                self.good("needs", format!("also: {others}; they are opened unverified"));
             }
+            (Room::Worker(_), Some(problem)) => return Err(self.bad("needs", problem)),
         }
         Ok(())
     }

@@ -50,7 +50,11 @@ fn serve(Inherited { socket, library }: Inherited) -> io::Result<()> {
     link.set_log_level(hello.log_level);
     let entered = sandbox::enter(link.socket());
     if hello.require_sandbox && !entered.coverage().is_full() {
-        return refuse(&link, format!("the sandbox is not whole here ({})", entered.coverage()));
+        let coverage = entered.coverage();
+        return refuse(
+            &link,
+            format!("the sandbox is not whole here ({coverage}), and `plugins.require_sandbox` is set"),
+        );
     }
     link.send(&ToHost::Entered { coverage: entered.coverage().clone() });
     link.flush()?;

@@ -312,9 +312,10 @@ impl Keeper {
             }
             Next::Quarantine { times } => {
                 let minutes = QUARANTINE.as_secs() / 60;
+                let often = if times > 1 { format!("{times} times in a row") } else { "again".to_owned() };
                 let cause = format!(
-                    "the plugin `{key}` is in quarantine for {minutes} minutes, since it failed {times} times in a \
-                     row, at last: {cause}; replace its file, or restart forgewatch to try it sooner"
+                    "the plugin `{key}` is in quarantine for {minutes} minutes, since it failed {often}, at last: \
+                     {cause}; replace its file, or restart forgewatch to try it sooner"
                 );
                 tracing::error!(plugin = key, "{cause}");
                 self.shared.set(Phase::Quarantined { cause });
@@ -425,7 +426,10 @@ impl Keeper {
                     tell_gaps(&connection);
                     Ok(Worker { connection, task, close })
                 }
-                Err(cause) => Err(NoWorker::Refused(cause)),
+                Err(cause) => Err(NoWorker::Refused(match library.beyond_sandbox() {
+                    Some(problem) => format!("{cause}; {problem}"),
+                    None => cause,
+                })),
             },
             ending = &mut task => Err(NoWorker::Ended(ending.unwrap_or_else(|error| {
                 Arc::new(Ending::by_plugin(format!("its task failed: {error}")))
