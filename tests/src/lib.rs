@@ -7,4 +7,10 @@ pub mod abi;
 pub mod build;
 pub mod fake;
 pub mod patch;
+#[cfg(target_os = "linux")]
+pub mod process;
+#[cfg(target_os = "linux")]
+pub mod running;
 pub mod sandbox;
+#[cfg(target_os = "linux")]
+pub mod soak;

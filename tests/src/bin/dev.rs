@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 use forgewatch_tests::fake::{Answer, Fake, Match, Organisation, Project, Repository, World, contoso};
 use forgewatch_tests::{abi, build};
@@ -13,7 +15,9 @@ fn main() -> ExitCode {
         Some("quickstart") => quickstart(),
         Some("describe-abi") => described().map(|text| print!("{text}")),
         Some("renew-baseline") => renew_baseline(),
-        _ => Err("usage: dev quickstart|describe-abi|renew-baseline".into()),
+        #[cfg(target_os = "linux")]
+        Some("soak") => soak(),
+        _ => Err("usage: dev quickstart|describe-abi|renew-baseline|soak [--minutes N|--seconds N]".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -64,6 +68,24 @@ fn quickstart() -> Result<(), Box<dyn Error>> {
         }
         _ => Err(format!("the check was expected to end with status 1: {status}").into()),
     }
+}
+
+/// Kills the worker of a long sweep again and again, for ten minutes unless told otherwise.
+#[cfg(target_os = "linux")]
+fn soak() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<_> = std::env::args().skip(2).collect();
+    let seconds = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => 600,
+        ["--minutes", minutes] => minutes.parse::<u64>()?.saturating_mul(60),
+        ["--seconds", seconds] => seconds.parse()?,
+        _ => return Err("usage: dev soak [--minutes N|--seconds N]".into()),
+    };
+    let report = forgewatch_tests::soak::soak(Duration::from_secs(seconds));
+    print!("{report}");
+    if report.missing() > 0 || report.left > 0 || report.zombies > 0 {
+        return Err("checks without a verdict, or processes that nobody looked after: see above".into());
+    }
+    Ok(())
 }
 
 /// Freezes ABI 1 as it is now: plugin-api's sources for the old provider and the old host, and the description that

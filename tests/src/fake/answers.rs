@@ -14,6 +14,7 @@ use hyper::header::{
 };
 use hyper::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::body::{Broken, FakeBody, Rest};
 use super::socket::ResetSwitch;
@@ -32,6 +33,7 @@ pub struct Answer {
     body: Bytes,
     rest: Rest,
     delay: Duration,
+    held: Option<CancellationToken>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,7 @@ impl Answer {
             body: Bytes::new(),
             rest: Rest::End,
             delay: Duration::ZERO,
+            held: None,
         }
     }
 
@@ -187,6 +190,13 @@ impl Answer {
         self
     }
 
+    /// Holds the answer back until the token is cancelled.
+    #[must_use]
+    pub fn held_until(mut self, released: CancellationToken) -> Self {
+        self.held = Some(released);
+        self
+    }
+
     /// Adds `Retry-After` in seconds.
     #[must_use]
     pub fn retry_after(self, seconds: u64) -> Self {
@@ -222,6 +232,9 @@ impl Answer {
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
+        if let Some(released) = &self.held {
+            released.cancelled().await;
+        }
     }
 
     /// Whether this answer leaves the word to the world.
@@ -236,6 +249,7 @@ impl Answer {
         }
         let mut answer = world();
         answer.delay += self.delay;
+        answer.held = self.held;
         for (name, value) in self.headers {
             answer.headers.retain(|(other, _)| *other != name);
             answer.headers.push((name, value));

@@ -79,6 +79,14 @@ impl Process {
         let _ = id.map(|id| kill_process(id, Signal::ALARM));
     }
 
+    /// Whether a signal has stopped it. Only Linux tells.
+    pub(super) fn is_stopped(&self) -> bool {
+        let stat = self.child.id().map(|id| std::fs::read_to_string(format!("/proc/{id}/stat")));
+        // The name may hold anything, the state follows it.
+        stat.and_then(Result::ok)
+            .is_some_and(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" T")))
+    }
+
     /// Waits a moment for the process to end by itself, and then ends it; whether it had to be.
     pub(super) async fn end(&mut self) -> (io::Result<ExitStatus>, bool) {
         match timeout(GRACE, self.child.wait()).await {
@@ -135,7 +143,12 @@ impl Ending {
             // Signals that come from the plugin's own code are caught and end in an exit status.
             Ok(status) => match (status.signal(), status.code()) {
                 (Some(signal), _) => {
-                    let cause = format!("it was killed from outside by signal {signal}");
+                    let name = match Signal::from_named_raw(signal) {
+                        Some(Signal::KILL) => " (SIGKILL)",
+                        Some(Signal::TERM) => " (SIGTERM)",
+                        _ => "",
+                    };
+                    let cause = format!("it was killed from outside by signal {signal}{name}");
                     Self { by: EndedBy::Outside, cause, call: None }
                 }
                 (None, Some(code)) if code == i32::from(DISCONNECTED) => Self::by_plugin(

@@ -126,7 +126,12 @@ impl Supervisor {
             tasks: TaskTracker::new(),
         });
         let stop = CancellationToken::new();
-        let keeping = Keeper { shared: Arc::clone(&shared), library: Arc::new(library), watch };
+        let keeping = Keeper {
+            shared: Arc::clone(&shared),
+            library: Arc::new(library),
+            history: History::default(),
+            watch,
+        };
         let stopped = stop.clone();
         shared.tasks.spawn(async move { stopped.run_until_cancelled(keeping.keep()).await });
         Self { shared, stop: stop.clone(), _stop: stop.drop_guard() }
@@ -209,11 +214,15 @@ impl Tries<'_> {
             return Ok(());
         }
         let (key, cause) = (&self.shared.key, &ended.ending.cause);
-        let way_out = match ended.ending.by {
-            EndedBy::Plugin => "report this to its author, or replace it",
-            _ => "find out what ends the process",
-        };
-        Err(plugin_failed(format!("the plugin `{key}` failed here twice, at last: {cause}; {way_out}")))
+        Err(plugin_failed(match ended.ending.by {
+            EndedBy::Plugin => format!(
+                "the plugin `{key}` failed here twice, at last: {cause}; report this to its author, or replace it"
+            ),
+            _ => format!(
+                "the process of plugin `{key}` was lost twice here, at last: {cause}; find out what ends it: the \
+                 system does when memory is short"
+            ),
+        }))
     }
 }
 
@@ -264,12 +273,13 @@ enum NoWorker {
 struct Keeper {
     shared: Arc<Shared>,
     library: Arc<SealedLibrary>,
+    /// How the workers of this library ended.
+    history: History,
     watch: Watch,
 }
 
 impl Keeper {
     async fn keep(mut self) {
-        let mut history = History::default();
         loop {
             self.shared.set(Phase::Starting);
             let (ending, reached) = match self.start(&self.library).await {
@@ -279,13 +289,14 @@ impl Keeper {
                     let cause = format!("the plugin `{key}` does not start: {cause}");
                     tracing::error!(plugin = key, "{cause}");
                     self.shared.set(Phase::Refused { cause });
-                    self.library = self.other_library().await;
-                    history = History::default();
+                    let library = self.other_library().await;
+                    self.take_up(library);
                     continue;
                 }
                 Err(NoWorker::Ended(ending)) => (ending, Reached::Nothing),
             };
-            self.pause(&ending, history.note(&ending, reached, Instant::now())).await;
+            let next = self.history.note(&ending, reached, Instant::now());
+            self.pause(&ending, next).await;
         }
     }
 
@@ -312,14 +323,21 @@ impl Keeper {
         };
         tokio::select! {
             () = sleep(wait) => {}
-            library = self.other_library() => self.library = library,
+            library = self.other_library() => self.take_up(library),
         }
+    }
+
+    /// Goes on with other bytes, which have no past.
+    fn take_up(&mut self, library: Arc<SealedLibrary>) {
+        self.library = library;
+        self.history = History::default();
+        self.shared.status.send_modify(|status| status.not_replaced = None);
     }
 
     /// Serves until the worker ends by itself; replaces it meanwhile by workers on newer bytes.
     async fn serve(&mut self, mut worker: Worker) -> (Arc<Ending>, Reached) {
+        self.shared.set(Phase::Ready(Arc::clone(&worker.connection)));
         loop {
-            self.shared.set(Phase::Ready(Arc::clone(&worker.connection)));
             let library = tokio::select! {
                 ending = &mut worker.task => {
                     let lost = |error| Arc::new(Ending::by_plugin(format!("its task failed: {error}")));
@@ -330,10 +348,11 @@ impl Keeper {
             };
             match self.start(&library).await {
                 Ok(newer) => {
-                    let sha256 = &library.file.sha256;
-                    tracing::info!(plugin = self.shared.key, sha256, "replaced by a newer build");
-                    self.library = library;
+                    self.take_up(library);
                     let older = std::mem::replace(&mut worker, newer);
+                    self.shared.set(Phase::Ready(Arc::clone(&worker.connection)));
+                    let sha256 = &self.library.file.sha256;
+                    tracing::info!(plugin = self.shared.key, sha256, "replaced by a newer build");
                     tokio::spawn(async move {
                         older.connection.idle().await;
                         drop(older.close);
@@ -347,8 +366,14 @@ impl Keeper {
 
     fn not_replaced(&self, cause: &str) {
         let key = &self.shared.key;
-        let cause =
-            format!("the new build of plugin `{key}` is not used, the one from before goes on: {cause}");
+        let cause = match self.shared.status.borrow().phase {
+            Phase::Quarantined { .. } | Phase::Refused { .. } => {
+                format!("the new build of plugin `{key}` cannot be used either: {cause}")
+            }
+            _ => format!(
+                "the new build of plugin `{key}` cannot be used: {cause}; the one from before goes on"
+            ),
+        };
         tracing::error!(plugin = key, "{cause}");
         self.shared.status.send_modify(|status| status.not_replaced = Some(cause));
     }
@@ -363,7 +388,9 @@ impl Keeper {
                 Ok(Ok(library)) if library.file.manifest.key != self.shared.key => {
                     self.not_replaced(&format!("it is a plugin for `{}`", library.file.manifest.key));
                 }
-                Ok(Ok(library)) if library.file.sha256 == self.library.file.sha256 => {}
+                Ok(Ok(library)) if library.file.sha256 == self.library.file.sha256 => {
+                    self.shared.status.send_modify(|status| status.not_replaced = None);
+                }
                 Ok(Ok(library)) => return Arc::new(library),
                 Ok(Err(error)) => self.not_replaced(&error.to_string()),
                 Err(error) => self.not_replaced(&error.to_string()),
@@ -443,6 +470,15 @@ async fn look_after(
         Some(Hangup::Violation(violation)) => {
             let _ = process.kill().await;
             Ending::by_plugin(violation)
+        }
+        // The sandbox keeps plugin code from stopping its own process.
+        Some(Hangup::Stuck)
+            if connection.coverage().is_some_and(Coverage::is_full) && process.is_stopped() =>
+        {
+            let _ = process.kill().await;
+            let stall = humantime::format_duration(stall);
+            let cause = format!("it was stopped from outside (SIGSTOP) and gave no sign of life for {stall}");
+            Ending { by: EndedBy::Outside, cause, call: None }
         }
         Some(Hangup::Stuck) => {
             process.ask_for_last_words();
