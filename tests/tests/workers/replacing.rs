@@ -131,7 +131,10 @@ fn a_build_that_is_not_locked_does_not_take_over() {
     released.cancel();
     let run = host.end().exits(0);
     assert_eq!(result(&run, "f"), ("granted".to_owned(), "answer=A".to_owned()));
-    assert_has(lines(&run, "ERROR")[0], &["is not the build that was locked", "; the one from before goes on"]);
+    assert_has(
+        lines(&run, "ERROR")[0],
+        &["is not the build that was locked", "; the one from before goes on"],
+    );
 }
 
 #[test]
