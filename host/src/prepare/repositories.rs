@@ -1,8 +1,10 @@
 //! Which repositories are wanted, and where each of them leads.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 
 use forgewatch_plugin_api::Failure;
+use futures_util::{StreamExt, stream};
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::Routes;
@@ -12,6 +14,9 @@ use crate::text::{mask_url, mask_user_info, printable};
 
 /// Integrations that a message names; it comes once for each wrong repository.
 const MOST_CANDIDATES: usize = 5;
+
+/// URLs that plugins take apart at once: a worker answers many in one go.
+const AT_ONCE: usize = 64;
 
 /// A repository to check.
 #[derive(Clone, Debug)]
@@ -34,8 +39,11 @@ pub(super) async fn wanted(
     problems: &mut Vec<Problem>,
 ) -> Vec<Wanted> {
     let mut configured = BTreeMap::new();
-    for (name, repository) in &loaded.config.repositories {
-        match route(loaded, routes, name, repository).await {
+    let routed = stream::iter(&loaded.config.repositories)
+        .map(async |(name, repository)| (name, route(loaded, routes, name, repository).await));
+    let mut routed = pin!(routed.buffered(AT_ONCE));
+    while let Some((name, routed)) = routed.next().await {
+        match routed {
             Ok(Some(wanted)) => drop(configured.insert(name.as_str(), wanted)),
             Ok(None) => {}
             Err(problem) => problems.push(problem),

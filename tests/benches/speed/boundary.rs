@@ -53,7 +53,7 @@ impl HostServices for Stub {
     }
 }
 
-fn stub() -> HostObject {
+pub(crate) fn stub() -> HostObject {
     HostServices_TO::from_value(Stub, TD_Opaque)
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
         })
         .collect();
     Ok(vec![Row {
-        work: "has_repo_access in process, one stub call",
+        work: "has_repo_access in process, one stub call".to_owned(),
         unit: "ns",
         measured: median(pairs.iter().map(|pair| pair.0).collect()),
         reference_name: "boxed futures without a boundary",

@@ -8,7 +8,7 @@ use serde::Serialize;
 /// One measured thing beside its reference.
 #[derive(Serialize)]
 pub(crate) struct Row {
-    pub(crate) work: &'static str,
+    pub(crate) work: String,
     pub(crate) unit: &'static str,
     /// Median over the runs.
     pub(crate) measured: f64,
@@ -30,11 +30,11 @@ pub(crate) fn ratio(pairs: &[(f64, f64)]) -> f64 {
 }
 
 pub(crate) fn print(rows: &[Row]) {
-    println!("\n{:44} {:>12} {:>12}  {:34} {:>8}  wanted", "work", "measured", "reference", "", "ratio");
+    println!("\n{:58} {:>12} {:>12}  {:34} {:>8}  wanted", "work", "measured", "reference", "", "ratio");
     for row in rows {
         let Row { work, unit, measured, reference_name, reference, ratio, wanted } = row;
         let unit = format!("{reference_name}, {unit}");
-        println!("{work:44} {measured:>12.0} {reference:>12.0}  {unit:34} {ratio:>8.2}  {wanted}");
+        println!("{work:58} {measured:>12.0} {reference:>12.0}  {unit:34} {ratio:>8.2}  {wanted}");
     }
 }
 

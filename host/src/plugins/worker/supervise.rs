@@ -340,10 +340,9 @@ impl Keeper {
         self.shared.set(Phase::Ready(Arc::clone(&worker.connection)));
         loop {
             let library = tokio::select! {
-                ending = &mut worker.task => {
-                    let lost = |error| Arc::new(Ending::by_plugin(format!("its task failed: {error}")));
+                ending = ending_of(&mut worker.task) => {
                     let reached = if worker.connection.has_served() { Reached::Served } else { Reached::Ready };
-                    return (ending.unwrap_or_else(lost), reached);
+                    return (ending, reached);
                 }
                 library = self.other_library() => library,
             };
@@ -431,10 +430,17 @@ impl Keeper {
                     None => cause,
                 })),
             },
-            ending = &mut task => Err(NoWorker::Ended(ending.unwrap_or_else(|error| {
-                Arc::new(Ending::by_plugin(format!("its task failed: {error}")))
-            }))),
+            ending = ending_of(&mut task) => Err(NoWorker::Ended(ending)),
         }
+    }
+}
+
+/// How the worker ended that a task looks after. While the runtime ends, nothing.
+async fn ending_of(task: &mut JoinHandle<Arc<Ending>>) -> Arc<Ending> {
+    match task.await {
+        Ok(ending) => ending,
+        Err(error) if error.is_cancelled() => std::future::pending().await,
+        Err(error) => Arc::new(Ending::by_plugin(format!("the host failed to look after it: {error}"))),
     }
 }
 

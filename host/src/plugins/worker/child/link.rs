@@ -21,6 +21,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
+use super::super::process::DISCONNECTED;
 use super::super::protocol::{
     Ask, Bytes, HostAnswer, LONGEST_TO_HOST, ToHost, ToWorker, append, framing, parse, read_buffer,
 };
@@ -312,7 +313,7 @@ impl HostServices for RemoteHost {
         // What is told just before a crash must not be lost, and what is told without end must not pile up.
         let urgent = record.level == 1 || self.link.state().unwritten.len() > FLUSH_AT;
         if urgent && self.link.flush().is_err() {
-            std::process::exit(1);
+            std::process::exit(i32::from(DISCONNECTED));
         }
     }
 
