@@ -9,7 +9,8 @@ use forgewatch_tests::running::Running;
 use forgewatch_tests::sandbox::Sandbox;
 
 use crate::support::{
-    LIBRARY, assert_has, fake, held, lines, next, result, sandbox, sweep, wait_for_requests, wait_for_result,
+    LIBRARY, add_crashing, assert_has, fake, held, lines, next, result, sandbox, sweep, wait_for_requests,
+    wait_for_result,
 };
 
 /// Six checks, of which three are under way at once.
@@ -196,4 +197,32 @@ fn a_plugin_in_quarantine_starts_on_new_bytes() {
 fn a_plugin_that_was_refused_starts_on_new_bytes() {
     let broken = build::hostile_with(&[("default", "panic")]);
     starts_again(&broken, "does not start", "panic in Provider::default");
+}
+
+#[test]
+fn a_new_build_does_not_pay_for_the_crashes_of_the_old_one() {
+    let fake = fake();
+    let (released, answer) = held();
+    fake.fault(Match::any().path_contains("storefront"), answer);
+    let sandbox = sandbox(
+        &fake,
+        &library(),
+        &[
+            ("a", "crash-a", "fine"),
+            ("b", "crash-b", "fine"),
+            ("c", "crash-c", "fine"),
+            ("d", "contoso", "storefront"),
+            ("e", "forge", "segfault"),
+            ("f", "forge", "fine"),
+        ],
+    );
+    add_crashing(&sandbox);
+    let host = sweep(&sandbox, 1);
+    host.tells("in quarantine for 10 minutes, since it failed 6 times in a row", 1);
+    rename_into_place(&sandbox, &build_b());
+    host.worker("hostile");
+    released.cancel();
+    let run = host.end().exits(3);
+    assert_has(&result(&run, "e").1, &["failed here twice", "segmentation fault"]);
+    assert_eq!(result(&run, "f"), ("granted".to_owned(), "answer=B".to_owned()));
 }

@@ -9,7 +9,8 @@ use forgewatch_tests::process::wait_for;
 use rustix::process::Signal;
 
 use crate::support::{
-    INTEGRATIONS, assert_has, fake, lines, next, result, sandbox, sweep, wait_for_requests, wait_for_result,
+    INTEGRATIONS, add_crashing, assert_has, fake, lines, next, result, sandbox, sweep, wait_for_requests,
+    wait_for_result,
 };
 
 fn library() -> Vec<u8> {
@@ -134,14 +135,7 @@ fn a_plugin_that_crashes_again_and_again_is_left_alone() {
             ("e", "contoso", "storefront"),
         ],
     );
-    let config = fs::read_to_string(sandbox.path("forgewatch.toml")).expect("it was written");
-    let crashing = ["a", "b", "c"].map(|letter| {
-        format!(
-            "[integrations.crash-{letter}]\nprovider = \"hostile\"\nexternal_id = \"client-segfault\"\n\
-             domain_name = \"https://forge.example/\"\n"
-        )
-    });
-    sandbox.write("forgewatch.toml", config + &crashing.concat());
+    add_crashing(&sandbox);
     let start = Instant::now();
     let run = sweep(&sandbox, 1).end().exits(3);
     assert!(start.elapsed() > Duration::from_millis(3_100), "{:?}", start.elapsed());

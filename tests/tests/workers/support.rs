@@ -1,6 +1,7 @@
 //! Sweeps whose requests are held, so that something can happen to the worker meanwhile.
 
 use std::fmt::Write;
+use std::fs;
 
 use forgewatch_tests::fake::{Answer, Fake, Match, World, contoso};
 use forgewatch_tests::process::wait_for;
@@ -68,6 +69,20 @@ pub(crate) fn sandbox(fake: &Fake, library: &[u8], repositories: &[(&str, &str, 
     }
     sandbox.write("forgewatch.toml", config);
     sandbox
+}
+
+/// Adds the integrations `crash-a`, `crash-b` and `crash-c`, whose clients crash while they are made: twice for each
+/// integration of which a repository is checked.
+pub(crate) fn add_crashing(sandbox: &Sandbox) {
+    let mut config = fs::read_to_string(sandbox.path("forgewatch.toml")).expect("it was written");
+    for letter in ["a", "b", "c"] {
+        let _ = writeln!(
+            config,
+            "[integrations.crash-{letter}]\nprovider = \"hostile\"\nexternal_id = \"client-segfault\"\n\
+             domain_name = \"https://forge.example/\""
+        );
+    }
+    sandbox.write("forgewatch.toml", config);
 }
 
 /// Starts a sweep that prints each result as it comes.
