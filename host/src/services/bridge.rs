@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use forgewatch_plugin_api::abi::abi_stable::sabi_trait::TD_Opaque;
 use forgewatch_plugin_api::abi::abi_stable::std_types::{ROption, RResult, RStr, RString, RVec};
@@ -18,6 +18,7 @@ use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
 use super::integration::IntegrationServices;
+use super::log_limit::{LogLimit, Taken, Told};
 use super::{call, extensions, refused};
 use crate::text::printable;
 
@@ -25,14 +26,24 @@ const LONGEST_MESSAGE: usize = 8192;
 const LONGEST_TARGET: usize = 128;
 
 pub(super) fn for_integration(services: Arc<IntegrationServices>) -> HostObject {
-    HostServices_TO::from_value(Bridge(Backing::Integration(services)), TD_Opaque)
+    HostServices_TO::from_value(Bridge::of(Backing::Integration(services)), TD_Opaque)
 }
 
 pub(super) fn for_plugin(plugin: &str) -> HostObject {
-    HostServices_TO::from_value(Bridge(Backing::Plugin(plugin.to_owned())), TD_Opaque)
+    HostServices_TO::from_value(Bridge::of(Backing::Plugin(plugin.to_owned())), TD_Opaque)
 }
 
-struct Bridge(Backing);
+/// What plugin code sees of the host; its log is limited, since it comes without end where a plugin wants it to.
+struct Bridge {
+    backing: Backing,
+    log_limit: LogLimit,
+}
+
+impl Bridge {
+    fn of(backing: Backing) -> Self {
+        Self { backing, log_limit: LogLimit::default() }
+    }
+}
 
 #[derive(Clone)]
 enum Backing {
@@ -82,14 +93,14 @@ fn export<T: Send + 'static, R: From<T> + Send + 'static>(
 
 impl HostServices for Bridge {
     fn http(&self, request: Request) -> FfiFuture<RResult<Response, Failure>> {
-        let backing = self.0.clone();
+        let backing = self.backing.clone();
         // Taken here, where the plugin's call is being polled; the future may go elsewhere.
         let record = call::current();
         export(async move { backing.integration()?.http(&request, record.as_deref()).await })
     }
 
     fn save_metadata(&self, name: RString, value: RString) -> FfiFuture<RResult<RString, Failure>> {
-        let backing = self.0.clone();
+        let backing = self.backing.clone();
         export(async move { backing.integration()?.save_metadata(&name, &value).await })
     }
 
@@ -106,7 +117,18 @@ impl HostServices for Bridge {
 
     fn log(&self, record: LogRecord) {
         // There is nobody to tell about a subscriber that panics.
-        let _ = contain("log", || log(self.0.plugin(), &record));
+        let _ = contain("log", || {
+            let plugin = self.backing.plugin();
+            match self.log_limit.take(record.level, Instant::now()) {
+                Taken::Yes => log(plugin, &record),
+                Taken::No { tell: Some(Told { left_out, a_second }) } => tracing::warn!(
+                    plugin,
+                    "the plugin `{plugin}` logs more than anybody reads: its lines beyond {a_second} a second are left \
+                     out, {left_out} so far; report this to its author"
+                ),
+                Taken::No { tell: None } => {}
+            }
+        });
     }
 
     fn now_unix_ms(&self) -> u64 {
