@@ -176,7 +176,11 @@ impl Router {
     async fn ask(&self, key: &str, url: &str, provider: &Provider) -> Result<RepositoryUrl, RouteError> {
         let context = self.contexts.get(key).cloned().unwrap_or_default();
         let answer = provider.parse_repository_url(url, &context).await.map_err(|failure| {
-            let detail = format!("the plugin `{key}` failed: {failure}");
+            let is_named = failure.detail().contains(&format!("`{key}`"));
+            let detail = match is_named {
+                true => failure.to_string(),
+                false => format!("the plugin `{key}` failed: {failure}"),
+            };
             RouteError::new(RouteErrorKind::PluginFailed, detail)
         })?;
         answer.map_err(|error| {

@@ -18,7 +18,7 @@ use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
 use super::integration::IntegrationServices;
-use super::log_limit::{Admission, LogLimit};
+use super::log_limit::{LogLimit, Taken, Told};
 use super::{call, extensions, refused};
 use crate::text::printable;
 
@@ -26,21 +26,22 @@ const LONGEST_MESSAGE: usize = 8192;
 const LONGEST_TARGET: usize = 128;
 
 pub(super) fn for_integration(services: Arc<IntegrationServices>) -> HostObject {
-    Bridge::object(Backing::Integration(services))
+    HostServices_TO::from_value(Bridge::of(Backing::Integration(services)), TD_Opaque)
 }
 
 pub(super) fn for_plugin(plugin: &str) -> HostObject {
-    Bridge::object(Backing::Plugin(plugin.to_owned()))
+    HostServices_TO::from_value(Bridge::of(Backing::Plugin(plugin.to_owned())), TD_Opaque)
 }
 
+/// What plugin code sees of the host; its log is limited, since it comes without end where a plugin wants it to.
 struct Bridge {
     backing: Backing,
-    limit: LogLimit,
+    log_limit: LogLimit,
 }
 
 impl Bridge {
-    fn object(backing: Backing) -> HostObject {
-        HostServices_TO::from_value(Self { backing, limit: LogLimit::default() }, TD_Opaque)
+    fn of(backing: Backing) -> Self {
+        Self { backing, log_limit: LogLimit::default() }
     }
 }
 
@@ -118,18 +119,18 @@ impl HostServices for Bridge {
         if record.level > self.log_level() {
             return;
         }
-        let plugin = self.backing.plugin();
         // There is nobody to tell about a subscriber that panics.
-        let _ = contain("log", || match self.limit.admit(Instant::now()) {
-            Admission::Write => log(plugin, &record),
-            Admission::WriteAfter { dropped } => {
-                tracing::warn!(target: "plugin", plugin, "{dropped} lines of the plugin's log were dropped");
-                log(plugin, &record);
+        let _ = contain("log", || {
+            let plugin = self.backing.plugin();
+            match self.log_limit.take(record.level, Instant::now()) {
+                Taken::Yes => log(plugin, &record),
+                Taken::No { tell: Some(Told { left_out, a_second }) } => tracing::warn!(
+                    plugin,
+                    "the plugin `{plugin}` logs more than anybody reads: its lines beyond {a_second} a second are left \
+                     out, {left_out} so far; report this to its author"
+                ),
+                Taken::No { tell: None } => {}
             }
-            Admission::FirstDropped => {
-                tracing::warn!(target: "plugin", plugin, "the plugin logs too much: lines are dropped");
-            }
-            Admission::Drop => {}
         });
     }
 

@@ -1,56 +1,87 @@
-//! A limit on how much a plugin may write into the host's log: it must not fill the operator's disk.
+//! How much a plugin may log.
+//!
+//! Warnings and errors have a small allowance, since they are shown unasked. What is shown only to who asks for detail
+//! has a large one. Neither eats the other's.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lines that a plugin may log within [`WINDOW`].
-const MOST_LINES: u32 = 200;
-const WINDOW: Duration = Duration::from_secs(1);
+/// How often it is told that lines are left out.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// Counts the lines of one plugin.
-#[derive(Debug, Default)]
-pub(super) struct LogLimit {
-    window: Mutex<Window>,
+/// The allowances of one plugin's log.
+pub(super) struct LogLimit(Mutex<Allowances>);
+
+struct Allowances {
+    urgent: Allowance,
+    detailed: Allowance,
+    left_out: u64,
+    told: Option<Instant>,
 }
 
-#[derive(Debug, Default)]
-struct Window {
-    begun: Option<Instant>,
-    lines: u32,
-    dropped: u64,
+/// So many lines at once, and so many a second after that.
+struct Allowance {
+    most: u32,
+    a_second: u32,
+    left: f64,
+    since: Option<Instant>,
 }
 
-/// What to do with a line.
+/// Whether a line may be logged.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Admission {
-    /// Write it.
-    Write,
-    /// Write it, and before it that so many were dropped.
-    WriteAfter {
-        /// How many.
-        dropped: u64,
-    },
-    /// Say that lines are dropped from here on.
-    FirstDropped,
-    /// Drop it.
-    Drop,
+pub(super) enum Taken {
+    /// It may.
+    Yes,
+    /// It is left out; what to tell, when it is time to.
+    No { tell: Option<Told> },
+}
+
+/// What to tell of lines that are left out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// How many were so far.
+    pub(super) left_out: u64,
+    /// How many of this kind a second are not.
+    pub(super) a_second: u32,
+}
+
+impl Default for LogLimit {
+    fn default() -> Self {
+        let (urgent, detailed) = (Allowance::new(100, 10), Allowance::new(10_000, 1_000));
+        Self(Mutex::new(Allowances { urgent, detailed, left_out: 0, told: None }))
+    }
 }
 
 impl LogLimit {
-    /// Counts a line that comes at `now`.
-    pub(super) fn admit(&self, now: Instant) -> Admission {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        if window.begun.is_none_or(|begun| now.duration_since(begun) >= WINDOW) {
-            let dropped =
-                std::mem::replace(&mut *window, Window { begun: Some(now), lines: 1, dropped: 0 }).dropped;
-            return if dropped == 0 { Admission::Write } else { Admission::WriteAfter { dropped } };
+    /// Takes one line of `level`, as the ABI numbers it, out of its allowance.
+    pub(super) fn take(&self, level: u8, now: Instant) -> Taken {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let allowance = if level <= 2 { &mut all.urgent } else { &mut all.detailed };
+        if allowance.take(now) {
+            return Taken::Yes;
         }
-        window.lines = window.lines.saturating_add(1);
-        if window.lines <= MOST_LINES {
-            return Admission::Write;
-        }
-        window.dropped += 1;
-        if window.dropped == 1 { Admission::FirstDropped } else { Admission::Drop }
+        let a_second = allowance.a_second;
+        all.left_out = all.left_out.saturating_add(1);
+        let is_time = all.told.is_none_or(|told| now.duration_since(told) >= TELL_EVERY);
+        let tell = is_time.then_some(Told { left_out: all.left_out, a_second });
+        all.told = if is_time { Some(now) } else { all.told };
+        Taken::No { tell }
+    }
+}
+
+impl Allowance {
+    fn new(most: u32, a_second: u32) -> Self {
+        Self { most, a_second, left: most.into(), since: None }
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        let passed = self.since.map_or(Duration::ZERO, |since| now.duration_since(since));
+        self.since = Some(now);
+        let gained = passed.as_secs_f64() * f64::from(self.a_second);
+        self.left = (self.left + gained).min(self.most.into());
+        let is_left = self.left >= 1.0;
+        self.left -= if is_left { 1.0 } else { 0.0 };
+        is_left
     }
 }
 
@@ -58,17 +89,32 @@ impl LogLimit {
 mod tests {
     use super::*;
 
+    /// How many of `lines` may be logged, and what is told.
+    fn logged(limit: &LogLimit, level: u8, lines: usize, now: Instant) -> (usize, Vec<u64>) {
+        let taken: Vec<_> = (0..lines).map(|_| limit.take(level, now)).collect();
+        let told = taken.iter().filter_map(|taken| match taken {
+            Taken::No { tell } => tell.as_ref().map(|told| told.left_out),
+            Taken::Yes => None,
+        });
+        (taken.iter().filter(|taken| **taken == Taken::Yes).count(), told.collect())
+    }
+
     #[test]
-    fn what_is_too_much_is_dropped_and_said_to_be() {
-        let (limit, start) = (LogLimit::default(), Instant::now());
-        for _ in 0..MOST_LINES {
-            assert_eq!(limit.admit(start), Admission::Write);
-        }
-        assert_eq!(limit.admit(start), Admission::FirstDropped);
-        for _ in 0..9 {
-            assert_eq!(limit.admit(start + WINDOW / 2), Admission::Drop);
-        }
-        assert_eq!(limit.admit(start + WINDOW), Admission::WriteAfter { dropped: 10 });
-        assert_eq!(limit.admit(start + WINDOW * 2), Admission::Write);
+    fn a_flood_is_cut_and_told_now_and_then() {
+        let limit = LogLimit::default();
+        let start = Instant::now();
+        assert_eq!(logged(&limit, 2, 5_000, start), (100, vec![1]));
+        assert_eq!(logged(&limit, 1, 5_000, start + Duration::from_secs(1)), (10, vec![]));
+        assert_eq!(logged(&limit, 2, 5_000, start + TELL_EVERY), (90, vec![9_891]));
+        let later = start + Duration::from_secs(3600);
+        assert_eq!(logged(&limit, 2, 50, later), (50, vec![]), "who has become quiet is heard again");
+    }
+
+    #[test]
+    fn detail_does_not_eat_what_warnings_may() {
+        let limit = LogLimit::default();
+        let now = Instant::now();
+        assert_eq!(logged(&limit, 4, 20_000, now), (10_000, vec![1]));
+        assert_eq!(logged(&limit, 1, 100, now), (100, vec![]));
     }
 }

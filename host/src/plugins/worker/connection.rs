@@ -19,6 +19,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{ReadHalf, WriteHalf};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 use tracing::{Instrument, Span};
@@ -100,8 +101,10 @@ pub(super) enum Hangup {
     Crashed(CrashReport),
     /// It sent what it must not.
     Violation(String),
-    /// It does not react.
-    Stuck,
+    /// It has not reacted for so long.
+    Stuck(Duration),
+    /// It has not started for so long.
+    NotStarted(Duration),
 }
 
 impl Connection {
@@ -251,7 +254,7 @@ impl Connection {
                 match timeout(stall, writer.write(rest)).await {
                     Ok(Ok(length)) => rest = &rest[length..],
                     Ok(Err(_)) => return std::future::pending().await,
-                    Err(_) => return Hangup::Stuck,
+                    Err(_) => return Hangup::Stuck(stall),
                 }
             }
             frames.clear();
@@ -267,7 +270,7 @@ impl Connection {
         loop {
             ticks.tick().await;
             if self.started().is_some() && begun.elapsed() > stall * 2 {
-                return Hangup::Stuck;
+                return Hangup::NotStarted(stall * 2);
             }
             if self.inside().calls.is_empty() {
                 continue;
@@ -275,7 +278,7 @@ impl Connection {
             self.push(&ToWorker::Ping);
             // While nothing is read, its answer cannot be seen.
             if timeout(stall, alive.notified()).await.is_err() && !self.throttled.load(Ordering::Relaxed) {
-                return Hangup::Stuck;
+                return Hangup::Stuck(stall);
             }
         }
     }
@@ -292,7 +295,11 @@ impl Connection {
                     alive.notify_one();
                     Ok(())
                 }
-                Ok(Some(Frame::Message(frame))) => self.take(frame).await,
+                Ok(Some(Frame::Message(frame))) => {
+                    // Who sends without end must not keep this task from finding out that it does nothing else.
+                    consume_budget().await;
+                    self.take(frame).await
+                }
                 Ok(Some(Frame::Crash(report))) => return Hangup::Crashed(report),
                 Ok(None) => match reader.read_buf(&mut unread.bytes).await {
                     Ok(1..) => Ok(()),
@@ -445,7 +452,8 @@ impl Unread {
     fn frame(&mut self) -> Result<Option<Frame>, String> {
         let no_message = || "it sent what is no message".to_owned();
         let frame = self.framing.decode(&mut self.bytes);
-        let Some(frame) = frame.map_err(|_| format!("it sent more than {LONGEST_TO_HOST} bytes at once"))?
+        let Some(frame) =
+            frame.map_err(|_| format!("it sent a message of more than {} MiB", LONGEST_TO_HOST >> 20))?
         else {
             return Ok(None);
         };

@@ -49,8 +49,12 @@ impl History {
     /// Notes an ending at `now` and says what follows.
     pub(super) fn note(&mut self, ending: &Ending, reached: Reached, now: Instant) -> Next {
         self.fruitless = if reached == Reached::Served { 0 } else { self.fruitless.saturating_add(1) };
-        self.failed_starts = if reached == Reached::Nothing { self.failed_starts + 1 } else { 0 };
-        if ending.by == EndedBy::Plugin {
+        let by_plugin = ending.by == EndedBy::Plugin;
+        self.failed_starts = match reached {
+            Reached::Nothing => self.failed_starts + u32::from(by_plugin),
+            Reached::Ready | Reached::Served => 0,
+        };
+        if by_plugin {
             self.crashes.push_back(now);
         }
         self.crashes.retain(|crash| now.duration_since(*crash) < WINDOW + QUARANTINE);
@@ -105,6 +109,9 @@ mod tests {
         let mut now = Instant::now();
         for _ in 0..100 {
             assert_eq!(history.note(&kill(), Reached::Served, now), Next::Restart(Duration::ZERO));
+        }
+        for _ in 0..10 {
+            assert!(matches!(history.note(&kill(), Reached::Nothing, now), Next::Restart(_)));
         }
         for _ in 0..10 {
             now += WINDOW + QUARANTINE;

@@ -46,14 +46,11 @@ macro_rules! until_answered {
     ($supervisor:expr, $ask:expr) => {{
         let mut tries = $supervisor.tries();
         loop {
-            let ended = {
-                let attempt = tries.next().await?;
-                match $ask(&attempt.connection).await {
-                    Ok(answer) => break answer,
-                    Err(ended) => ended,
-                }
-            };
-            tries.failed(&ended)?;
+            let connection = tries.next().await?;
+            match $ask(&connection).await {
+                Ok(answer) => break answer,
+                Err(ended) => tries.failed(&ended)?,
+            }
         }
     }};
 }

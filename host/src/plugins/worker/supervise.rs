@@ -162,21 +162,16 @@ impl Supervisor {
 
     /// The tries of one call.
     pub(super) fn tries(&self) -> Tries<'_> {
-        Tries { shared: &self.shared, crashes: 0, is_suspect: false }
+        Tries { shared: &self.shared, turn: None, crashes: 0, is_suspect: false }
     }
 }
 
 /// The tries of one call: a second one if the worker ends under the first.
 pub(super) struct Tries<'a> {
     shared: &'a Shared,
+    turn: Option<Turn<'a>>,
     crashes: u32,
     is_suspect: bool,
-}
-
-/// A worker for one try.
-pub(super) struct Try<'a> {
-    pub(super) connection: Arc<Connection>,
-    _turn: Turn<'a>,
 }
 
 /// Calls share a worker, except for those that may have ended one.
@@ -186,17 +181,21 @@ enum Turn<'a> {
 }
 
 impl Tries<'_> {
-    /// A worker that is ready.
+    /// A worker that is ready, for one try.
     ///
     /// # Errors
     ///
     /// Nothing can be expected of the plugin for now.
-    pub(super) async fn next(&mut self) -> Result<Try<'_>, Failure> {
-        let turn = match self.is_suspect {
-            true => Turn::Alone(self.shared.turns.write().await),
-            false => Turn::Shared(self.shared.turns.read().await),
-        };
-        Ok(Try { connection: self.shared.connection().await?, _turn: turn })
+    pub(super) async fn next(&mut self) -> Result<Arc<Connection>, Failure> {
+        // Who is no suspect keeps its turn, and so goes first on the next worker: a suspect that hangs again takes none
+        // of its time.
+        let turn = self.turn.take().filter(|turn| !(self.is_suspect && matches!(turn, Turn::Shared(_))));
+        self.turn = Some(match turn {
+            Some(turn) => turn,
+            None if self.is_suspect => Turn::Alone(self.shared.turns.write().await),
+            None => Turn::Shared(self.shared.turns.read().await),
+        });
+        self.shared.connection().await
     }
 
     /// Notes that the worker ended during a try.
@@ -305,9 +304,9 @@ impl Keeper {
         let (key, cause) = (self.shared.key.clone(), &ending.cause);
         let wait = match next {
             Next::Restart(wait) => {
-                tracing::warn!(plugin = key, "the worker ended: {cause}; it is started again");
-                self.shared
-                    .set(Phase::Restarting { cause: format!("the worker of plugin `{key}` ended: {cause}") });
+                let cause = format!("the worker of plugin `{key}` ended: {cause}");
+                tracing::warn!(plugin = key, "{cause}; it is started again");
+                self.shared.set(Phase::Restarting { cause });
                 wait
             }
             Next::Quarantine { times } => {
@@ -482,7 +481,7 @@ async fn look_after(
             Ending::by_plugin(violation)
         }
         // The sandbox keeps plugin code from stopping its own process.
-        Some(Hangup::Stuck)
+        Some(Hangup::Stuck(stall))
             if connection.coverage().is_some_and(Coverage::is_full) && process.is_stopped() =>
         {
             let _ = process.kill().await;
@@ -490,11 +489,15 @@ async fn look_after(
             let cause = format!("it was stopped from outside (SIGSTOP) and gave no sign of life for {stall}");
             Ending { by: EndedBy::Outside, cause, call: None }
         }
-        Some(Hangup::Stuck) => {
+        Some(stuck @ (Hangup::Stuck(limit) | Hangup::NotStarted(limit))) => {
             process.ask_for_last_words();
             let report = timeout(Duration::from_secs(1), wire.last_words()).await.ok().flatten();
             let _ = process.kill().await;
-            let cause = format!("it gave no sign of life for {}", humantime::format_duration(stall));
+            let limit = humantime::format_duration(limit);
+            let cause = match stuck {
+                Hangup::NotStarted(_) => format!("opening its library took longer than {limit}"),
+                _ => format!("it gave no sign of life for {limit}"),
+            };
             let call = report.map(|report| report.call()).filter(|call| *call != 0);
             Ending { call, ..Ending::by_plugin(cause) }
         }

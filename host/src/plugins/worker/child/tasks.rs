@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use forgewatch_plugin_api::abi::abi_stable::sabi_trait::TD_Opaque;
 use forgewatch_plugin_api::abi::abi_stable::std_types::RStr;
@@ -13,6 +14,9 @@ use forgewatch_plugin_api::{Failure, Reason};
 
 use super::super::protocol::{Answer, Bytes, Call, ToHost, ToWorker};
 use super::link::{Link, RemoteHost, Wait};
+
+/// How long calls are run without a look at the socket, but for one call that takes longer.
+const LONGEST_TURN: Duration = Duration::from_millis(50);
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -76,17 +80,22 @@ impl Tasks {
             let wait = if self.woken.len() == 0 { Wait::Yes } else { Wait::No };
             self.link.read(wait)?;
             while let Some(frame) = self.link.next()? {
-                self.take(frame);
+                self.take(frame)?;
             }
-            // Those that wake each other come again after the next look at the socket.
+            // Those that wake each other come again after the next look at the socket. That comes soon, too, when
+            // they are slow: the host takes for dead who does not look for long.
+            let begun = Instant::now();
             for _ in 0..self.woken.len() {
                 let Some(call) = self.woken.pop() else { break };
                 self.poll(call);
+                if begun.elapsed() > LONGEST_TURN {
+                    break;
+                }
             }
         }
     }
 
-    fn take(&mut self, frame: ToWorker<'static>) {
+    fn take(&mut self, frame: ToWorker<'static>) -> io::Result<()> {
         match frame {
             ToWorker::Call { id, call } => {
                 let task = self.start(id, call);
@@ -105,9 +114,14 @@ impl Tasks {
                 let client = self.clients().remove(&client);
                 drop(client);
             }
-            ToWorker::Ping => self.link.send(&ToHost::Pong),
+            ToWorker::Ping => {
+                // At once: the call that is polled next may be a slow one.
+                self.link.send(&ToHost::Pong);
+                self.link.flush()?;
+            }
             ToWorker::Hello(_) => {}
         }
+        Ok(())
     }
 
     fn clients(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<ClientObject>>> {
