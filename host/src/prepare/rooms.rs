@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::config::{Isolation, Loaded, Problem};
 use crate::plugins::{Room, WorkerSettings};
 
-/// How long a worker may give no sign of life; shorter where checks have less time, so that they can be repeated.
+/// How long a worker may give no sign of life: less where checks have less time, so that they can be repeated, and
+/// never so little that a busy machine looks like a plugin that hangs.
+const SHORTEST_STALL: Duration = Duration::from_secs(2);
 const LONGEST_STALL: Duration = Duration::from_secs(5);
 
 /// Where each provider's plugin runs.
@@ -37,7 +39,7 @@ impl Rooms {
         let workers = WorkerSettings {
             program: own_program(),
             require_sandbox: plugins.require_sandbox,
-            stall: LONGEST_STALL.min(loaded.config.check_timeout.get() / 3),
+            stall: (loaded.config.check_timeout.get() / 4).clamp(SHORTEST_STALL, LONGEST_STALL),
         };
         Self { default: plugins.isolation, own, workers }
     }

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use forgewatch::plugins::{Client, Provider, Room, SealedLibrary, WorkerSettings, open_in};
 use forgewatch_plugin_api::{Integration, Repository};
 use forgewatch_tests::build;
-use futures_util::future::join_all;
+use futures_util::TryStreamExt;
+use futures_util::stream::FuturesUnordered;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -150,8 +151,8 @@ async fn batches(client: &Client, in_flight: usize) -> Result<Batches, Box<dyn E
         if in_flight == 1 {
             client.has_repo_access(&repository).await?;
         } else {
-            let answers = join_all((0..in_flight).map(|_| client.has_repo_access(&repository))).await;
-            answers.into_iter().try_for_each(|answer| answer.map(drop))?;
+            let calls = (0..in_flight).map(|_| client.has_repo_access(&repository));
+            calls.collect::<FuturesUnordered<_>>().try_for_each(async |_| Ok(())).await?;
         }
         batches.push(start.elapsed().as_nanos() as f64 / in_flight as f64);
     }

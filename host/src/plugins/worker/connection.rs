@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use forgewatch_plugin_api::abi::HostObject;
 use forgewatch_plugin_api::{Failure, Reason};
+use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{ReadHalf, WriteHalf};
@@ -236,10 +237,12 @@ impl Connection {
         let (mut reader, writer) = wire.socket.split();
         let alive = Notify::new();
         tokio::select! {
-            hangup = self.read(&mut reader, &mut wire.unread, &alive) => hangup,
+            // Reading comes last: a worker that sends without end takes no turn from the others.
+            biased;
+            hangup = self.watch(&alive, stall) => hangup,
             // What was written last may still be worth reading; the reader sees the end by itself.
             hangup = self.write(writer, stall) => hangup,
-            hangup = self.watch(&alive, stall) => hangup,
+            hangup = self.read(&mut reader, &mut wire.unread, &alive) => hangup,
         }
     }
 
@@ -261,16 +264,15 @@ impl Connection {
         }
     }
 
-    /// Asks again and again whether the worker reacts, as long as it has something to do. Starting may take twice as
-    /// long as reacting.
+    /// Asks again and again whether the worker reacts, as long as it has something to do, or to start.
     async fn watch(&self, alive: &Notify, stall: Duration) -> Hangup {
         let mut ticks = interval(PING_EVERY.min(stall / 2));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let begun = Instant::now();
         loop {
             ticks.tick().await;
-            if self.started().is_some() && begun.elapsed() > stall * 2 {
-                return Hangup::NotStarted(stall * 2);
+            if self.started().is_some() && begun.elapsed() > stall {
+                return Hangup::NotStarted(stall);
             }
             if self.inside().calls.is_empty() {
                 continue;
@@ -386,13 +388,15 @@ impl Connection {
         ask: Ask<'static>,
         permit: OwnedSemaphorePermit,
     ) -> Result<(), String> {
-        let mut inside = self.inside();
-        let Some(host) = inside.hosts.get(&host).cloned() else {
-            return Err("it asked for the services of an integration that is not its own".to_owned());
-        };
-        let (record, span) = match inside.calls.get(&call) {
-            Some(waiting) => (waiting.record.clone(), waiting.span.clone()),
-            None => (None, Span::none()),
+        let (host, record, span) = {
+            let inside = self.inside();
+            let Some(host) = inside.hosts.get(&host).cloned() else {
+                return Err("it asked for the services of an integration that is not its own".to_owned());
+            };
+            match inside.calls.get(&call) {
+                Some(waiting) => (host, waiting.record.clone(), waiting.span.clone()),
+                None => (host, None, Span::none()),
+            }
         };
         let connection = Arc::clone(self);
         let work = async move {
@@ -401,11 +405,20 @@ impl Connection {
                 None => answer(&host, ask).await,
             };
             connection.send(&ToWorker::Answer { id, answer }).await;
+        };
+        let mut work = Box::pin(work.instrument(span));
+        // What need not wait needs no task.
+        if work.as_mut().now_or_never().is_some() {
+            return Ok(());
+        }
+        let connection = Arc::clone(self);
+        // Begun and noted under one lock: it cannot end before it is noted.
+        let mut inside = self.inside();
+        let task = tokio::spawn(async move {
+            work.await;
             connection.inside().asks.remove(&id);
             drop(permit);
-        };
-        // Begun and noted under one lock: it cannot end before it is noted.
-        let task = tokio::spawn(work.instrument(span));
+        });
         inside.asks.insert(id, task.abort_handle());
         Ok(())
     }

@@ -149,13 +149,14 @@ pub(super) enum HostAnswer<'a> {
 pub(super) fn append(frames: &mut Vec<u8>, frame: &impl Serialize) -> Result<(), postcard::Error> {
     let start = frames.len();
     frames.extend_from_slice(&[0; 4]);
-    *frames = postcard::to_extend(frame, std::mem::take(frames))?;
-    let Ok(length) = u32::try_from(frames.len() - start - 4) else {
-        frames.truncate(start);
-        return Err(postcard::Error::SerializeBufferFull);
-    };
-    frames[start..start + 4].copy_from_slice(&length.to_le_bytes());
-    Ok(())
+    let written = postcard::to_io(frame, &mut *frames).and_then(|frames| {
+        u32::try_from(frames.len() - start - 4).map_err(|_| postcard::Error::SerializeBufferFull)
+    });
+    match written {
+        Ok(length) => frames[start..start + 4].copy_from_slice(&length.to_le_bytes()),
+        Err(_) => frames.truncate(start),
+    }
+    written.map(drop)
 }
 
 /// Takes a frame apart.

@@ -31,7 +31,7 @@ pub struct WorkerSettings {
     pub program: PathBuf,
     /// Whether a worker must have all of the sandbox.
     pub require_sandbox: bool,
-    /// How long a worker may give no sign of life while it has something to do. Starting may take twice as long.
+    /// How long a worker may give no sign of life while it has something to do, or to start.
     pub stall: Duration,
 }
 

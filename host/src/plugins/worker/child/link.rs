@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
@@ -17,7 +18,7 @@ use forgewatch_plugin_api::abi::async_ffi::{FfiFuture, FutureExt};
 use forgewatch_plugin_api::abi::{HostServices, LogRecord};
 use forgewatch_plugin_api::{Failure, Reason, Request, Response};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, read};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
@@ -138,14 +139,18 @@ impl Link {
 
     /// Reads what is there and gives its length: 0 at the end, or when there is nothing and nothing was waited for.
     pub(super) fn read(&self, wait: Wait) -> io::Result<usize> {
-        let flags = if wait == Wait::Yes { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
-        let mut chunk = [0; 64 << 10];
+        let mut chunk = [MaybeUninit::uninit(); 64 << 10];
         loop {
-            return match recv(&self.socket, &mut chunk[..], flags) {
-                Ok((0, _)) => Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok((length, _)) => {
-                    self.state().unread.extend_from_slice(&chunk[..length]);
-                    Ok(length)
+            let received = match wait {
+                // The sandbox judges this call without looking at its arguments, which is faster.
+                Wait::Yes => read(&self.socket, &mut chunk[..]),
+                Wait::No => recv(&self.socket, &mut chunk[..], RecvFlags::DONTWAIT).map(|(read, _)| read),
+            };
+            return match received {
+                Ok(([], _)) => Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok((read, _)) => {
+                    self.state().unread.extend_from_slice(read);
+                    Ok(read.len())
                 }
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => Ok(0),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use forgewatch_plugin_api::abi::abi_stable::sabi_trait::TD_Opaque;
@@ -18,7 +18,8 @@ use super::link::{Link, RemoteHost, Wait};
 /// How long calls are run without a look at the socket, but for one call that takes longer.
 const LONGEST_TURN: Duration = Duration::from_millis(50);
 
-type Task = Pin<Box<dyn Future<Output = ()>>>;
+/// A call's work.
+type Task = Pin<Box<dyn Future<Output = Result<Answer<'static>, Failure>>>>;
 
 /// The provider, its clients, and the calls under way.
 pub(super) struct Tasks {
@@ -98,7 +99,7 @@ impl Tasks {
     fn take(&mut self, frame: ToWorker<'static>) -> io::Result<()> {
         match frame {
             ToWorker::Call { id, call } => {
-                let task = self.start(id, call);
+                let task = self.task(id, call);
                 let waker = Waker::from(Arc::new(TaskWaker { call: id, woken: Arc::clone(&self.woken) }));
                 self.running.insert(id, (task, waker));
                 self.woken.push(id);
@@ -130,27 +131,14 @@ impl Tasks {
 
     fn poll(&mut self, id: u64) {
         let Some((task, waker)) = self.running.get_mut(&id) else { return };
-        let ended = self.link.during(id, || task.as_mut().poll(&mut Context::from_waker(waker)).is_ready());
-        if ended {
+        let polled = self.link.during(id, || task.as_mut().poll(&mut Context::from_waker(waker)));
+        if let Poll::Ready(answer) = polled {
+            self.link.send(&ToHost::Done { id, answer });
             self.running.remove(&id);
         }
     }
 
-    /// The future of a call, which answers by itself.
-    fn start(&self, id: u64, call: Call<'static>) -> Task {
-        let link = Arc::clone(&self.link);
-        let work = self.work(id, call);
-        Box::pin(async move {
-            let answer = work.await;
-            link.send(&ToHost::Done { id, answer });
-        })
-    }
-
-    fn work(
-        &self,
-        id: u64,
-        call: Call<'static>,
-    ) -> Pin<Box<dyn Future<Output = Result<Answer<'static>, Failure>>>> {
+    fn task(&self, id: u64, call: Call<'static>) -> Task {
         let provider = Arc::clone(&self.provider);
         match call {
             Call::ParseUrl { url, context } => Box::pin(async move {
