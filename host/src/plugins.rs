@@ -22,5 +22,5 @@ pub use file::{PluginFile, Refusal, RefusalState, read_plugin_file};
 pub use load::{LoadError, LoadedLibrary, SealedLibrary};
 pub use lock::{Lock, LockError, Locked, wished_hosts};
 pub use provider::{Client, Provider};
-pub use registry::{ProviderError, Registry, Room, open_in};
+pub use registry::{Registry, Room, UnknownProvider, open_in};
 pub use worker::{COMMAND as WORKER_COMMAND, Coverage, Status, WorkerSettings, run as run_worker};

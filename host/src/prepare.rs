@@ -102,6 +102,11 @@ impl Routes {
     /// A plugin that claims such URLs does not open.
     pub async fn destination(&self, url: &str) -> Result<Destination, Problems> {
         let parsed = self.parse(url).await.map_err(|problem| Problems(vec![problem]))?;
+        if let Err(error) = &parsed
+            && let Some((_, failure)) = self.failed_plugin(error, None, url).await
+        {
+            return Ok(Err(RouteError::of_failed_plugin(&failure)));
+        }
         Ok(parsed.and_then(|parsed| {
             let fitting = self.router.integrations_of(&parsed);
             match fitting.as_slice() {

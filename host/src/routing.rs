@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use forgewatch_plugin_api::{BaseUrl, RepositoryUrl, UrlContext, UrlErrorKind};
+use forgewatch_plugin_api::{BaseUrl, Failure, RepositoryUrl, UrlContext, UrlErrorKind};
 use regex::RegexSet;
 use serde::Serialize;
 use url::Url;
@@ -47,6 +47,11 @@ pub struct RouteError {
 impl RouteError {
     fn new(kind: RouteErrorKind, detail: impl fmt::Display) -> Self {
         Self { kind, detail: printable(&detail.to_string(), 500).into_owned() }
+    }
+
+    /// The plugin that should know has failed.
+    pub fn of_failed_plugin(failure: &Failure) -> Self {
+        Self::new(RouteErrorKind::PluginFailed, failure)
     }
 
     /// Several integrations have the URL's base URL.

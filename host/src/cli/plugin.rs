@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::{GlobalArgs, USAGE, print, refuse, runtime, tell};
 use crate::config::{Config, HostPort, Loaded, Problems};
-use crate::plugins::{Lock, PluginFile, Registry};
+use crate::plugins::{Lock, PluginFile, RefusalState, Refused, Registry, UnknownProvider};
 use crate::prepare::Rooms;
 use crate::text::printable;
 
@@ -110,8 +110,16 @@ fn find(config: &Config, lock: Option<Arc<Lock>>, plugin: &str) -> Result<PathBu
         return Ok(plugin.into());
     }
     let registry = Registry::discover(&config.plugins.dirs, lock);
+    let is_broken = |refused: &&Refused| {
+        matches!(
+            refused.refusal.state(),
+            RefusalState::Broken | RefusalState::Foreign | RefusalState::Incompatible
+        )
+    };
     match file_for(&registry, plugin) {
         Ok(file) => Ok(file.path),
+        // What is wrong with it is for the command to say.
+        Err(_) if let Some(refused) = registry.refused(plugin).filter(is_broken) => Ok(refused.path.clone()),
         Err(problem) => {
             tell(AnsiColor::Red, "error", problem);
             Err(ExitCode::from(USAGE))
@@ -128,8 +136,8 @@ fn file_for(registry: &Registry, key: &str) -> Result<PluginFile, String> {
     let refused: Vec<_> = discovery.refused_by_lock(key).collect();
     match refused.as_slice() {
         // The locked build is there more than once: no other stands in for it.
-        _ if discovery.duplicate_of(key).is_some() => Err(registry.missing(key).to_string()),
-        [] => Err(format!("{}: {}", registry.missing(key), registry.ways_out(key))),
+        _ if discovery.duplicate_of(key).is_some() => Err(because(registry.refused(key))),
+        [] => Err(format!("{}: {}", UnknownProvider { key: key.to_owned() }, registry.ways_out(key))),
         [file] => Ok((*file).clone()),
         [first, second, ..] => Err(format!(
             "`{}` and `{}` are both plugins for `{key}`, and neither is locked: remove one, or name the file you mean",
@@ -137,6 +145,10 @@ fn file_for(registry: &Registry, key: &str) -> Result<PluginFile, String> {
             second.path.display()
         )),
     }
+}
+
+fn because(refused: Option<&Refused>) -> String {
+    refused.map(|refused| refused.refusal.to_string()).unwrap_or_default()
 }
 
 /// A host that a plugin wishes for, as its manifest has it, and what allows it.

@@ -27,7 +27,7 @@ pub struct PluginFile {
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// The file cannot be read.
-    #[error("cannot read `{}`: check that it exists and that this user may read it", .path.display())]
+    #[error("cannot read `{}` ({source}): check that it exists and that this user may read it", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use forgewatch_plugin_api::abi::HostObject;
 use forgewatch_plugin_api::{Failure, Reason};
 
-use super::discover::Discovery;
+use super::discover::{Discovery, Refused};
 use super::file::{PluginFile, Refusal};
 use super::load::SealedLibrary;
 use super::lock::Lock;
@@ -34,18 +34,12 @@ pub enum Room {
     Worker(WorkerSettings),
 }
 
-/// Why there is no provider for a key.
+/// No file has a key.
 #[derive(Debug, thiserror::Error)]
-pub enum ProviderError {
-    /// No file has this key.
-    #[error("there is no plugin for provider `{key}`")]
-    Unknown {
-        /// The key.
-        key: String,
-    },
-    /// Several files have this key.
-    #[error(transparent)]
-    Duplicate(Refusal),
+#[error("there is no plugin for provider `{key}`")]
+pub struct UnknownProvider {
+    /// The key.
+    pub key: String,
 }
 
 impl Registry {
@@ -85,29 +79,29 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// Nobody can say which file is meant.
+    /// No file has this key, nor a name that says so.
     pub fn provider(
         &self,
         key: &str,
         room: Room,
         host: impl FnOnce() -> HostObject,
-    ) -> Result<Provider, ProviderError> {
+    ) -> Result<Provider, UnknownProvider> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(provider) = opened.get(key) {
             return Ok(provider.clone());
         }
-        let provider = match self.discovery.plugins.get(key) {
-            Some(file) => self.open(file, room, host()),
-            None => match self.refusal_of(key) {
-                Some(refusal) => Err(refusal),
-                None => return Err(self.missing(key)),
-            },
-        };
-        let provider = provider.unwrap_or_else(|problem| {
+        let nowhere = |problem: String| {
             let detail = format!("the plugin `{key}` is not used: {problem}");
-            tracing::error!(plugin = key, "{detail}");
             Provider::nowhere(Failure::new(Reason::PLUGIN_FAILED, detail))
-        });
+        };
+        let provider = match (self.discovery.plugins.get(key), self.refused(key)) {
+            (Some(file), _) => self.open(file, room, host()).unwrap_or_else(|problem| {
+                tracing::error!(plugin = key, "the plugin `{key}` is not used: {problem}");
+                nowhere(problem)
+            }),
+            (None, Some(refused)) => nowhere(refused.refusal.to_string()),
+            (None, None) => return Err(UnknownProvider { key: key.to_owned() }),
+        };
         opened.insert(key.to_owned(), provider.clone());
         Ok(provider)
     }
@@ -126,33 +120,21 @@ impl Registry {
         open(room, library, watch, self.lock.clone(), host)
     }
 
-    /// Why the file that is probably meant by `key` is refused: of most refused files nothing is known but the name.
-    fn refusal_of(&self, key: &str) -> Option<String> {
-        if self.discovery.duplicate_of(key).is_some() {
-            return None;
-        }
-        let by_lock = self.discovery.refused_by_lock(key).next();
-        if let Some(refusal) = by_lock.and_then(|file| self.lock()?.judge(file).err()) {
-            return Some(refusal.to_string());
-        }
-        let mut refused = self.discovery.refused.iter();
-        let named = refused.find(|refused| {
-            let stem = refused.path.file_stem().unwrap_or_default().to_string_lossy();
+    /// The refused file that is probably meant by `key`: of most refused files nothing is known but the name.
+    pub fn refused(&self, key: &str) -> Option<&Refused> {
+        let names = |path: &Path| {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             stem.strip_suffix(key).is_some_and(|rest| rest.is_empty() || rest.ends_with(['_', '-']))
-        });
-        named.map(|refused| refused.refusal.to_string())
-    }
-
-    /// Why there is no plugin for `key`.
-    pub fn missing(&self, key: &str) -> ProviderError {
-        match self.discovery.duplicate_of(key) {
-            Some((path, other)) => ProviderError::Duplicate(Refusal::Duplicate {
-                path: path.to_owned(),
-                other: other.to_owned(),
-                key: key.to_owned(),
-            }),
-            None => ProviderError::Unknown { key: key.to_owned() },
-        }
+        };
+        let claims = |refused: &&Refused| match &refused.refusal {
+            Refusal::Duplicate { key: claimed, .. } => claimed == key,
+            refusal => refusal.refused_by_lock().is_some_and(|file| file.manifest.key == key),
+        };
+        let refused = &self.discovery.refused;
+        let duplicate = |refused: &&Refused| matches!(refused.refusal, Refusal::Duplicate { .. });
+        let claiming = || refused.iter().filter(claims);
+        let named = || refused.iter().find(|refused| names(&refused.path) && !duplicate(refused));
+        claiming().find(duplicate).or_else(|| claiming().next()).or_else(named)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::rooms::Rooms;
 use crate::config::{Loaded, Problem, Source, nearest};
-use crate::plugins::{Lock, PluginFile, Provider, ProviderError, Refusal, Registry, wished_hosts};
+use crate::plugins::{Lock, PluginFile, Provider, Refusal, Registry, UnknownProvider, wished_hosts};
 use crate::routing::{KnownProvider, server_roots};
 use crate::services::{Approvals, ProviderPolicy, for_plugin};
 use crate::text::printable;
@@ -96,12 +96,11 @@ impl Providers {
                 continue;
             }
             let opened = self.registry.provider(key, self.rooms.of_provider(key), || for_plugin(key));
-            let is_missing = matches!(opened, Err(ProviderError::Unknown { .. }));
             if let Err(error) = opened
-                && !(is_missing && loaded.lacks(&["plugins"]))
+                && !loaded.lacks(&["plugins"])
             {
                 let path = ["integrations", name, "provider"];
-                problems.push(loaded.problem(&path, shown(&error), self.help(key, &error)));
+                problems.push(loaded.problem(&path, shown(&error), Some(self.registry.ways_out(key))));
             }
             told.push(key);
         }
@@ -114,7 +113,7 @@ impl Providers {
                 key: "plugins.dirs".to_owned(),
                 source: None,
                 message: shown(&error),
-                help: self.help(key, &error),
+                help: Some(self.registry.ways_out(key)),
             }
         })
     }
@@ -123,13 +122,6 @@ impl Providers {
     pub(super) fn options(&self, key: &str) -> String {
         let options = self.known.get(key).map(|provider| provider.options.clone()).unwrap_or_default();
         serde_json::Value::Object(options).to_string()
-    }
-
-    fn help(&self, key: &str, error: &ProviderError) -> Option<String> {
-        match error {
-            ProviderError::Unknown { .. } => Some(self.registry.ways_out(key)),
-            _ => None,
-        }
     }
 }
 
@@ -158,7 +150,7 @@ impl Registry {
     }
 }
 
-fn shown(error: &ProviderError) -> String {
+fn shown(error: &UnknownProvider) -> String {
     printable(&error.to_string(), 500).into_owned()
 }
 

@@ -243,7 +243,21 @@ async fn by_url(
     shown: &str,
 ) -> Result<Wanted, (String, Option<String>)> {
     let parsed = routes.parse(url).await.map_err(|problem| (problem.message, problem.help))?;
-    let parsed = parsed.map_err(|error| (error.detail, None))?;
+    let parsed = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let (integration, failure) =
+                routes.failed_plugin(&error, None, url).await.ok_or((error.detail, None))?;
+            return Ok(Wanted {
+                shown: shown.to_owned(),
+                integration,
+                project: None,
+                name: shown.to_owned(),
+                external_id: None,
+                failure: Some(failure),
+            });
+        }
+    };
     let integration = only(&parsed, routes).map_err(|(message, help)| (message, Some(help)))?;
     let ad_hoc = of_url(shown.to_owned(), integration, &parsed);
     let same = |one: &Wanted| {

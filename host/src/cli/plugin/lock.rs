@@ -71,6 +71,7 @@ impl Arguments {
         let mut report: String = changes(&before, &after, &choice).iter().map(ToString::to_string).collect();
         let path = path.display();
         report += &match (differs, self.check) {
+            (false, true) if !choice.unusable.is_empty() => format!("`{path}` would stay as it is"),
             (false, _) => format!("`{path}` is up to date"),
             (true, true) => format!("`{path}` would change"),
             (true, false) => format!("wrote `{path}`"),
@@ -80,7 +81,12 @@ impl Arguments {
         }
         let lines: Vec<_> = report.lines().map(|line| printable(line, 5000)).collect();
         let printed = print(&lines.join("\n"));
-        Ok(if printed == ExitCode::SUCCESS && differs && self.check { ExitCode::from(1) } else { printed })
+        let has_come_apart = differs || !choice.unusable.is_empty();
+        Ok(if printed == ExitCode::SUCCESS && has_come_apart && self.check {
+            ExitCode::from(1)
+        } else {
+            printed
+        })
     }
 
     fn choose(&self, loaded: &Loaded, before: &Lock) -> Result<Choice, String> {

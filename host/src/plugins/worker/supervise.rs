@@ -400,7 +400,10 @@ impl Keeper {
     async fn start(&self, library: &SealedLibrary) -> Result<Worker, NoWorker> {
         let Shared { key, settings, host, .. } = &*self.shared;
         let failed = |error: std::io::Error| {
-            NoWorker::Ended(Arc::new(Ending::by_plugin(format!("its process cannot be started: {error}"))))
+            NoWorker::Ended(Arc::new(Ending::by_plugin(format!(
+                "no process can be started for it from `{}`: {error}",
+                settings.program.display()
+            ))))
         };
         let copy = library.copy.file.try_clone().map_err(failed)?;
         let (process, socket) = Process::start(&settings.program, key, copy).await.map_err(failed)?;
