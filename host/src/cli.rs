@@ -25,6 +25,8 @@ use crate::text::printable;
 
 /// Exit status for wrong usage and for a wrong configuration.
 const USAGE: u8 = 2;
+/// The stack of a thread that may run plugin code.
+const STACK_BYTES: usize = 8 << 20;
 /// Characters of one line of a message; nothing sensible is longer.
 const LONGEST_LINE: usize = 10_000;
 
@@ -200,7 +202,10 @@ fn completions(shell: clap_complete::Shell) -> ExitCode {
 
 /// The runtime of a command.
 fn runtime() -> Result<tokio::runtime::Runtime, ExitCode> {
-    tokio::runtime::Runtime::new().map_err(|error| {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    // As much as a worker's one thread has: a plugin finds the same stack wherever it runs.
+    let runtime = builder.enable_all().thread_stack_size(STACK_BYTES).build();
+    runtime.map_err(|error| {
         tell(AnsiColor::Red, "error", format_args!("cannot start: {error}"));
         ExitCode::from(USAGE)
     })

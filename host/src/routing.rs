@@ -5,14 +5,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
-use forgewatch_plugin_api::{BaseUrl, Failure, RepositoryUrl, UrlContext, UrlErrorKind};
-use regex::RegexSet;
+use forgewatch_plugin_api::{BaseUrl, Failure, Reason, RepositoryUrl, UrlContext, UrlErrorKind};
+use regex::{RegexSet, RegexSetBuilder};
 use serde::Serialize;
+use tokio::time::timeout;
 use url::Url;
 
 use crate::plugins::Provider;
 use crate::text::printable;
+
+/// Each plugin's patterns are limited by themselves, so that all of them together fit whatever plugins there are.
+const LARGEST_SET_BYTES: usize = 1 << 30;
+/// How long a plugin may take a URL apart.
+const LONGEST_PARSE: Duration = Duration::from_secs(10);
 
 /// Why a URL leads nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -128,7 +135,12 @@ impl Router {
             let options = serde_json::Value::Object(provider.options.clone()).to_string();
             contexts.insert(key.clone(), UrlContext::new(&options, base_urls));
         }
-        Ok(Self { patterns: RegexSet::new(patterns)?, keys, contexts, integrations })
+        Ok(Self {
+            patterns: RegexSetBuilder::new(patterns).size_limit(LARGEST_SET_BYTES).build()?,
+            keys,
+            contexts,
+            integrations,
+        })
     }
 
     /// Takes a URL apart. `provider` opens a provider by its key. Cancel-safe.
@@ -149,6 +161,11 @@ impl Router {
         let mut candidates: Vec<&str> =
             self.patterns.matches(url).iter().map(|index| self.keys[index].as_str()).collect();
         candidates.dedup();
+        // A plugin that nobody configured has no say where one that somebody did wants to be asked.
+        let is_configured = |key: &&str| self.integrations.iter().any(|it| it.provider == **key);
+        if candidates.iter().any(is_configured) {
+            candidates.retain(is_configured);
+        }
         let mut parsed: Vec<Parsed> = Vec::new();
         let mut error = None;
         for key in candidates {
@@ -180,7 +197,12 @@ impl Router {
 
     async fn ask(&self, key: &str, url: &str, provider: &Provider) -> Result<RepositoryUrl, RouteError> {
         let context = self.contexts.get(key).cloned().unwrap_or_default();
-        let answer = provider.parse_repository_url(url, &context).await.map_err(|failure| {
+        let answer = timeout(LONGEST_PARSE, provider.parse_repository_url(url, &context)).await;
+        let answer = answer.unwrap_or_else(|_| {
+            let detail = format!("taking a URL apart took longer than {} s", LONGEST_PARSE.as_secs());
+            Err(Failure::new(Reason::PLUGIN_FAILED, detail))
+        });
+        let answer = answer.map_err(|failure| {
             let is_named = failure.detail().contains(&format!("`{key}`"));
             let detail = match is_named {
                 true => failure.to_string(),

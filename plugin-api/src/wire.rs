@@ -1,13 +1,13 @@
 //! Serialised forms that serde's derives do not give: bytes as one piece, and pairs.
 
+use std::fmt;
+
 use abi_stable::std_types::{RString, RVec, Tuple2};
-use serde::{Deserialize, Deserializer, Serializer};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserializer, Serializer};
 
 pub(crate) mod bytes {
     use super::*;
-    use std::fmt;
-
-    use serde::de::{Error, Visitor};
 
     pub(crate) fn serialize<S: Serializer>(bytes: &RVec<u8>, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(bytes)
@@ -46,7 +46,30 @@ pub(crate) mod pairs {
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pairs, D::Error> {
-        let pairs = Vec::<(RString, RString)>::deserialize(deserializer)?;
-        Ok(pairs.into_iter().map(|(name, value)| Tuple2(name, value)).collect())
+        deserializer.deserialize_seq(PairsVisitor)
+    }
+
+    /// An empty pair takes two bytes when it is written and many when it is read.
+    const MOST_PAIRS: usize = 4096;
+
+    struct PairsVisitor;
+
+    impl<'de> Visitor<'de> for PairsVisitor {
+        type Value = Pairs;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MOST_PAIRS} pairs")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Pairs, A::Error> {
+            let mut pairs = RVec::new();
+            while let Some((name, value)) = sequence.next_element::<(RString, RString)>()? {
+                if pairs.len() == MOST_PAIRS {
+                    return Err(A::Error::invalid_length(pairs.len(), &self));
+                }
+                pairs.push(Tuple2(name, value));
+            }
+            Ok(pairs)
+        }
     }
 }

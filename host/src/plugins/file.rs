@@ -2,15 +2,20 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use forgewatch_plugin_api::abi::ABI_VERSION;
 use forgewatch_plugin_api::manifest::{self, ELF_SECTION, MACHO_SECTION, Manifest, ManifestError};
 use object::{Object, ObjectSection, ObjectSegment};
+use regex::RegexSetBuilder;
 use sha2::{Digest, Sha256};
 
 /// Many times the size of any plugin: files are read into memory.
 const LARGEST_FILE_BYTES: u64 = 256 * 1024 * 1024;
+const MOST_PATTERNS: usize = 64;
+/// What all URL patterns of one plugin may take when they are compiled.
+const LARGEST_PATTERNS_BYTES: usize = 1 << 20;
 
 /// A library file that holds a plugin which this host can load.
 #[derive(Clone, Debug)]
@@ -181,11 +186,13 @@ pub fn read_plugin_file(path: &Path) -> Result<PluginFile, Refusal> {
 pub(super) fn bytes_of(path: &Path) -> Result<Vec<u8>, Refusal> {
     let unreadable = |source| Refusal::Unreadable { path: path.to_owned(), source };
     let damaged = |problem: &str| Refusal::Damaged { path: path.to_owned(), problem: problem.to_owned() };
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+    // Opening a pipe would wait for somebody to write into it.
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
         return Err(damaged("it is not a regular file"));
     }
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
     file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LARGEST_FILE_BYTES {
         return Err(damaged("it is too large"));
@@ -224,7 +231,8 @@ fn manifest_of(path: &Path, bytes: &[u8]) -> Result<Manifest, Refusal> {
     }
     // Judged here, so that one plugin's mistake is that plugin's alone.
     let invalid = |name| Refusal::Manifest { path: path.to_owned(), source: ManifestError::Entry(name) };
-    if manifest.url_patterns.iter().any(|pattern| regex::Regex::new(pattern).is_err()) {
+    let patterns = RegexSetBuilder::new(&manifest.url_patterns).size_limit(LARGEST_PATTERNS_BYTES).build();
+    if manifest.url_patterns.len() > MOST_PATTERNS || patterns.is_err() {
         return Err(invalid("url-pattern"));
     }
     let schema = &manifest.options_schema;

@@ -21,6 +21,8 @@ use crate::state::SavedMetadata;
 pub const DOMAIN_NAME: &str = "domain_name";
 const LONGEST_NAME: usize = 64;
 const LARGEST_VALUE_BYTES: usize = 4096;
+/// How many names a plugin may save values under, the base URL among them.
+const MOST_NAMES: usize = 64;
 
 /// An integration as configured.
 #[derive(Clone, Debug)]
@@ -176,6 +178,16 @@ impl IntegrationServices {
         response
     }
 
+    fn room_for(&self, name: &str) -> Result<(), Failure> {
+        let saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        if saved.len() < MOST_NAMES || saved.contains_key(name) {
+            return Ok(());
+        }
+        Err(refused(format!(
+            "the integration has {MOST_NAMES} saved values already, which is all that it may have"
+        )))
+    }
+
     /// Saves a metadata value and gives back what was saved. A base URL holds for the next request already.
     ///
     /// When the store cannot be written, the value holds for this run and a warning says so.
@@ -191,6 +203,7 @@ impl IntegrationServices {
             DOMAIN_NAME => validate(&self.provider, &self.settings.domain_name, value)?,
             _ => plain(name, value)?,
         };
+        self.room_for(name)?;
         let saved = SavedMetadata {
             name: name.to_owned(),
             configured: configured(&self.settings, name).into_owned(),

@@ -13,7 +13,7 @@ fn memory_is_bounded() {
     for (behaviour, detail) in [
         ("memory-growth", &["it aborted after it had used up its memory of 512 MiB"][..]),
         ("one-huge-allocation", &["it aborted (SIGABRT)"]),
-        ("huge-answer", &["it aborted|the plugin's answer is longer than 32 MiB"]),
+        ("huge-answer", &["it aborted|the plugin's answer is longer than 4 MiB"]),
     ] {
         sweep = sweep.plugin(Plugin::hostile().row(Row::check(behaviour, FAILED, detail)));
     }
@@ -42,8 +42,8 @@ fn the_socket_can_only_be_spoilt_for_oneself() {
             &["its connection to the host was cut: plugin code closed it, or wrote to it"][..],
         ),
         ("garbage-on-socket", &["it sent a message of more than|it sent what is no message|no sign of life"]),
-        ("lying-length", &["it sent a message of more than 32 MiB"]),
-        ("flood-socket", &["it sent a message of more than 32 MiB"]),
+        ("lying-length", &["it sent a message of more than 4 MiB"]),
+        ("flood-socket", &["it sent a message of more than 4 MiB"]),
         ("ask-for-others", &["it asked for the services of an integration that is not its own"]),
     ] {
         sweep = sweep.plugin(Plugin::hostile().row(Row::check(behaviour, FAILED, detail)));

@@ -36,7 +36,7 @@ use crate::services::call::{self, CallRecord};
 /// How much may wait to be written before senders wait, in bytes.
 const MOST_UNWRITTEN: usize = 4 << 20;
 /// How many services a worker may use at once; more wait.
-const MOST_ASKS: usize = 256;
+const MOST_ASKS: usize = 64;
 /// How often a worker with something to do is asked whether it is alive.
 const PING_EVERY: Duration = Duration::from_secs(1);
 
@@ -192,7 +192,7 @@ impl Connection {
     async fn send(&self, frame: &ToWorker<'_>) {
         loop {
             let drained = self.drained.notified();
-            if self.out().len() < MOST_UNWRITTEN {
+            if self.out().len() < MOST_UNWRITTEN || self.has_ended() {
                 self.push(frame);
                 return;
             }
@@ -220,6 +220,7 @@ impl Connection {
         }
         drop(hosts);
         self.idle.notify_waiters();
+        self.drained.notify_waiters();
     }
 
     /// What of the sandbox the worker has.
@@ -318,8 +319,8 @@ impl Connection {
     async fn take(self: &Arc<Self>, frame: ToHost<'static>) -> Result<(), String> {
         match frame {
             ToHost::Done { id, answer } => {
-                self.served.store(true, Ordering::Relaxed);
                 if let Some(waiting) = self.remove(id) {
+                    self.served.store(true, Ordering::Relaxed);
                     // Whoever waited may have gone this very moment.
                     let _ = waiting.answer.send(Ok(answer));
                 }
@@ -390,6 +391,9 @@ impl Connection {
     ) -> Result<(), String> {
         let (host, record, span) = {
             let inside = self.inside();
+            if inside.asks.contains_key(&id) {
+                return Err("it asked for two things under one number".to_owned());
+            }
             let Some(host) = inside.hosts.get(&host).cloned() else {
                 return Err("it asked for the services of an integration that is not its own".to_owned());
             };

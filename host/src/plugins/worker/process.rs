@@ -132,25 +132,20 @@ impl Ending {
     /// What an exit status and the worker's last words say together.
     pub(super) fn of(status: io::Result<ExitStatus>, report: Option<&CrashReport>) -> Self {
         if let Some(report) = report {
-            let by = if report.is_from_outside() { EndedBy::Outside } else { EndedBy::Plugin };
-            return Self {
-                by,
-                cause: report.to_string(),
-                call: Some(report.call()).filter(|call| *call != 0),
-            };
+            // Whatever the report says of others: it comes from where plugin code runs.
+            let call = Some(report.call()).filter(|call| *call != 0);
+            return Self { call, ..Self::by_plugin(report.to_string()) };
         }
         match status {
             // Signals that come from the plugin's own code are caught and end in an exit status.
             Ok(status) => match (status.signal(), status.code()) {
-                (Some(signal), _) => {
-                    let name = match Signal::from_named_raw(signal) {
-                        Some(Signal::KILL) => " (SIGKILL)",
-                        Some(Signal::TERM) => " (SIGTERM)",
-                        _ => "",
-                    };
-                    let cause = format!("it was killed from outside by signal {signal}{name}");
-                    Self { by: EndedBy::Outside, cause, call: None }
-                }
+                (Some(signal), _) => match name_of_foreign(signal) {
+                    Some(name) => {
+                        let cause = format!("it was killed from outside by signal {signal} ({name})");
+                        Self { by: EndedBy::Outside, cause, call: None }
+                    }
+                    None => Self::by_plugin(format!("it ended by signal {signal}")),
+                },
                 (None, Some(code)) if code == i32::from(DISCONNECTED) => Self::by_plugin(
                     "its connection to the host was cut: plugin code closed it, or wrote to it",
                 ),
@@ -162,4 +157,15 @@ impl Ending {
             Err(error) => Self::by_plugin(format!("its process cannot be waited for: {error}")),
         }
     }
+}
+
+/// The name of a signal that plugin code in a sandbox cannot bring upon itself.
+fn name_of_foreign(signal: i32) -> Option<&'static str> {
+    Some(match Signal::from_named_raw(signal)? {
+        Signal::KILL => "SIGKILL",
+        Signal::TERM => "SIGTERM",
+        Signal::INT => "SIGINT",
+        Signal::HUP => "SIGHUP",
+        _ => return None,
+    })
 }

@@ -19,7 +19,7 @@ use tokio_util::codec::LengthDelimitedCodec;
 use super::sandbox::Coverage;
 
 /// The longest frame that a worker may send, in bytes.
-pub(super) const LONGEST_TO_HOST: usize = 32 << 20;
+pub(super) const LONGEST_TO_HOST: usize = 4 << 20;
 /// The name of the hidden command that is a worker.
 pub const COMMAND: &str = "plugin-worker";
 

@@ -99,19 +99,31 @@ impl Link {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a frame with the next [`Self::flush`].
+    /// Writes a frame with the next [`Self::flush`]. In the place of one that is too long goes a failure, where
+    /// somebody waits.
     pub(super) fn send(&self, frame: &ToHost<'_>) {
-        let unwritten = &mut self.state().unwritten;
+        let mut state = self.state();
+        let unwritten = &mut state.unwritten;
         let before = unwritten.len();
         let longest = before + 4 + LONGEST_TO_HOST;
         if append(unwritten, frame).is_ok() && unwritten.len() <= longest {
             return;
         }
         unwritten.truncate(before);
-        if let ToHost::Done { id, .. } = frame {
-            let detail = format!("the plugin's answer is longer than {} MiB", LONGEST_TO_HOST >> 20);
-            let answer = Err(Failure::new(Reason::PLUGIN_FAILED, detail));
-            let _ = append(unwritten, &ToHost::Done { id: *id, answer });
+        let too_long = |what: &str| {
+            let detail = format!("{what} is longer than {} MiB", LONGEST_TO_HOST >> 20);
+            Failure::new(Reason::PLUGIN_FAILED, detail)
+        };
+        match frame {
+            ToHost::Done { id, .. } => {
+                let answer = Err(too_long("the plugin's answer"));
+                let _ = append(unwritten, &ToHost::Done { id: *id, answer });
+            }
+            ToHost::Ask { id, .. } => {
+                let failure = too_long("what the plugin hands to the host");
+                state.asks.insert(*id, Slot::Answered(Err(failure)));
+            }
+            _ => {}
         }
     }
 

@@ -167,7 +167,7 @@ impl CrashReport {
 
     /// Whether another process sent the signal: nothing is known about the plugin then. The host's own question to a
     /// worker that does not answer is none of these.
-    pub(in crate::plugins) fn is_from_outside(&self) -> bool {
+    pub(super) fn is_from_outside(&self) -> bool {
         self.from_outside && !self.is_unresponsive()
     }
 
