@@ -55,6 +55,7 @@ impl Provider {
                     let path = watch.changed().await.to_owned();
                     let lock = lock.clone();
                     let read = spawn_blocking(move || SealedLibrary::of(&path, lock.as_deref())).await;
+                    watch.taken();
                     let (path, found) = (
                         watch.path().display(),
                         match read {

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often a file is looked at.
@@ -39,6 +40,11 @@ impl Watch {
         &self.path
     }
 
+    /// Notes that the bytes of the last change have been read: they are no news any more.
+    pub(super) fn taken(&mut self) {
+        self.known = self.seen;
+    }
+
     /// Waits until the file is another one than before, and has been for a moment: who writes into it should have
     /// ended. A file that is gone is waited for. Gives its path. Cancel-safe.
     pub(super) async fn changed(&mut self) -> &Path {
@@ -47,11 +53,12 @@ impl Watch {
         ticks.tick().await;
         loop {
             ticks.tick().await;
-            let now = tokio::fs::metadata(&self.path).await.ok().as_ref().map(stamp);
+            let path = self.path.clone();
+            let metadata = spawn_blocking(move || std::fs::metadata(path)).await;
+            let now = metadata.ok().and_then(Result::ok).as_ref().map(stamp);
             let is_settled = now == self.seen;
             self.seen = now;
             if now.is_some() && now != self.known && is_settled {
-                self.known = now;
                 return &self.path;
             }
         }

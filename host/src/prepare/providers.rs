@@ -74,7 +74,8 @@ impl Providers {
         });
         match ProviderPolicy::new(key, settings.allow_hosts, settings.allow_write, &roots) {
             Ok(policy) => {
-                let policy = policy.with_approvals(approvals.unwrap_or_default());
+                let concurrency = usize::from(loaded.config.http.concurrency);
+                let policy = policy.with_approvals(approvals.unwrap_or_default()).with_share_of(concurrency);
                 self.policies.insert(key.clone(), Arc::new(policy));
             }
             Err(error) if problems.len() == before => {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use forgewatch_plugin_api::{Failure, Method, Request, Scheme};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::Semaphore;
 use url::{Origin, Url};
 
 use super::http::shown;
@@ -25,6 +26,8 @@ pub struct ProviderPolicy {
     pub(super) approvals: Approvals,
     pub(super) allow_write: bool,
     pub(super) server_roots: Vec<Url>,
+    /// Requests that the provider may have in flight, so that there is always room for the others'.
+    pub(super) turns: Semaphore,
 }
 
 /// What a lock file adds to a policy. Without one there is nothing in it.
@@ -67,6 +70,7 @@ impl ProviderPolicy {
             approvals: Approvals::default(),
             allow_write,
             server_roots: server_roots.iter().map(root).collect::<Result<_, _>>()?,
+            turns: Semaphore::new(Semaphore::MAX_PERMITS),
         })
     }
 
@@ -78,7 +82,14 @@ impl ProviderPolicy {
             approvals: Approvals::default(),
             allow_write: false,
             server_roots: Vec::new(),
+            turns: Semaphore::new(Semaphore::MAX_PERMITS),
         }
+    }
+
+    /// The policy with three quarters of the client's `concurrency`, and at least one request, for this provider.
+    #[must_use]
+    pub fn with_share_of(self, concurrency: usize) -> Self {
+        Self { turns: Semaphore::new((concurrency - concurrency / 4).max(1)), ..self }
     }
 
     /// The policy with what a lock file approves.

@@ -112,6 +112,7 @@ impl IntegrationServices {
             _ => Some(self.identity()?),
         };
         let outgoing = self.egress.judge(&self.provider, request)?;
+        let _turn = self.provider.turns.acquire().await;
         match identity {
             None => {
                 let answer = self.keeper.client.send(&outgoing, None, record).await?;

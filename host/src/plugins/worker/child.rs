@@ -10,7 +10,7 @@ mod tasks;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -58,8 +58,8 @@ fn serve(Inherited { socket, library }: Inherited) -> io::Result<()> {
     }
     link.send(&ToHost::Entered { coverage: entered.coverage().clone() });
     link.flush()?;
-    let copy = hello.copy.clone().unwrap_or_else(|| descriptor_path(&library));
-    let opened = open_copy(&hello.shown, &copy);
+    let copy = hello.copy.map_or_else(|| descriptor_path(&library), PathBuf::from);
+    let opened = open_copy(Path::new(&hello.shown), &copy);
     drop(library);
     entered.seal()?;
     let started = opened.map_err(|error| error.to_string()).and_then(|module| {

@@ -164,7 +164,7 @@ impl Connection {
 
     /// Sends a call and waits for its answer. Cancel-safe: the worker drops what nobody waits for.
     pub(super) async fn call(&self, id: u64, call: Call<'_>) -> CallResult {
-        let (sender, receiver) = oneshot::channel();
+        let (sender, mut receiver) = oneshot::channel();
         let waiting = Waiting { answer: sender, record: call::current(), span: Span::current() };
         {
             let mut inside = self.inside();
@@ -174,8 +174,13 @@ impl Connection {
             inside.calls.insert(id, waiting);
         }
         let mut cancel = Cancel { connection: self, id: Some(id) };
-        self.send(&ToWorker::Call { id, call }).await;
-        let answer = receiver.await;
+        let frame = ToWorker::Call { id, call };
+        // The worker may end while the call still waits to be sent.
+        let answer = tokio::select! {
+            biased;
+            answer = &mut receiver => answer,
+            () = self.send(&frame) => receiver.await,
+        };
         cancel.id = None;
         let answer = answer.unwrap_or_else(|_| Err(Arc::new(Ending::by_plugin("it ended without a word"))));
         answer.map_err(|ending| {
@@ -192,7 +197,10 @@ impl Connection {
     async fn send(&self, frame: &ToWorker<'_>) {
         loop {
             let drained = self.drained.notified();
-            if self.out().len() < MOST_UNWRITTEN || self.has_ended() {
+            if self.has_ended() {
+                return;
+            }
+            if self.out().len() < MOST_UNWRITTEN {
                 self.push(frame);
                 return;
             }
@@ -202,8 +210,8 @@ impl Connection {
 
     /// Writes soon, whatever waits already: for frames that are small and come once for each call.
     pub(super) fn push(&self, frame: &ToWorker<'_>) {
-        if append(&mut self.out(), frame).is_err() {
-            tracing::error!("a frame to a plugin's worker is too long and was not sent");
+        if let Err(error) = append(&mut self.out(), frame) {
+            tracing::error!("a frame to a plugin's worker was not sent: {error}");
         }
         self.filled.notify_one();
     }
@@ -491,9 +499,9 @@ struct Cancel<'a> {
 
 impl Drop for Cancel<'_> {
     fn drop(&mut self) {
-        if let Some(id) = self.id
-            && self.connection.remove(id).is_some()
-        {
+        if let Some(id) = self.id {
+            self.connection.remove(id);
+            // Even if it has answered: a client that nobody took stays with it otherwise.
             self.connection.push(&ToWorker::Cancel { id });
         }
     }

@@ -6,7 +6,6 @@
 //! in it name only what was given to that worker.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
 
 use bytes::BytesMut;
 use forgewatch_plugin_api::abi::LogRecord;
@@ -44,9 +43,9 @@ pub(super) enum ToWorker<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Hello {
     /// The library's own path, for messages.
-    pub(super) shown: PathBuf,
+    pub(super) shown: String,
     /// The immutable copy to open, where the inherited descriptor cannot be.
-    pub(super) copy: Option<PathBuf>,
+    pub(super) copy: Option<String>,
     /// Whether to open nothing unless all of the sandbox is there.
     pub(super) require_sandbox: bool,
     /// The most detailed level that the host's log takes, as the ABI numbers it.

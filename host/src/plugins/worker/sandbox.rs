@@ -9,10 +9,7 @@
 //!   believes none of it further than for a message.
 //!
 //! Only Linux has a sandbox. Elsewhere the process is set up and [`Coverage`] says that nothing is covered.
-#![cfg_attr(
-    target_os = "linux",
-    expect(unsafe_code, reason = "signal handlers and closing foreign descriptors are system calls")
-)]
+#![expect(unsafe_code, reason = "signal handlers, closing foreign descriptors, emptying the environment")]
 
 #[cfg(target_os = "linux")]
 mod calls;

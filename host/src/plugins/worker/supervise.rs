@@ -128,6 +128,7 @@ impl Supervisor {
         let stop = CancellationToken::new();
         let keeping = Keeper {
             shared: Arc::clone(&shared),
+            stop: stop.clone(),
             library: Arc::new(library),
             history: History::default(),
             watch,
@@ -204,7 +205,9 @@ impl Tries<'_> {
     ///
     /// It was the last try.
     pub(super) fn failed(&mut self, ended: &Ended) -> Result<(), Failure> {
-        if ended.ending.by == EndedBy::Host {
+        // What is another call's fault counts for nothing here; that it ends some time is the quarantine's business.
+        let is_innocent = ended.ending.by == EndedBy::Plugin && !ended.is_suspect;
+        if ended.ending.by == EndedBy::Host || is_innocent {
             return Ok(());
         }
         self.crashes += 1;
@@ -271,6 +274,8 @@ enum NoWorker {
 /// The task that keeps a plugin's worker.
 struct Keeper {
     shared: Arc<Shared>,
+    /// Ends every worker.
+    stop: CancellationToken,
     library: Arc<SealedLibrary>,
     /// How the workers of this library ended.
     history: History,
@@ -352,7 +357,7 @@ impl Keeper {
                     self.shared.set(Phase::Ready(Arc::clone(&worker.connection)));
                     let sha256 = &self.library.file.sha256;
                     tracing::info!(plugin = self.shared.key, sha256, "replaced by a newer build");
-                    tokio::spawn(async move {
+                    self.shared.tasks.spawn(async move {
                         older.connection.idle().await;
                         drop(older.close);
                     });
@@ -383,6 +388,7 @@ impl Keeper {
             let path = self.watch.changed().await.to_owned();
             let lock = self.shared.lock.clone();
             let read = spawn_blocking(move || SealedLibrary::of(&path, lock.as_deref())).await;
+            self.watch.taken();
             match read {
                 Ok(Ok(library)) if library.file.manifest.key != self.shared.key => {
                     self.not_replaced(&format!("it is a plugin for `{}`", library.file.manifest.key));
@@ -410,12 +416,12 @@ impl Keeper {
         let (sender, started) = oneshot::channel();
         let connection = Arc::new(Connection::new(Arc::clone(host), sender));
         connection.push(&ToWorker::Hello(Hello {
-            shown: library.file.path.clone(),
-            copy: library.copy.path.clone(),
+            shown: library.file.path.to_string_lossy().into_owned(),
+            copy: library.copy.path.as_ref().map(|path| path.to_string_lossy().into_owned()),
             require_sandbox: settings.require_sandbox,
             log_level: host.log_level(),
         }));
-        let close = CancellationToken::new();
+        let close = self.stop.child_token();
         let looked_after =
             look_after(process, Arc::clone(&connection), Wire::new(socket), settings.stall, close.clone());
         let mut task = self.shared.tasks.spawn(looked_after);
