@@ -86,10 +86,10 @@ impl ProviderPolicy {
         }
     }
 
-    /// The policy with three quarters of the client's `concurrency`, and at least one request, for this provider.
+    /// The policy with seven eighths of the client's `concurrency` for this provider.
     #[must_use]
     pub fn with_share_of(self, concurrency: usize) -> Self {
-        Self { turns: Semaphore::new((concurrency - concurrency / 4).max(1)), ..self }
+        Self { turns: Semaphore::new(concurrency - concurrency / 8), ..self }
     }
 
     /// The policy with what a lock file approves.

@@ -168,10 +168,13 @@ fn a_strangers_file_takes_no_plugin_down() {
     let copy = sandbox.path("plugins/copy.so");
     fs::copy(vsts_path(&sandbox), &copy).expect("a copy");
     fs::remove_file(&liars[1]).expect("it is there");
-    for arguments in
-        [&["check"][..], &["plugin", "lock"], &["plugin", "lock", "vsts"], &["plugin", "verify", "vsts"]]
-    {
-        let run = sandbox.run(arguments).exits(2);
+    for (arguments, status) in [
+        (&["check"][..], 3),
+        (&["plugin", "lock"], 2),
+        (&["plugin", "lock", "vsts"], 2),
+        (&["plugin", "verify", "vsts"], 2),
+    ] {
+        let run = sandbox.run(arguments).exits(status);
         assert_has(
             &run.stderr,
             &[&*copy.to_string_lossy(), "are both plugins for `vsts`: remove one of them"],
@@ -184,7 +187,7 @@ fn a_strangers_file_takes_no_plugin_down() {
     // Without the real one nothing stands in for it, and which of the liars was meant is not guessed.
     fs::remove_file(vsts_path(&sandbox)).expect("it is there");
     let run = sandbox.run(&["check"]).exits(3);
-    assert_has(&run.stderr, &["the plugin `vsts` is not used: ", "is not the build that was locked"]);
+    assert_has(&run.stderr, &["is not the build that was locked"]);
     for arguments in [&["plugin", "lock"][..], &["plugin", "lock", "vsts"]] {
         let run = sandbox.run(arguments).exits(2);
         assert_has(

@@ -50,13 +50,16 @@ fn a_manifest_that_lies_about_its_key_takes_nobodys_place() {
     let sweep = Sweep::new("20s");
     sweep.write_configuration();
     sweep.sandbox.write("plugins/libstranger.so", that_claims_to_be_vsts());
-    let told = sweep.sandbox.run(&["check", "--format=json"]).exits(2).stderr;
-    for part in
-        ["error: integrations.contoso.provider: ", "libstranger.so` are both plugins for `vsts`: remove one"]
-    {
-        assert!(told.contains(part), "{told}");
+    let run = sweep.sandbox.run(&["check", "--format=json"]).exits(3);
+    let results = run.json();
+    let results = results["results"].as_array().expect("results");
+    assert!(!results.is_empty());
+    for result in results {
+        assert_eq!(result["reason"], "plugin_failed", "{result}");
+        let detail = result["detail"].as_str().expect("text");
+        assert!(detail.contains("libstranger.so` are both plugins for `vsts`: remove one"), "{detail}");
     }
-    println!("\na key that is another's     exit status 2\nstandard error:\n{told}");
+    println!("\na key that is another's     plugin_failed for both\nstandard error:\n{}", run.stderr);
 
     // With a lock file it is known who came first.
     let sweep = Sweep::new("20s").toml("[plugins]\nlock_file = \"forgewatch.lock\"\n");

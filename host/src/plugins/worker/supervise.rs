@@ -299,6 +299,9 @@ impl Keeper {
                 }
                 Err(NoWorker::Ended(ending)) => (ending, Reached::Nothing),
             };
+            if ending.by == EndedBy::Host {
+                return;
+            }
             let next = self.history.note(&ending, reached, Instant::now());
             self.pause(&ending, next).await;
         }
