@@ -223,7 +223,7 @@ impl BodyState {
     pub const COMPLETE: Self = Self(0);
     /// The connection ended before the body did.
     pub const CUT_OFF: Self = Self(1);
-    /// The body was larger than the limit; what is there is its beginning.
+    /// The body was larger than the limit; what is there is its beginning, or nothing.
     pub const TOO_LARGE: Self = Self(2);
 }
 

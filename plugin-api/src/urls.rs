@@ -81,6 +81,7 @@ impl Default for UrlContext {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RepositoryUrl {
     base_url: RString,
+    #[cfg_attr(feature = "serde", serde(with = "crate::wire::texts"))]
     aliases: RVec<RString>,
     project: ROption<RString>,
     name: RString,

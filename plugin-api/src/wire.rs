@@ -36,6 +36,42 @@ pub(crate) mod bytes {
     }
 }
 
+/// Texts, not endlessly many: an empty one takes one byte when it is written and many when it is read.
+pub(crate) mod texts {
+    use super::*;
+
+    const MOST_TEXTS: usize = 4096;
+
+    pub(crate) fn serialize<S: Serializer>(texts: &RVec<RString>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(texts.iter().map(RString::as_str))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RVec<RString>, D::Error> {
+        deserializer.deserialize_seq(Texts)
+    }
+
+    struct Texts;
+
+    impl<'de> Visitor<'de> for Texts {
+        type Value = RVec<RString>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MOST_TEXTS} texts")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<RVec<RString>, A::Error> {
+            let mut texts = RVec::new();
+            while let Some(text) = sequence.next_element()? {
+                if texts.len() == MOST_TEXTS {
+                    return Err(A::Error::invalid_length(texts.len(), &self));
+                }
+                texts.push(text);
+            }
+            Ok(texts)
+        }
+    }
+}
+
 pub(crate) mod pairs {
     use super::*;
 
