@@ -13,11 +13,14 @@ mod process;
 mod protocol;
 mod remote;
 mod sandbox;
+mod status;
 mod supervise;
+mod wire;
 
 pub use child::run;
 pub use protocol::COMMAND;
 pub(super) use remote::{RemoteClient, RemoteProvider};
 pub use sandbox::Coverage;
+pub use status::Status;
 pub(super) use supervise::Supervisor;
-pub use supervise::{Status, WorkerSettings};
+pub use supervise::WorkerSettings;

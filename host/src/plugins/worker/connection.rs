@@ -11,26 +11,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use forgewatch_plugin_api::abi::HostObject;
 use forgewatch_plugin_api::{Failure, Reason};
 use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 use tokio::net::unix::{ReadHalf, WriteHalf};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 use tracing::{Instrument, Span};
 
 use super::process::{EndedBy, Ending};
-use super::protocol::{
-    Answer, Ask, Bytes, Call, HostAnswer, LONGEST_TO_HOST, ToHost, ToWorker, append, framing, parse,
-    read_buffer,
-};
-use super::sandbox::{Coverage, CrashReport, REPORT_MARK};
+use super::protocol::{Answer, Ask, Bytes, Call, HostAnswer, ToHost, ToWorker, append};
+use super::sandbox::{Coverage, CrashReport};
+use super::wire::{Frame, Unread, Wire};
 use crate::services::call::{self, CallRecord};
 
 /// How much may wait to be written before senders wait, in bytes.
@@ -433,61 +428,6 @@ impl Connection {
         });
         inside.asks.insert(id, task.abort_handle());
         Ok(())
-    }
-}
-
-/// The socket to a worker.
-pub(super) struct Wire {
-    socket: UnixStream,
-    unread: Unread,
-}
-
-struct Unread {
-    bytes: BytesMut,
-    framing: LengthDelimitedCodec,
-}
-
-enum Frame {
-    Message(ToHost<'static>),
-    Crash(CrashReport),
-}
-
-impl Wire {
-    pub(super) fn new(socket: UnixStream) -> Self {
-        Self { socket, unread: Unread { bytes: read_buffer(), framing: framing(LONGEST_TO_HOST) } }
-    }
-
-    /// What the worker reports of its crash, if it does; everything else that it still sends is dropped.
-    pub(super) async fn last_words(&mut self) -> Option<CrashReport> {
-        loop {
-            match self.unread.frame() {
-                Ok(Some(Frame::Crash(report))) => return Some(report),
-                Ok(Some(Frame::Message(_))) => {}
-                Ok(None) => match self.socket.read_buf(&mut self.unread.bytes).await {
-                    Ok(1..) => {}
-                    _ => return None,
-                },
-                Err(_) => return None,
-            }
-        }
-    }
-}
-
-impl Unread {
-    fn frame(&mut self) -> Result<Option<Frame>, String> {
-        let no_message = || "it sent what is no message".to_owned();
-        let frame = self.framing.decode(&mut self.bytes);
-        let Some(frame) =
-            frame.map_err(|_| format!("it sent a message of more than {} MiB", LONGEST_TO_HOST >> 20))?
-        else {
-            return Ok(None);
-        };
-        match frame.first() {
-            Some(&REPORT_MARK) => CrashReport::parse(&frame).map(Frame::Crash),
-            _ => parse(&frame).ok().map(Frame::Message),
-        }
-        .map(Some)
-        .ok_or_else(no_message)
     }
 }
 

@@ -8,7 +8,8 @@ use forgewatch_plugin_api::{Access, Failure, Integration, Repository, Repository
 
 use super::connection::{CallResult, Connection, mismatched};
 use super::protocol::{Answer, Bytes, Call};
-use super::supervise::{Status, Supervisor};
+use super::status::Status;
+use super::supervise::Supervisor;
 
 /// A provider in a worker. Cheap to clone.
 #[derive(Clone)]

@@ -15,11 +15,13 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::connection::{Connection, Ended, Hangup, Wire};
+use super::connection::{Connection, Ended, Hangup};
 use super::history::{History, Next, QUARANTINE, Reached};
 use super::process::{EndedBy, Ending, Process};
 use super::protocol::{Hello, ToWorker};
 use super::sandbox::Coverage;
+use super::status::{Phase, Status};
+use super::wire::Wire;
 use crate::plugins::load::SealedLibrary;
 use crate::plugins::lock::Lock;
 use crate::plugins::watch::Watch;
@@ -53,56 +55,6 @@ struct Shared {
     turns: RwLock<()>,
     /// The keeper, and whoever looks after a worker.
     tasks: TaskTracker,
-}
-
-/// How a plugin is, since when, and why.
-#[derive(Clone)]
-pub struct Status {
-    phase: Phase,
-    /// Since when.
-    pub since: SystemTime,
-    /// Why new bytes at the plugin's path are not used.
-    pub not_replaced: Option<String>,
-}
-
-#[derive(Clone)]
-enum Phase {
-    Starting,
-    Ready(Arc<Connection>),
-    Restarting { cause: String },
-    Quarantined { cause: String },
-    Refused { cause: String },
-}
-
-impl Status {
-    /// One word: `starting`, `ready`, `restarting`, `quarantined` or `refused`.
-    pub fn state(&self) -> &'static str {
-        match self.phase {
-            Phase::Starting => "starting",
-            Phase::Ready(_) => "ready",
-            Phase::Restarting { .. } => "restarting",
-            Phase::Quarantined { .. } => "quarantined",
-            Phase::Refused { .. } => "refused",
-        }
-    }
-
-    /// Why it is not ready, or not the newest.
-    pub fn cause(&self) -> Option<&str> {
-        match &self.phase {
-            Phase::Restarting { cause } | Phase::Quarantined { cause } | Phase::Refused { cause } => {
-                Some(cause)
-            }
-            Phase::Starting | Phase::Ready(_) => self.not_replaced.as_deref(),
-        }
-    }
-
-    /// The sandbox of the worker that is ready.
-    pub fn coverage(&self) -> Option<&Coverage> {
-        match &self.phase {
-            Phase::Ready(connection) => connection.coverage(),
-            _ => None,
-        }
-    }
 }
 
 impl Supervisor {
