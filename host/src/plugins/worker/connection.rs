@@ -6,11 +6,11 @@
 //! - When the worker ends, every call that it had ends with the cause.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use foldhash::HashMap;
 use forgewatch_plugin_api::abi::HostObject;
 use forgewatch_plugin_api::{Failure, Reason};
 use futures_util::FutureExt;
@@ -106,7 +106,7 @@ pub(super) enum Hangup {
 impl Connection {
     /// A connection whose worker says to `started` how its start went; `host` takes the plugin's log.
     pub(super) fn new(host: Arc<HostObject>, started: oneshot::Sender<Started>) -> Self {
-        let inside = Inside { hosts: HashMap::from([(0, host)]), ..Inside::default() };
+        let inside = Inside { hosts: HashMap::from_iter([(0, host)]), ..Inside::default() };
         Self {
             out: Mutex::default(),
             filled: Notify::new(),

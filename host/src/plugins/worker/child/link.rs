@@ -1,7 +1,6 @@
 //! The socket to the host, and the host's services over it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::SystemTime;
 
 use bytes::BytesMut;
+use foldhash::HashMap;
 use forgewatch_plugin_api::abi::abi_stable::std_types::{ROption, RResult, RStr, RString, RVec};
 use forgewatch_plugin_api::abi::async_ffi::{FfiFuture, FutureExt};
 use forgewatch_plugin_api::abi::{HostServices, LogRecord};
@@ -71,7 +71,7 @@ impl Link {
             unread: read_buffer(),
             framing: framing(u32::MAX as usize),
             unwritten: Vec::new(),
-            asks: HashMap::new(),
+            asks: HashMap::default(),
             last_ask: 0,
         };
         Self { socket, log_level: AtomicU8::new(0), call: AtomicU64::new(0), state: Mutex::new(state) }

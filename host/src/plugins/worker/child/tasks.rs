@@ -1,12 +1,13 @@
 //! The calls of a worker: each is a future, polled on the one thread when something woke it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use foldhash::HashMap;
 use forgewatch_plugin_api::abi::abi_stable::sabi_trait::TD_Opaque;
 use forgewatch_plugin_api::abi::abi_stable::std_types::RStr;
 use forgewatch_plugin_api::abi::{ClientObject, HostObject, HostServices_TO, ProviderObject};
@@ -69,7 +70,7 @@ impl Tasks {
             link,
             provider: Arc::new(provider),
             clients: Arc::default(),
-            running: HashMap::new(),
+            running: HashMap::default(),
             woken: Arc::default(),
         }
     }
