@@ -2,6 +2,7 @@
 //!
 //! Old is what `tests/fixtures/abi-1` holds: a provider and a small host built on a frozen copy of plugin-api.
 
+mod extensions;
 mod layout;
 mod old_host;
 mod old_plugin;
