@@ -9,6 +9,7 @@
 //! found in one pass.
 
 mod check;
+mod daemon;
 mod files;
 mod inputs;
 mod layers;
@@ -34,6 +35,7 @@ use std::{
 use serde_json::Value;
 
 pub use self::{
+    daemon::{Api, ApiAuth, ApiScope, ApiToken, Breaker, LogFormat, LogLevel, Logging, Retention, Schedule},
     model::{
         Config, Defaults, Discovery, Entra, Http, Identity, Integration, Isolation, Oauth2, Overrides,
         Plugins, Provider, Repository, SiloMode, State,
@@ -41,7 +43,7 @@ pub use self::{
     problem::{Problem, Problems, Source, dotted, nearest},
     provenance::Explained,
     secret::SecretRef,
-    values::{Address, HostPort, HttpsUrl, Period, ProxyUrl, Timestamp, ValueError},
+    values::{Address, HostPort, HttpsUrl, ListenAddress, Period, ProxyUrl, Timestamp, ValueError},
 };
 
 use self::{

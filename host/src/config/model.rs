@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
+    daemon::{Api, Breaker, Logging, Retention, Schedule},
     secret::SecretRef,
     values::{Address, HostPort, HttpsUrl, Period, ProxyUrl, Timestamp},
 };
@@ -32,6 +33,16 @@ pub struct Config {
     pub state: State,
     /// When to check and when to believe it, for every repository.
     pub defaults: Defaults,
+    /// How the daemon spreads and limits its checks.
+    pub schedule: Schedule,
+    /// When the daemon looks for one cause before it believes many losses at once.
+    pub breaker: Breaker,
+    /// The daemon's HTTP side.
+    pub api: Api,
+    /// How long the daemon remembers what is over.
+    pub retention: Retention,
+    /// The daemon's log.
+    pub logging: Logging,
     /// Settings of one provider, by its key.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub providers: BTreeMap<String, Provider>,
@@ -61,6 +72,11 @@ impl Default for Config {
             http: Http::default(),
             state: State::default(),
             defaults: Defaults::default(),
+            schedule: Schedule::default(),
+            breaker: Breaker::default(),
+            api: Api::default(),
+            retention: Retention::default(),
+            logging: Logging::default(),
             providers: BTreeMap::new(),
             identities: BTreeMap::new(),
             integrations: BTreeMap::new(),

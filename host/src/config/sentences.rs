@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Top-level names that later versions give a meaning to.
-const RESERVED: [&str; 6] = ["api", "alerts", "people", "retention", "public_url", "logging"];
+const RESERVED: [&str; 3] = ["alerts", "people", "public_url"];
 
 /// What one error says, as one finding per key at fault.
 pub(super) fn findings(error: &ValidationError<'_>, schema: &Value) -> Vec<Finding> {

@@ -4,7 +4,7 @@
 //! passes validation always deserializes. Whatever may hold a user name and password never shows them in
 //! `Debug`, `Display` or when serialized.
 
-use std::{borrow::Cow, fmt, net::Ipv6Addr, str::FromStr, time::Duration, time::SystemTime};
+use std::{borrow::Cow, fmt, net::Ipv6Addr, net::SocketAddr, str::FromStr, time::Duration, time::SystemTime};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -66,8 +66,15 @@ macro_rules! text_value {
 }
 
 /// Every format that the configuration's schema uses.
-pub(super) const FORMATS: [Format; 6] =
-    [Period::FORMAT, HostPort::FORMAT, ProxyUrl::FORMAT, HttpsUrl::FORMAT, Timestamp::FORMAT, VARIABLE];
+pub(super) const FORMATS: [Format; 7] = [
+    Period::FORMAT,
+    HostPort::FORMAT,
+    ListenAddress::FORMAT,
+    ProxyUrl::FORMAT,
+    HttpsUrl::FORMAT,
+    Timestamp::FORMAT,
+    VARIABLE,
+];
 
 /// Name of the format of [`VARIABLE`].
 pub(super) const VARIABLE_FORMAT: &str = "variable-name";
@@ -215,6 +222,42 @@ impl fmt::Display for HostPort {
             (false, 443) => f.write_str(&self.host),
             (false, port) => write!(f, "{}:{port}", self.host),
         }
+    }
+}
+
+/// An IP address and a port to listen on; port 0 takes a free one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ListenAddress(SocketAddr);
+
+text_value!(
+    ListenAddress,
+    "listen-address",
+    "an IP address and a port, like \"127.0.0.1:9477\" or \"[::1]:9477\""
+);
+
+impl ListenAddress {
+    pub(super) const fn new(address: SocketAddr) -> Self {
+        Self(address)
+    }
+
+    /// The address.
+    pub const fn get(self) -> SocketAddr {
+        self.0
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        text.parse().map(Self).map_err(|_| ValueError("is not an IP address and a port"))
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -192,7 +192,7 @@ fn each_wrong_value_is_told_with_its_line() {
             3,
             "is not among the integrations",
         ),
-        ("[api]\n".into(), "api", 1, "kept for a later version"),
+        ("[people]\n".into(), "people", 1, "kept for a later version"),
         ("people = 1".into(), "people", 1, "kept for a later version"),
         ("profiles = 1".into(), "profiles", 1, "must be a table"),
     ];
