@@ -2,10 +2,14 @@
 //!
 //! A one-shot sweep leaves its transaction and nothing else: histories and incidents are the daemon's.
 
+mod incident;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
+
+pub use incident::{Cause, Fingerprint, Incident, Incidents, Joined};
 
 use crate::state::{Event, EventKind, State};
 use crate::sweep::{CheckResult, Summary};

@@ -2,8 +2,14 @@
 //!
 //! An outage is never a loss: only `denied` says that access is gone.
 
+mod damping;
+mod moment;
+
 use forgewatch_plugin_api as api;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+pub use damping::{Confirmed, Pending, Standing, Thresholds, Turn};
+pub use moment::Moment;
 
 use crate::text::printable;
 
@@ -11,7 +17,7 @@ use crate::text::printable;
 const MAX_DETAIL: usize = 2000;
 
 /// Whether the integration has access.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It has.
@@ -34,7 +40,7 @@ impl Verdict {
 }
 
 /// Why the verdict is what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(
     missing_docs,
