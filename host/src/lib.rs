@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod journal;
 pub mod plugins;
 pub mod prepare;

@@ -7,6 +7,7 @@ mod identities;
 mod providers;
 mod repositories;
 mod rooms;
+mod world;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::state::{State, StateError};
 use crate::sweep::{Integration, Sweep, Target};
 use crate::text::printable;
 pub use rooms::Rooms;
+pub use world::{Watched, World};
 
 use providers::Providers;
 use repositories::Wanted;

@@ -12,6 +12,7 @@ mod file;
 mod records;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 pub use error::StateError;
 pub use records::{Event, EventKind, SavedIdentity, SavedMetadata};
+pub use writer::Health;
 
 use records::{from_unix_ms, to_unix_ms};
 
