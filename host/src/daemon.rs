@@ -5,8 +5,11 @@
 //! - Checks run on tasks of their own; disks, files and clients never hold the conductor up.
 //! - The wall clock is only shown and stored; everything that waits goes by the monotonic one.
 
+mod gate;
 mod handle;
 mod ledger;
+mod queue;
+mod timing;
 
 pub use handle::{Asked, Handle, Reloads, Stopping};
 pub use ledger::{Entry, Ledger, Seen, Standby};
