@@ -119,6 +119,16 @@ impl GlobalArgs {
         Ok(all)
     }
 
+    /// What the arguments ask to load.
+    pub fn request(&self) -> Request {
+        Request {
+            config: self.config.clone(),
+            profile: self.profile.clone(),
+            set: self.set.clone(),
+            environment: Environment::of_process(),
+        }
+    }
+
     /// Loads the configuration that the arguments name. Problems and warnings are printed.
     ///
     /// # Errors
@@ -130,12 +140,7 @@ impl GlobalArgs {
 
     /// Loads as much of the configuration as is valid, and prints warnings but no problems.
     fn load_what_is_valid(&self) -> Loaded {
-        let loaded = load(&Request {
-            config: self.config.clone(),
-            profile: self.profile.clone(),
-            set: self.set.clone(),
-            environment: Environment::of_process(),
-        });
+        let loaded = load(&self.request());
         if self.log_level != Some(LogLevel::Error) {
             loaded.warnings.iter().for_each(|warning| tell(AnsiColor::Yellow, "warning", warning));
         }

@@ -25,6 +25,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod values;
+mod watch;
 
 use std::{
     collections::BTreeSet,
@@ -44,11 +45,13 @@ pub use self::{
     provenance::Explained,
     secret::SecretRef,
     values::{Address, HostPort, HttpsUrl, ListenAddress, Period, ProxyUrl, Timestamp, ValueError},
+    watch::FilesWatch,
 };
 
 use self::{
     layers::{Layer, Layers},
     schema::{Finding, Schema, SchemaError},
+    watch::Stamp,
 };
 
 /// The tables that more is found out about after loading.
@@ -108,6 +111,8 @@ pub struct Loaded {
     /// What is not wrong but probably not meant.
     pub warnings: Vec<Problem>,
     layers: Layers,
+    /// Where files were looked for, and what was there before it was read.
+    looked_at: Vec<(PathBuf, Stamp)>,
     /// Tables that may lack what was configured, since it was faulty.
     lacking: BTreeSet<String>,
 }
@@ -131,6 +136,15 @@ impl Loaded {
             Source::File { path, .. } => Some(path.as_path()),
             _ => None,
         })
+    }
+
+    /// Watches everything that another load and preparation would read: the files and folders of the configuration,
+    /// there or not, and the files that it names but for plugins, which are watched where they run. To be called before
+    /// those are read, so that no change is missed. Looks at them, so it blocks for a moment.
+    pub fn watch(&self) -> FilesWatch {
+        let named: BTreeSet<&PathBuf> = self.config.named_files().collect();
+        let named = named.into_iter().map(|path| (path.clone(), Stamp::of(path)));
+        FilesWatch::since(self.looked_at.iter().cloned().chain(named))
     }
 
     /// Whether something that was configured in one of these tables may be missing from [`Loaded::config`]: what
@@ -188,7 +202,7 @@ impl Loaded {
 /// [`Loaded::problems`], so that a caller with more to find fault with can tell everything at once.
 pub fn load(request: &Request) -> Loaded {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-    let mut layers = gather(request, &mut problems, &mut warnings);
+    let (mut layers, looked_at) = gather(request, &mut problems, &mut warnings);
     let mut merged = layers.merge(&mut problems);
     // What stands in a file that cannot be read may belong anywhere.
     let unread = if problems.is_empty() { &[][..] } else { &TABLES };
@@ -216,7 +230,7 @@ pub fn load(request: &Request) -> Loaded {
         warnings.extend(without_effect(&config).into_iter().map(|finding| located(&layers, finding)));
         layers.forget_lines();
     }
-    Loaded { config, problems, warnings, layers, lacking }
+    Loaded { config, problems, warnings, layers, looked_at, lacking }
 }
 
 /// Takes a faulty setting out, so that the rest can be read: of a named table the whole entry, since what would be
@@ -246,11 +260,16 @@ fn without_effect(config: &Config) -> Vec<Finding> {
     found
 }
 
-/// Collects the layers, unmerged.
-fn gather(request: &Request, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Layers {
+/// Collects the layers, unmerged, and where files were looked for.
+fn gather(
+    request: &Request,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> (Layers, Vec<(PathBuf, Stamp)>) {
     let environment = &request.environment;
     let mut below = vec![defaults(environment)];
-    below.extend(files::read(&request.config, environment, problems, warnings));
+    let (files, looked_at) = files::read(&request.config, environment, problems, warnings);
+    below.extend(files);
     let mut above =
         vec![inputs::environment(&environment.variables, &environment.working_dir, problems, warnings)];
     for text in &request.set {
@@ -259,7 +278,7 @@ fn gather(request: &Request, problems: &mut Vec<Problem>, warnings: &mut Vec<Pro
             Err(problem) => problems.push(problem),
         }
     }
-    Layers { below, profile: request.profile.clone(), above }
+    (Layers { below, profile: request.profile.clone(), above }, looked_at)
 }
 
 fn defaults(environment: &Environment) -> Layer {

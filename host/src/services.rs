@@ -3,7 +3,8 @@
 //! - Plugins hold no secret and open no connection. Each request obeys one policy ([`http`]), reaches only what
 //!   the operator allowed for its integration, carries the integration's [`identity`], and its answer comes
 //!   back without the secret.
-//! - [`Services`] is made once in a process, [`IntegrationServices`] once for each integration.
+//! - [`Services`] is made once for a configuration, [`IntegrationServices`] once for each integration; both go on
+//!   under the next configuration as far as it says the same.
 //! - Nothing in here knows a provider by name.
 
 mod base_url;
@@ -47,6 +48,18 @@ impl Services {
         Self { keeper, silo_mode }
     }
 
+    /// These services, with the token refreshes of a process that had `former` ones: an identity that goes on under
+    /// both has its refreshes waited for whichever of them it began them under.
+    #[must_use]
+    pub fn following(self, former: &Self) -> Self {
+        Self { keeper: Keeper { tasks: former.keeper.tasks.clone(), ..self.keeper }, ..self }
+    }
+
+    /// The client that they share.
+    pub fn client(&self) -> &HttpClient {
+        &self.keeper.client
+    }
+
     /// The services of one integration, with its saved base URL where that still holds.
     ///
     /// Reads the store, so it blocks for a moment.
@@ -58,7 +71,7 @@ impl Services {
         Arc::new(IntegrationServices::new(self.keeper.clone(), self.silo_mode, provider, settings))
     }
 
-    /// Waits for the token refreshes under way. One that is cut short may cost a rotated refresh token, so a
+    /// Waits for the token refreshes under way, those of services that these followed as well. One that is cut short may cost a rotated refresh token, so a
     /// process calls this (with a limit of its own) before it ends; there must be no further calls.
     pub async fn finish(&self) {
         self.keeper.tasks.close();

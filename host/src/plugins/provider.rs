@@ -9,8 +9,10 @@ use forgewatch_plugin_api::{Access, Failure, Integration, Repository, Repository
 use tokio::task::spawn_blocking;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::file::PluginFile;
 use super::load::{LoadedLibrary, SealedLibrary};
 use super::lock::Lock;
+use super::registry::Room;
 use super::watch::Watch;
 use super::worker::{RemoteClient, RemoteProvider, Status, Supervisor, WorkerSettings};
 
@@ -18,6 +20,16 @@ use super::worker::{RemoteClient, RemoteProvider, Status, Supervisor, WorkerSett
 #[derive(Clone)]
 pub struct Provider {
     place: Place,
+    /// Absent where its opener will not be asked for it again.
+    opened: Option<Arc<Opened>>,
+}
+
+/// What a provider was opened from.
+pub(super) struct Opened {
+    pub(super) file: PluginFile,
+    pub(super) room: Room,
+    /// Whether a lock file was in use, which had this very build.
+    pub(super) is_locked: bool,
 }
 
 #[derive(Clone)]
@@ -42,7 +54,8 @@ impl Provider {
     /// The plugin panicked.
     pub fn in_process(library: LoadedLibrary, host: HostObject) -> Result<Self, Failure> {
         let object = (library.module.create())(host).into_result()?;
-        Ok(Self { place: Place::InProcess(Arc::new(InProcess { object, watching: None })) })
+        let place = Place::InProcess(Arc::new(InProcess { object, watching: None }));
+        Ok(Self { place, opened: None })
     }
 
     /// Says in the log when there are new bytes, which a library that is open cannot take up.
@@ -83,11 +96,30 @@ impl Provider {
         host: HostObject,
     ) -> Self {
         let supervisor = Supervisor::start(library, watch, lock, settings, host);
-        Self { place: Place::Worker(RemoteProvider::new(supervisor)) }
+        Self { place: Place::Worker(RemoteProvider::new(supervisor)), opened: None }
     }
 
     pub(super) fn nowhere(failure: Failure) -> Self {
-        Self { place: Place::Nowhere(failure) }
+        Self { place: Place::Nowhere(failure), opened: None }
+    }
+
+    pub(super) fn opened_from(self, opened: Opened) -> Self {
+        Self { opened: Some(Arc::new(opened)), ..self }
+    }
+
+    /// What it was opened from, unless nothing can be expected of it any more.
+    pub(super) fn living(&self) -> Option<&Opened> {
+        let is_refused = self.status().is_some_and(|status| status.is_refused());
+        self.opened.as_deref().filter(|_| !is_refused)
+    }
+
+    /// Whether both are handles on one opened plugin.
+    pub fn is(&self, other: &Self) -> bool {
+        match (&self.place, &other.place) {
+            (Place::InProcess(one), Place::InProcess(other)) => Arc::ptr_eq(one, other),
+            (Place::Worker(one), Place::Worker(other)) => one.is(other),
+            _ => false,
+        }
     }
 
     /// Waits until the provider answers calls, or nothing can be expected of it for now. How its worker is, where it

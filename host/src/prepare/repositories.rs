@@ -31,13 +31,12 @@ pub(super) struct Wanted {
     pub(super) failure: Option<Failure>,
 }
 
-/// All configured repositories are routed, whatever is asked for: a wrong one is a wrong configuration.
-pub(super) async fn wanted(
-    loaded: &Loaded,
+/// Routes all configured repositories, whatever is asked for: a wrong one is a wrong configuration.
+pub(super) async fn configured<'a>(
+    loaded: &'a Loaded,
     routes: &Routes,
-    selectors: &[String],
     problems: &mut Vec<Problem>,
-) -> Vec<Wanted> {
+) -> BTreeMap<&'a str, Wanted> {
     let mut configured = BTreeMap::new();
     let routed = stream::iter(&loaded.config.repositories)
         .map(async |(name, repository)| (name, route(loaded, routes, name, repository).await));
@@ -49,6 +48,17 @@ pub(super) async fn wanted(
             Err(problem) => problems.push(problem),
         }
     }
+    configured
+}
+
+/// The repositories that `selectors` name, among the configured ones or beside them.
+pub(super) async fn selected(
+    loaded: &Loaded,
+    routes: &Routes,
+    configured: BTreeMap<&str, Wanted>,
+    selectors: &[String],
+    problems: &mut Vec<Problem>,
+) -> Vec<Wanted> {
     if selectors.is_empty() {
         if loaded.config.repositories.is_empty() && !loaded.lacks(&["repositories"]) {
             let help = "add a `[repositories.NAME]` table to /etc/forgewatch/forgewatch.toml, to \

@@ -1,34 +1,116 @@
-//! What a configuration leads to for the daemon.
+//! What a configuration leads to for whoever runs on it: made as a whole, never changed, and followed by another.
+//!
+//! A world that follows another shares with it whatever comes out the same: plugins and their workers, the HTTP client,
+//! identities with their tokens, policies, integrations. Preparing one changes nothing about the other, and one that
+//! cannot be prepared leaves nothing behind. Who checks, and when, is not known here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Defaults;
+use super::parts::Beginning;
+use crate::config::{self, Loaded, Problems};
 use crate::plugins::Provider;
-use crate::services::Services;
+use crate::services::identity::Identity;
+use crate::services::{ProviderPolicy, Services};
+use crate::state::State;
 use crate::sweep::{Integration, Target};
 
-/// Everything that the daemon runs on. Immutable; a reload makes a new one.
+/// What a configuration leads to. Immutable, though plugins and tokens live on inside.
 pub struct World {
-    /// What plugins use.
+    /// What the plugins use. To be finished once in the life of the process, with the last world.
     pub services: Services,
-    /// Every configured integration, by name.
+    /// By name, every configured integration, used by a repository or not. One that is the same as in the world before
+    /// is the same `Arc`, and what was made for it can be used on.
     pub integrations: BTreeMap<String, Arc<Integration>>,
-    /// In name order.
+    /// In the order of their names.
     pub repositories: Vec<Watched>,
-    /// Opened plugins, by provider key.
+    /// The opened plugins, and those that could not be, by their providers' keys.
     pub providers: BTreeMap<String, Provider>,
-    /// How long one check may take.
+    /// How many checks may run at once.
+    pub concurrency: usize,
+    /// How long each may take.
     pub check_timeout: Duration,
+    pub(super) identities: BTreeMap<String, Arc<Identity>>,
+    pub(super) policies: BTreeMap<String, Arc<ProviderPolicy>>,
 }
 
-/// A repository that is watched.
+/// A repository to be checked again and again.
 pub struct Watched {
     /// What to check.
     pub target: Target,
-    /// When to check it and when to believe it.
-    pub rules: Defaults,
-    /// Its labels, shared among those that have the same.
-    pub labels: Arc<BTreeMap<String, String>>,
+    /// When, and when to believe it: its own settings over its integration's over those of all.
+    pub rules: config::Defaults,
+    /// Its labels, shared among repositories with equal ones.
+    pub labels: Labels,
+}
+
+type Labels = Arc<BTreeMap<String, String>>;
+
+impl World {
+    /// The world of a configuration; with a `former` one whatever that has already. What is wrong with the
+    /// configuration already is told together with what is found here. Needs a runtime; reads files and runs the
+    /// commands that print secrets, and routes every repository, so it keeps its thread busy for a while.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, in one go. The former world is as it was.
+    pub async fn prepare(
+        loaded: &Loaded,
+        state: Arc<State>,
+        former: Option<&Self>,
+    ) -> Result<Self, Problems> {
+        let config = &loaded.config;
+        let mut beginning = Beginning::of(loaded, Some(state), former, loaded.problems.clone());
+        let mut wanted = beginning.configured().await;
+        let parts = beginning.end(config.integrations.keys().map(String::as_str).collect()).await?;
+        let integrations = parts.integrations(config.integrations.keys())?;
+        let mut known_labels = BTreeSet::new();
+        let watched = config.repositories.iter().filter_map(|(name, repository)| {
+            let wanted = wanted.remove(name.as_str())?;
+            let mut rules = config.defaults;
+            if let Some(integration) = config.integrations.get(&wanted.integration) {
+                rules = rules.with(&integration.overrides);
+            }
+            Some(Watched {
+                target: wanted.target(&integrations),
+                rules: rules.with(&repository.overrides),
+                labels: shared(&mut known_labels, &repository.labels),
+            })
+        });
+        let repositories: Vec<_> = watched.collect();
+        if repositories.is_empty() {
+            tracing::warn!("there are no repositories to check: add a `[repositories.NAME]` table");
+        }
+        Ok(Self {
+            integrations,
+            repositories,
+            concurrency: usize::from(config.http.concurrency),
+            check_timeout: config.check_timeout.get(),
+            providers: parts.providers.opened(),
+            policies: parts.providers.policies,
+            identities: parts.identities,
+            services: parts.services,
+        })
+    }
+
+    /// Ends the plugins' workers that `next` does not go on with. To be called when no check of this world runs any
+    /// more. Token refreshes under way are left to end by themselves; [`Services::finish`] waits for them.
+    pub async fn retire(&self, next: Option<&Self>) {
+        for (key, provider) in &self.providers {
+            let goes_on = next.and_then(|next| next.providers.get(key)).is_some_and(|it| it.is(provider));
+            if !goes_on {
+                provider.close().await;
+            }
+        }
+    }
+}
+
+fn shared(known: &mut BTreeSet<Labels>, labels: &BTreeMap<String, String>) -> Labels {
+    if let Some(known) = known.get(labels) {
+        return Arc::clone(known);
+    }
+    let labels = Arc::new(labels.clone());
+    known.insert(Arc::clone(&labels));
+    labels
 }

@@ -136,6 +136,21 @@ impl Identity {
     }
 }
 
+/// Whether both are made of the same material; tokens that were refreshed since do not count.
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        let has_same_secrets = || match (&self.issuer, &other.issuer) {
+            (Some(one), Some(other)) => one.fingerprint == other.fingerprint,
+            (None, None) => match (self.current(), other.current()) {
+                (Some(one), Some(other)) => one.has_secret(&other.secret),
+                (one, other) => one.is_none() && other.is_none(),
+            },
+            _ => false,
+        };
+        self.name == other.name && self.form == other.form && has_same_secrets()
+    }
+}
+
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").field("name", &self.name).finish_non_exhaustive()

@@ -14,7 +14,7 @@ use super::egress::{Egress, Outgoing, ProviderPolicy};
 use super::http::Answer;
 use super::identity::{Credential, Identity, Keeper};
 use super::scrub::Scrubber;
-use super::{bridge, refused};
+use super::{Services, bridge, refused};
 use crate::state::SavedMetadata;
 
 /// The metadata value that is the base URL.
@@ -25,7 +25,7 @@ const LARGEST_VALUE_BYTES: usize = 4096;
 const MOST_NAMES: usize = 64;
 
 /// An integration as configured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct IntegrationSettings {
     /// Its name in the configuration.
     pub key: String,
@@ -71,6 +71,21 @@ impl IntegrationServices {
         let egress = Egress::new(&settings.key, settings.allow_insecure_http, &base_url);
         saved.insert(DOMAIN_NAME.to_owned(), base_url);
         Self { keeper, silo_mode, provider, settings, egress, saved: Mutex::new(saved) }
+    }
+
+    /// Whether `services` would make the same anew, but for what is held in memory here.
+    pub fn are_those_of(
+        &self,
+        services: &Services,
+        provider: &Arc<ProviderPolicy>,
+        settings: &IntegrationSettings,
+    ) -> bool {
+        let (keeper, other) = (&self.keeper, &services.keeper);
+        keeper.client.is(&other.client)
+            && Arc::ptr_eq(&keeper.state, &other.state)
+            && self.silo_mode == services.silo_mode
+            && Arc::ptr_eq(&self.provider, provider)
+            && self.settings == *settings
     }
 
     /// The base URL as configured, or as looked up and saved.

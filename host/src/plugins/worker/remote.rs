@@ -61,6 +61,10 @@ impl RemoteProvider {
         Self { supervisor: Arc::new(supervisor) }
     }
 
+    pub(in crate::plugins) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.supervisor, &other.supervisor)
+    }
+
     pub(in crate::plugins) fn status(&self) -> Status {
         self.supervisor.status()
     }

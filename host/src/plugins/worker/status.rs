@@ -38,6 +38,11 @@ impl Status {
         }
     }
 
+    /// Whether it will not be tried again as it is.
+    pub(in crate::plugins) fn is_refused(&self) -> bool {
+        matches!(self.phase, Phase::Refused { .. })
+    }
+
     /// Why it is not ready, or not the newest.
     pub fn cause(&self) -> Option<&str> {
         match &self.phase {

@@ -27,7 +27,7 @@ use crate::plugins::lock::Lock;
 use crate::plugins::watch::Watch;
 
 /// How workers are run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerSettings {
     /// The program that has the worker's command: this one.
     pub program: PathBuf,

@@ -191,7 +191,7 @@ async fn trust_is_the_systems_roots_and_the_ca_file() {
         let ca_file = fixture.folder.path().join("bad.pem");
         fs::write(&ca_file, text).unwrap();
         let settings = HttpSettings { ca_file: Some(ca_file), ..HttpSettings::default() };
-        assert!(matches!(HttpClient::new(&settings), Err(BuildError::CaFile { .. })), "{text}");
+        assert!(matches!(HttpClient::new(settings, None), Err(BuildError::CaFile { .. })), "{text}");
     }
 }
 
