@@ -40,6 +40,12 @@ pub enum StateError {
         /// What was seen.
         problem: String,
     },
+    /// Another daemon writes to it.
+    #[error("another daemon uses `{}`: stop it, or give this one a `state.path` of its own", .path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// Anything else.
     #[error("the state `{}` failed: {problem}", .path.display())]
     Failed {
