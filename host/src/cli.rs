@@ -8,6 +8,7 @@ mod config;
 mod output;
 mod plugin;
 mod route;
+mod run;
 
 use std::{
     io::{self, Write},
@@ -41,6 +42,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Arguments),
+    Run(run::Arguments),
     Route(route::Arguments),
     /// List, inspect, verify and lock plugins.
     #[command(subcommand)]
@@ -185,6 +187,7 @@ pub fn run() -> ExitCode {
             global.start_logging();
             match cli.command {
                 Command::Check(arguments) => arguments.run(&global),
+                Command::Run(arguments) => arguments.run(&global),
                 Command::Route(arguments) => arguments.run(&global),
                 Command::Plugin(command) => command.run(&global),
                 Command::Config(command) => command.run(&global),

@@ -106,11 +106,6 @@ impl Queue {
         self.slots[index].lane as usize
     }
 
-    /// Checks that run, of all lanes.
-    pub(super) fn running(&self) -> usize {
-        self.running
-    }
-
     /// Plans the next check of a repository that rests; of one that does not, nothing changes.
     pub(super) fn plan(&mut self, index: usize, at: Instant) {
         let slot = &mut self.slots[index];
@@ -141,6 +136,12 @@ impl Queue {
         slot.place = Place::Urgent;
         lane.urgent.push_back(index as u32);
         true
+    }
+
+    /// Whether certainly nothing can start now; found without looking at each integration.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        let is_due = self.due.peek().is_some_and(|Reverse((at, ..))| *at <= now);
+        self.running >= self.limits.overall || !is_due && self.lanes.iter().all(|lane| lane.waiting() == 0)
     }
 
     /// The next repository to check, which counts as running from here on, and how late it is.
@@ -187,11 +188,6 @@ impl Queue {
     /// Whether a check of the repository runs.
     pub(super) fn is_running(&self, index: usize) -> bool {
         self.slots[index].place == Place::Running
-    }
-
-    /// When a repository that rests is due.
-    pub(super) fn due(&self, index: usize) -> Option<Instant> {
-        Some(&self.slots[index]).filter(|slot| slot.place != Place::Running).map(|slot| slot.due)
     }
 
     /// When to look again, if nothing else happens.

@@ -153,7 +153,11 @@ impl Shared {
             if let Some(record) = record {
                 record.sent();
             }
+            let sent = Instant::now();
             let result = self.client.execute(request(outgoing, credential)).await;
+            if let Some(record) = record {
+                record.waited(sent.elapsed());
+            }
             if let (Some(record), Ok(response)) = (record, &result) {
                 record.answered(response.status().as_u16(), retry_after_s(response.headers()));
             }
