@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use super::parts::Beginning;
 use crate::config::{self, Loaded, Problems};
 use crate::plugins::Provider;
@@ -27,11 +29,12 @@ pub struct World {
     pub repositories: Vec<Watched>,
     /// The opened plugins, and those that could not be, by their providers' keys.
     pub providers: BTreeMap<String, Provider>,
+    /// By name, the identities of all integrations. A region has none.
+    pub identities: BTreeMap<String, Arc<Identity>>,
     /// How many checks may run at once.
     pub concurrency: usize,
     /// How long each may take.
     pub check_timeout: Duration,
-    pub(super) identities: BTreeMap<String, Arc<Identity>>,
     pub(super) policies: BTreeMap<String, Arc<ProviderPolicy>>,
 }
 
@@ -97,12 +100,11 @@ impl World {
     /// Ends the plugins' workers that `next` does not go on with. To be called when no check of this world runs any
     /// more. Token refreshes under way are left to end by themselves; [`Services::finish`] waits for them.
     pub async fn retire(&self, next: Option<&Self>) {
-        for (key, provider) in &self.providers {
-            let goes_on = next.and_then(|next| next.providers.get(key)).is_some_and(|it| it.is(provider));
-            if !goes_on {
-                provider.close().await;
-            }
-        }
+        let goes_on = |key: &String, provider: &Provider| {
+            next.and_then(|next| next.providers.get(key)).is_some_and(|it| it.is(provider))
+        };
+        let ending = self.providers.iter().filter(|(key, provider)| !goes_on(key, provider));
+        join_all(ending.map(|(_, provider)| provider.close())).await;
     }
 }
 
