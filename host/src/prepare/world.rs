@@ -1,8 +1,8 @@
 //! What a configuration leads to for whoever runs on it: made as a whole, never changed, and followed by another.
 //!
 //! A world that follows another shares with it whatever comes out the same: plugins and their workers, the HTTP client,
-//! identities with their tokens, policies, integrations. Preparing one changes nothing about the other, and one that
-//! cannot be prepared leaves nothing behind. Who checks, and when, is not known here.
+//! identities with their tokens, policies, integrations. Both run side by side until the former is retired, and
+//! one that cannot be prepared changes nothing about the other. Who checks, and when, is not known here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -84,6 +84,11 @@ impl World {
         let repositories: Vec<_> = watched.collect();
         if repositories.is_empty() {
             tracing::warn!("there are no repositories to check: add a `[repositories.NAME]` table");
+        }
+        for (name, identity) in former.iter().flat_map(|former| &former.identities) {
+            if parts.identities.get(name).is_some_and(|next| !Arc::ptr_eq(next, identity)) {
+                identity.replaced();
+            }
         }
         Ok(Self {
             integrations,
