@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use forgewatch_plugin_api::{Authentication, Request};
+use forgewatch_tests::fake::{App, Fake, Kind, World};
+
 use super::{INTEGRATIONS, Place};
 
 #[tokio::test]
@@ -39,7 +42,7 @@ async fn what_is_said_the_same_is_shared() {
                 it.replace(
                     "one/\"\nidentity = \"pat\"\n\n",
                     "one/\"\nidentity = \"pat\"\nmetadata = { a = \"b\" }\n\n",
-                )
+                );
             },
             vec!["integration one"],
         ),
@@ -121,4 +124,34 @@ async fn repositories_have_their_own_rules_and_share_their_labels() {
     let world = place.world(Some(&world)).await;
     assert!(world.repositories.is_empty());
     assert_eq!(world.integrations.len(), 3);
+}
+
+#[tokio::test]
+async fn a_call_that_outlives_its_identity_leaves_the_tokens_of_the_next_alone() {
+    let app = App::entra("app", "the-app-secret").member_of("contoso");
+    let fake = Fake::start(World::contoso().app(app.refresh_token("first").refresh_token("second"))).await;
+    let mut place = Place::new();
+    fake.write_ca(place.path("ca.pem")).expect("it can be written");
+    place.replace("timeout = \"5s\"", &format!("proxy = \"{}\"", fake.proxy_url()));
+    place.replace("issuer.example/token", "login.microsoftonline.com/app/oauth2/v2.0/token");
+    place.replace(
+        "access_token = { file = \"app.token\" }",
+        "client_secret = { file = \"app.secret\" }\nrefresh_token = { file = \"app.token\" }",
+    );
+    place.sandbox.write("app.secret", "the-app-secret");
+    place.sandbox.write("app.token", "first");
+    let former = place.world(None).await;
+    place.sandbox.write("app.token", "second");
+    let (next, _) = place.anew(&former).await;
+    let call = async |world: &super::World| {
+        let request =
+            Request::get("https://dev.azure.com/two/").with_authentication(Authentication::bearer());
+        world.integrations["two"].services.http(&request, None).await.expect("an answer");
+        let state = rusqlite::Connection::open(place.path("state.db")).expect("a database");
+        let query = "SELECT refresh_token FROM identities";
+        state.query_row(query, [], |row| row.get::<_, String>(0)).expect("tokens")
+    };
+    let stored = call(&next).await;
+    assert_eq!(call(&former).await, stored);
+    assert_eq!(fake.counters().of(Kind::Token), 2);
 }
