@@ -52,8 +52,10 @@ type Labels = Arc<BTreeMap<String, String>>;
 
 impl World {
     /// The world of a configuration; with a `former` one whatever that has already. What is wrong with the
-    /// configuration already is told together with what is found here. Needs a runtime; reads files and runs the
-    /// commands that print secrets, and routes every repository, so it keeps its thread busy for a while.
+    /// configuration already is told together with what is found here.
+    ///
+    /// Needs a runtime. Reads files, runs the commands that print secrets and routes every repository, so it keeps its
+    /// thread busy for a while: beside running checks it belongs on a thread for blocking work.
     ///
     /// # Errors
     ///
