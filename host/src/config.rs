@@ -142,7 +142,7 @@ impl Loaded {
     /// there or not, and the files that it names but for plugins, which are watched where they run. To be called before
     /// those are read, so that no change is missed. Looks at them, so it blocks for a moment.
     pub fn watch(&self) -> FilesWatch {
-        let named: BTreeSet<&PathBuf> = self.config.named_files().collect();
+        let named: BTreeSet<&PathBuf> = named_files(&self.config).collect();
         let named = named.into_iter().map(|path| (path.clone(), Stamp::of(path)));
         FilesWatch::since(self.looked_at.iter().cloned().chain(named))
     }
@@ -196,6 +196,17 @@ impl Loaded {
     pub fn explain(&self, key: &str) -> Result<Vec<Explained>, Problem> {
         self.layers.explain(key)
     }
+}
+
+/// The files that are read because a setting names them, plugins aside.
+fn named_files(config: &Config) -> impl Iterator<Item = &PathBuf> {
+    let used = config.integrations.values().filter(|_| config.silo_mode != SiloMode::Region);
+    let used = used.filter_map(|integration| config.identities.get(integration.identity.as_ref()?));
+    let secrets = used.flat_map(Identity::secrets).filter_map(|secret| match secret {
+        SecretRef::File(path) => Some(path),
+        SecretRef::Env(_) | SecretRef::Command(_) => None,
+    });
+    config.plugins.lock_file.iter().chain(&config.http.ca_file).chain(secrets)
 }
 
 /// Loads, merges and validates the configuration. Faulty settings are left out of it and told in

@@ -20,7 +20,7 @@ use super::worker::{RemoteClient, RemoteProvider, Status, Supervisor, WorkerSett
 #[derive(Clone)]
 pub struct Provider {
     place: Place,
-    /// Absent where its opener will not be asked for it again.
+    /// Absent where no registry has opened it.
     opened: Option<Arc<Opened>>,
 }
 

@@ -100,7 +100,7 @@ impl HttpClient {
     }
 
     /// Whether both share connections and limits.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 

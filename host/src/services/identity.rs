@@ -5,6 +5,7 @@
 //!   beside the store, in all of them; what another process stored is used instead of asking again.
 //! - A rotated refresh token is stored before its access token is used. Where that cannot be, no renewal is
 //!   begun, since it would cost the operator the identity.
+//! - What is the same under the next configuration keeps its tokens; what is not stores none any more.
 //! - A renewal that failed is not tried again for a while, whatever asks for it.
 
 mod credential;
@@ -13,6 +14,7 @@ mod issuer;
 mod renew;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine;
@@ -39,6 +41,8 @@ pub struct Identity {
     issuer: Option<Arc<Issuer>>,
     current: RwLock<Option<Arc<Credential>>>,
     memory: Arc<tokio::sync::Mutex<Memory>>,
+    /// Whether other material goes by its name now.
+    is_replaced: AtomicBool,
 }
 
 impl Identity {
@@ -63,7 +67,14 @@ impl Identity {
             issuer: parts.issuer.map(Arc::new),
             current: RwLock::new(current.map(Arc::new)),
             memory: Arc::default(),
+            is_replaced: AtomicBool::new(false),
         }))
+    }
+
+    /// Says that other material goes by its name from now on. Calls that are under way may still renew this one, but
+    /// what they get is not stored: it would take the place of its successor's tokens.
+    pub fn replaced(&self) {
+        self.is_replaced.store(true, Ordering::Relaxed);
     }
 
     /// A credential that may be used now.
