@@ -7,6 +7,15 @@
 
 mod handle;
 mod ledger;
+mod report;
+mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use handle::{Asked, Handle, Reloads, Stopping};
 pub use ledger::{Entry, Ledger, Seen, Standby};
+pub use report::{
+    ConfigReport, IncidentReport, IntegrationReport, PluginReport, Report, RepositoriesReport, Stamp,
+    StateReport,
+};
+pub use snapshot::Tally;

@@ -25,6 +25,7 @@ pub use settings::{BuildError, HttpSettings};
 
 use super::call::CallRecord;
 use super::egress::Outgoing;
+use super::traffic::Requests;
 use crate::text::printable;
 
 /// What a request may wait for at most: this many times the operator's time-out.
@@ -47,6 +48,45 @@ struct Shared {
     max_response_bytes: u64,
     /// What to add to a failure when requests go through a proxy.
     via: String,
+}
+
+/// Where requests are noted, repeated ones too.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Noted<'a> {
+    pub(super) record: Option<&'a CallRecord>,
+    pub(super) requests: Option<&'a Requests>,
+}
+
+impl<'a> Noted<'a> {
+    fn sent(self) -> Sent<'a> {
+        if let Some(record) = self.record {
+            record.sent();
+        }
+        Sent { noted: self, status: None }
+    }
+}
+
+/// A request that was sent. One that nobody waits for any more has had no answer.
+struct Sent<'a> {
+    noted: Noted<'a>,
+    status: Option<u16>,
+}
+
+impl Sent<'_> {
+    fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.status = Some(status.as_u16());
+        if let Some(record) = self.noted.record {
+            record.answered(status.as_u16(), retry_after_s(headers));
+        }
+    }
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        if let Some(requests) = self.noted.requests {
+            requests.ended(self.status);
+        }
+    }
 }
 
 /// An answer, as it came.
@@ -91,7 +131,7 @@ impl HttpClient {
         &self,
         outgoing: &Outgoing,
         credential: Option<&(HeaderName, HeaderValue)>,
-        record: Option<&CallRecord>,
+        noted: Noted<'_>,
     ) -> Result<Answer, Failure> {
         let shared = &*self.shared;
         let _permit = shared.permits.acquire().await;
@@ -100,7 +140,7 @@ impl HttpClient {
             .timeout
             .map_or(shared.timeout, |timeout| timeout.min(shared.timeout * LONGEST_TIMEOUT_FACTOR));
         // Boxed here, since it is kilobytes that every future around it would carry along and move.
-        let exchange = Box::pin(shared.exchange(outgoing, credential, record));
+        let exchange = Box::pin(shared.exchange(outgoing, credential, noted));
         let ended = tokio::time::timeout(limit, exchange).await;
         let cause = match ended {
             Ok(Ok(answer)) => {
@@ -128,18 +168,17 @@ impl Shared {
         &self,
         outgoing: &Outgoing,
         credential: Option<&(HeaderName, HeaderValue)>,
-        record: Option<&CallRecord>,
+        noted: Noted<'_>,
     ) -> Result<Answer, reqwest::Error> {
         let mut waits = WAITS.into_iter();
         let reads = matches!(outgoing.method, Method::GET | Method::HEAD);
         loop {
-            if let Some(record) = record {
-                record.sent();
-            }
+            let mut sent = noted.sent();
             let result = self.client.execute(request(outgoing, credential)).await;
-            if let (Some(record), Ok(response)) = (record, &result) {
-                record.answered(response.status().as_u16(), retry_after_s(response.headers()));
+            if let Ok(response) = &result {
+                sent.answered(response.status(), response.headers());
             }
+            drop(sent);
             let wait = if reads && is_worth_repeating(&result) { waits.next() } else { None };
             match wait {
                 Some(wait) => {
