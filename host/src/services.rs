@@ -19,6 +19,7 @@ mod log_limit;
 mod scrub;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use tokio_util::task::TaskTracker;
 pub use base_url::{effective_base_url, origin_of};
 pub use egress::{Approvals, PolicyError, ProviderPolicy};
 pub use integration::{DOMAIN_NAME, IntegrationServices, IntegrationSettings};
+pub use traffic::Traffic;
 
 use crate::state::State;
 use http::HttpClient;
@@ -39,13 +41,20 @@ use identity::Keeper;
 pub struct Services {
     keeper: Keeper,
     silo_mode: SiloMode,
+    traffic: Traffic,
 }
 
 impl Services {
     /// Services on one client and one store.
     pub fn new(client: HttpClient, state: Arc<State>, silo_mode: SiloMode) -> Self {
         let keeper = Keeper { client, state, tasks: TaskTracker::new() };
-        Self { keeper, silo_mode }
+        Self { keeper, silo_mode, traffic: Traffic::default() }
+    }
+
+    /// Counts the requests of all integrations that are made from now on in `traffic`.
+    #[must_use]
+    pub fn counted_in(self, traffic: &Traffic) -> Self {
+        Self { traffic: traffic.clone(), ..self }
     }
 
     /// These services, with the token refreshes of a process that had `former` ones: an identity that goes on under
@@ -68,7 +77,8 @@ impl Services {
         provider: Arc<ProviderPolicy>,
         settings: IntegrationSettings,
     ) -> Arc<IntegrationServices> {
-        Arc::new(IntegrationServices::new(self.keeper.clone(), self.silo_mode, provider, settings))
+        let requests = self.traffic.of_provider(&provider.key);
+        Arc::new(IntegrationServices::new(self.keeper.clone(), self.silo_mode, provider, settings, requests))
     }
 
     /// Waits for the token refreshes under way, those of services that these followed as well. One that is cut short may cost a rotated refresh token, so a

@@ -16,6 +16,7 @@ mod renew;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -75,6 +76,24 @@ impl Identity {
     /// what they get is not stored: it would take the place of its successor's tokens.
     pub fn replaced(&self) {
         self.is_replaced.store(true, Ordering::Relaxed);
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// When its token ends, as far as that is known: that of the one in use or, before any is, of the configured one.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        match self.current() {
+            Some(current) => current.expires_at(),
+            None => self.issuer.as_ref()?.expires_at,
+        }
+    }
+
+    /// Whether it gets new tokens by itself.
+    pub fn renews(&self) -> bool {
+        self.issuer.as_ref().is_some_and(|issuer| issuer.can_renew())
     }
 
     /// A credential that may be used now.

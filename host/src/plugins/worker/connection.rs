@@ -25,6 +25,7 @@ use tracing::{Instrument, Span};
 use super::process::{EndedBy, Ending};
 use super::protocol::{Answer, Ask, Bytes, Call, HostAnswer, ToHost, ToWorker, append};
 use super::sandbox::{Coverage, CrashReport};
+use super::status::RestartCause;
 use super::wire::{Frame, Unread, Wire};
 use crate::services::call::{self, CallRecord};
 
@@ -177,7 +178,9 @@ impl Connection {
             () = self.send(&frame) => receiver.await,
         };
         cancel.id = None;
-        let answer = answer.unwrap_or_else(|_| Err(Arc::new(Ending::by_plugin("it ended without a word"))));
+        let answer = answer.unwrap_or_else(|_| {
+            Err(Arc::new(Ending::by_plugin(RestartCause::Exited, "it ended without a word")))
+        });
         answer.map_err(|ending| {
             let is_suspect = ending.by == EndedBy::Plugin && ending.call.is_none_or(|call| call == id);
             Ended { ending, is_suspect }
