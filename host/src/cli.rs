@@ -9,6 +9,7 @@ mod output;
 mod plugin;
 mod route;
 mod run;
+mod state;
 
 use std::{
     io::{self, Write},
@@ -50,6 +51,9 @@ enum Command {
     /// Check, show and explain the configuration.
     #[command(subcommand)]
     Config(config::Command),
+    /// Back up and check the state: what is remembered from run to run.
+    #[command(subcommand)]
+    State(state::Command),
     /// Print the completions for a shell.
     Completions {
         /// The shell.
@@ -158,6 +162,7 @@ pub fn run() -> ExitCode {
                 Command::Route(arguments) => arguments.run(&global),
                 Command::Plugin(command) => command.run(&global),
                 Command::Config(command) => command.run(&global),
+                Command::State(command) => command.run(&global),
                 Command::Completions { shell } => completions(shell),
             }
         }
