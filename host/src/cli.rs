@@ -155,7 +155,10 @@ pub fn run() -> ExitCode {
     });
     match parsed {
         Ok((global, cli)) => {
-            global.start_logging(None);
+            // The daemon's log is configured.
+            if !matches!(cli.command, Command::Run(_)) {
+                global.start_logging(None);
+            }
             match cli.command {
                 Command::Check(arguments) => arguments.run(&global),
                 Command::Run(arguments) => arguments.run(&global),

@@ -65,8 +65,8 @@ pub struct Beginning {
     pub writer: Writer,
     /// What is counted.
     pub metrics: Metrics,
-    /// Told of every configuration that is taken over; what of it takes a restart.
-    pub adopted: Box<dyn Fn(&Loaded) -> Vec<String> + Send + Sync>,
+    /// Told of every configuration that is taken over.
+    pub adopted: Box<dyn Fn(&Loaded) + Send + Sync>,
 }
 
 /// A running daemon.

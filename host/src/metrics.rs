@@ -60,13 +60,13 @@ struct Shared {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self::new()
+        Self::new(Traffic::default())
     }
 }
 
 impl Metrics {
-    /// Metrics at zero.
-    pub fn new() -> Self {
+    /// Metrics at zero, with the requests that `traffic` counts.
+    pub fn new(traffic: Traffic) -> Self {
         let mut shared = Shared {
             registry: Registry::with_prefix("forgewatch"),
             checks: Family::default(),
@@ -74,7 +74,7 @@ impl Metrics {
             lag: Histogram::new(LAG_BUCKETS),
             transitions: Family::default(),
             reloads: Family::default(),
-            traffic: Traffic::default(),
+            traffic,
         };
         let registry = &mut shared.registry;
         registry.register("checks", "Checks that ended", shared.checks.clone());
@@ -118,11 +118,6 @@ impl Metrics {
     /// An attempt to read the configuration again ended.
     pub fn reloaded(&self, successful: bool) {
         self.shared.reloads.get_or_create(&Outcome::of(successful)).inc();
-    }
-
-    /// Counts the requests of services that are made with it.
-    pub fn traffic(&self) -> &Traffic {
-        &self.shared.traffic
     }
 
     /// Everything, as text of the type [`CONTENT_TYPE`].

@@ -51,17 +51,17 @@ impl Services {
         Self { keeper, silo_mode, traffic: Traffic::default() }
     }
 
-    /// Counts the requests of all integrations that are made from now on in `traffic`.
-    #[must_use]
-    pub fn counted_in(self, traffic: &Traffic) -> Self {
-        Self { traffic: traffic.clone(), ..self }
-    }
-
-    /// These services, with the token refreshes of a process that had `former` ones: an identity that goes on under
-    /// both has its refreshes waited for whichever of them it began them under.
+    /// These services, in a process that had `former` ones: requests are counted on, and an identity that goes on
+    /// under both has its refreshes waited for whichever of them it began them under.
     #[must_use]
     pub fn following(self, former: &Self) -> Self {
-        Self { keeper: Keeper { tasks: former.keeper.tasks.clone(), ..self.keeper }, ..self }
+        let keeper = Keeper { tasks: former.keeper.tasks.clone(), ..self.keeper };
+        Self { keeper, traffic: former.traffic.clone(), ..self }
+    }
+
+    /// The requests of all integrations, counted.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// The client that they share.
@@ -81,8 +81,9 @@ impl Services {
         Arc::new(IntegrationServices::new(self.keeper.clone(), self.silo_mode, provider, settings, requests))
     }
 
-    /// Waits for the token refreshes under way, those of services that these followed as well. One that is cut short may cost a rotated refresh token, so a
-    /// process calls this (with a limit of its own) before it ends; there must be no further calls.
+    /// Waits for the token refreshes under way, those of services that these followed as well. One that is cut short
+    /// may cost a rotated refresh token, so a process calls this (with a limit of its own) before it ends; there must
+    /// be no further calls.
     pub async fn finish(&self) {
         self.keeper.tasks.close();
         self.keeper.tasks.wait().await;
