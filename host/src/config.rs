@@ -207,9 +207,8 @@ pub fn load(request: &Request) -> Loaded {
         prune(&mut settings, &finding.path);
     }
     problems.extend(findings.into_iter().map(|finding| located(&layers, finding)));
-    let config = repositories.and_then(|repositories| {
-        Ok(Config { repositories, ..serde_json::from_value(settings)? })
-    });
+    let config = repositories
+        .and_then(|repositories| Ok(Config { repositories, ..serde_json::from_value(settings)? }));
     let config = config.unwrap_or_else(|_| {
         // The error may quote a value. The schema and the types agree, so only a fault of ours leads here.
         let message = "a valid setting cannot be read: this is a fault of forgewatch".into();

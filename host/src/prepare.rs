@@ -128,7 +128,7 @@ impl Routes {
         error: &RouteError,
         integration: Option<&str>,
         url: &str,
-    ) -> Option<(String, api::Failure)> {
+    ) -> Option<(&str, api::Failure)> {
         let known = self.router.integration_for(integration, url)?;
         let failure = match error.kind {
             RouteErrorKind::PluginFailed => {
@@ -139,7 +139,7 @@ impl Routes {
             }
             _ => return None,
         };
-        Some((known.name.clone(), failure))
+        Some((&known.name, failure))
     }
 }
 
@@ -168,7 +168,7 @@ impl Prepared {
             None => Vec::new(),
         };
         let identities = identities::resolve(loaded, needed(config, selectors, &wanted), &mut problems).await;
-        let (Some(state), Some(client), Some(routes), true) = (state, client, routes, problems.is_empty())
+        let (Some(state), Some(client), Some(routes), true) = (state, client, &routes, problems.is_empty())
         else {
             return Err(Problems(problems));
         };
@@ -213,10 +213,10 @@ fn failed(key: &str, failure: &api::Failure) -> Problem {
 
 /// The integrations whose identities are needed: all of them for a sweep over everything, so that a missing secret is
 /// told even where something else is wrong with a repository.
-fn needed<'a>(config: &'a Config, selectors: &[String], wanted: &'a [Wanted]) -> BTreeSet<&'a str> {
+fn needed<'a>(config: &'a Config, selectors: &[String], wanted: &[Wanted<'a>]) -> BTreeSet<&'a str> {
     match selectors {
         [] => config.integrations.keys().map(String::as_str).collect(),
-        _ => wanted.iter().map(|wanted| wanted.integration.as_str()).collect(),
+        _ => wanted.iter().map(|wanted| wanted.integration).collect(),
     }
 }
 
@@ -226,10 +226,10 @@ fn integrations(
     providers: &Providers,
     services: &Services,
     identities: &BTreeMap<String, Arc<Identity>>,
-    wanted: &[Wanted],
+    wanted: &[Wanted<'_>],
 ) -> Result<HashMap<String, Arc<Integration>>, Problems> {
     let mut integrations = HashMap::new();
-    for name in wanted.iter().map(|wanted| &wanted.integration) {
+    for name in wanted.iter().map(|wanted| wanted.integration) {
         let Some(integration) = config.integrations.get(name).filter(|_| !integrations.contains_key(name))
         else {
             continue;
@@ -243,7 +243,7 @@ fn integrations(
             integration.identity.as_ref().and_then(|name| config.identities.get(name)).map(identities::kind);
         let options = providers.options(key);
         let settings = IntegrationSettings {
-            key: name.clone(),
+            key: name.to_owned(),
             domain_name: integration.domain_name.expose().to_owned(),
             allow_insecure_http: integration.allow_insecure_http,
             identity,
@@ -260,28 +260,21 @@ fn integrations(
             description = description.with_identity_kind(kind);
         }
         let ready = Integration {
-            name: name.clone(),
+            name: name.to_owned(),
             provider_key: key.clone(),
             provider,
             services: services.for_integration(policy, settings),
             description,
         };
-        integrations.insert(name.clone(), Arc::new(ready));
+        integrations.insert(name.to_owned(), Arc::new(ready));
     }
     Ok(integrations)
 }
 
-impl Wanted {
+impl Wanted<'_> {
     fn target(self, integrations: &HashMap<String, Arc<Integration>>) -> Target {
-        let mut repository = api::Repository::new(&self.name);
-        if let Some(project) = &self.project {
-            repository = repository.with_project(project);
-        }
-        if let Some(id) = &self.external_id {
-            repository = repository.with_external_id(id);
-        }
-        let repository = self.failure.map_or(Ok(repository), Err);
-        Target { name: self.shown, integration: Arc::clone(&integrations[&self.integration]), repository }
+        let integration = Arc::clone(&integrations[self.integration]);
+        Target { name: self.shown, integration, repository: self.repository }
     }
 }
 

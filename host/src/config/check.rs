@@ -68,13 +68,7 @@ fn reference(found: &mut Vec<Finding>, merged: &Value, path: &[&str], target: &s
     must_be_among(found, merged, path, text(merged, path), target);
 }
 
-fn must_be_among(
-    found: &mut Vec<Finding>,
-    merged: &Value,
-    path: &[&str],
-    name: Option<&str>,
-    target: &str,
-) {
+fn must_be_among(found: &mut Vec<Finding>, merged: &Value, path: &[&str], name: Option<&str>, target: &str) {
     let Some(name) = name else { return };
     let known = table(merged, target);
     if known.is_some_and(|known| known.contains_key(name)) {

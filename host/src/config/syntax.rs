@@ -59,7 +59,10 @@ pub(super) fn parse(format: FileFormat, text: &str) -> Result<Dict, (Option<usiz
 }
 
 /// Parses a file's text, its repositories apart.
-pub(super) fn parse_apart(format: FileFormat, text: &str) -> Result<(Dict, Entries), (Option<usize>, String)> {
+pub(super) fn parse_apart(
+    format: FileFormat,
+    text: &str,
+) -> Result<(Dict, Entries), (Option<usize>, String)> {
     if format == FileFormat::Toml
         && let Some(parsed) = pieces::parse(without_mark(text))
     {

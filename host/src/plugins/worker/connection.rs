@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use foldhash::HashMap;
 use forgewatch_plugin_api::abi::HostObject;
-use forgewatch_plugin_api::{Failure, Reason};
+use forgewatch_plugin_api::{Failure, Reason, UrlContext};
 use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{ReadHalf, WriteHalf};
@@ -37,7 +37,7 @@ const PING_EVERY: Duration = Duration::from_secs(1);
 
 /// A running worker's calls and services. Shared by everything that uses the worker.
 pub(super) struct Connection {
-    out: Mutex<Vec<u8>>,
+    out: Mutex<Out>,
     /// Something is to be written.
     filled: Notify,
     /// There is room again.
@@ -55,6 +55,26 @@ pub(super) struct Connection {
     served: AtomicBool,
     /// Told when the last call has ended.
     idle: Notify,
+}
+
+/// What is to be written.
+#[derive(Default)]
+struct Out {
+    frames: Vec<u8>,
+    /// The context that the worker has as soon as it has read the frames.
+    context: Option<Arc<UrlContext>>,
+}
+
+impl Out {
+    fn append(&mut self, frame: &ToWorker<'_>) -> Result<(), postcard::Error> {
+        if let ToWorker::Call { call: Call::ParseUrl { context: Some(context), .. }, .. } = frame
+            && !self.context.as_ref().is_some_and(|known| Arc::ptr_eq(known, context))
+        {
+            append(&mut self.frames, &ToWorker::Context(Cow::Borrowed(context)))?;
+            self.context = Some(Arc::clone(context));
+        }
+        append(&mut self.frames, frame)
+    }
 }
 
 /// What the worker knows by number.
@@ -126,7 +146,7 @@ impl Connection {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn out(&self) -> MutexGuard<'_, Vec<u8>> {
+    fn out(&self) -> MutexGuard<'_, Out> {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -195,7 +215,7 @@ impl Connection {
             if self.has_ended() {
                 return;
             }
-            if self.out().len() < MOST_UNWRITTEN {
+            if self.out().frames.len() < MOST_UNWRITTEN {
                 self.push(frame);
                 return;
             }
@@ -205,7 +225,7 @@ impl Connection {
 
     /// Writes soon, whatever waits already: for frames that are small and come once for each call.
     pub(super) fn push(&self, frame: &ToWorker<'_>) {
-        if let Err(error) = append(&mut self.out(), frame) {
+        if let Err(error) = self.out().append(frame) {
             tracing::error!("a frame to a plugin's worker was not sent: {error}");
         }
         self.filled.notify_one();
@@ -254,7 +274,7 @@ impl Connection {
         let mut frames = Vec::new();
         loop {
             self.filled.notified().await;
-            std::mem::swap(&mut frames, &mut *self.out());
+            std::mem::swap(&mut frames, &mut self.out().frames);
             self.drained.notify_waiters();
             let mut rest = frames.as_slice();
             while !rest.is_empty() {
