@@ -488,3 +488,23 @@ async fn answer(host: &HostObject, ask: Ask<'static>) -> Result<HostAnswer<'stat
 pub(super) fn mismatched() -> Failure {
     Failure::new(Reason::PLUGIN_FAILED, "the plugin's worker answered something else than it was asked")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_is_sent_once_and_again_when_it_is_another() {
+        let mut out = Out::default();
+        let mut written = |context: &Arc<UrlContext>| {
+            let before = out.frames.len();
+            let call = Call::ParseUrl { url: "u".into(), context: Some(Arc::clone(context)) };
+            out.append(&ToWorker::Call { id: 1, call }).unwrap();
+            out.frames.len() - before
+        };
+        let options = "x".repeat(1000);
+        let contexts = [(); 2].map(|()| Arc::new(UrlContext::new(&options, [])));
+        let lengths = [0, 0, 1, 1, 0].map(|which: usize| written(&contexts[which]) > options.len());
+        assert_eq!(lengths, [true, false, true, false, true]);
+    }
+}
