@@ -198,7 +198,7 @@ impl Provider {
     pub async fn parse_repository_url(
         &self,
         url: &str,
-        context: &UrlContext,
+        context: &Arc<UrlContext>,
     ) -> Result<Result<RepositoryUrl, UrlError>, Failure> {
         match &self.place {
             Place::InProcess(place) => {

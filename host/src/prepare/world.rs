@@ -67,12 +67,12 @@ impl World {
     ) -> Result<Self, Problems> {
         let config = &loaded.config;
         let mut beginning = Beginning::of(loaded, Some(state), former, loaded.problems.clone());
-        let mut wanted = beginning.configured().await;
+        let wanted = beginning.configured().await;
         let parts = beginning.end(config.integrations.keys().map(String::as_str).collect()).await?;
         let integrations = parts.integrations(config.integrations.keys())?;
         let mut known_labels = BTreeSet::new();
-        let watched = config.repositories.iter().filter_map(|(name, repository)| {
-            let wanted = wanted.remove(name.as_str())?;
+        let watched = wanted.into_iter().filter_map(|(name, wanted)| {
+            let repository = config.repositories.get(name)?;
             let mut rules = config.defaults;
             if let Some(integration) = config.integrations.get(&wanted.integration) {
                 rules = rules.with(&integration.overrides);

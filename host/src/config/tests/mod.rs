@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod apart;
 mod problems;
 
 /// A system of its own: a folder, variables and flags.
