@@ -78,8 +78,8 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
 }
 
 fn written(copy: &Inspection) -> String {
-    let rows: Vec<_> = copy.tables.iter().map(|(table, rows)| format!("{rows} {table}")).collect();
-    format!("wrote {}: {}, {}", shown(copy), HumanBytes(copy.size_bytes), rows.join(", "))
+    let rows: Vec<_> = copy.tables.iter().map(|(table, rows)| format!("{table} {rows}")).collect();
+    format!("wrote {}: {}; {}", shown(copy), HumanBytes(copy.size_bytes), rows.join(", "))
 }
 
 fn tell_findings(found: &Inspection, format: Format) -> ExitCode {

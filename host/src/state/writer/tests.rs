@@ -314,7 +314,10 @@ async fn what_takes_the_files_place_and_is_no_state_is_told_and_left_alone() {
     writer.submit(group("a"));
     let problem = writer.flush().await.unwrap_err().problem;
     assert!(problem.starts_with("the state file was removed or replaced while in use: "), "{problem}");
-    assert!(problem.contains("is no intact state of forgewatch"), "{problem}");
+    assert!(
+        problem.contains("cannot be opened anew: ") && problem.contains("is no intact state"),
+        "{problem}"
+    );
     assert!(fs::read_to_string(&path).unwrap().starts_with("dear diary"));
     fs::remove_file(&path).unwrap();
     until(&writer, |health| health.persisting && health.reopened == 1).await;
@@ -376,7 +379,7 @@ async fn what_is_too_old_goes_and_what_is_submitted_does_not_wait_for_that() {
 
 const CHILD: &str = "FORGEWATCH_TEST_STATE";
 
-/// Run by the next test in a process of its own: tells each flush that was answered.
+/// Run by another test in a process of its own: tells each flush that was answered.
 #[tokio::test]
 #[ignore = "it runs until it is killed"]
 async fn a_process_that_writes_until_it_is_killed() {
@@ -393,18 +396,55 @@ async fn a_process_that_writes_until_it_is_killed() {
     }
 }
 
+/// Run by the next test in a process of its own, where nobody else logs.
+#[tokio::test]
+#[ignore = "its log is for another test"]
+async fn a_process_that_cannot_write_for_a_while() {
+    let Some(path) = std::env::var_os(CHILD) else {
+        return;
+    };
+    tracing_subscriber::fmt().with_ansi(false).init();
+    let writer = Writer::start_at(Path::new(&path), PACE).unwrap();
+    set(&writer, "PRAGMA query_only = 1");
+    for _ in 0..3 {
+        writer.submit(events((0..40_000).map(|it| it.to_string()), EventKind::Generic));
+        assert!(writer.flush().await.is_err());
+    }
+    writer.submit(events(["one more".to_owned()], EventKind::Generic));
+    set(&writer, "PRAGMA query_only = 0");
+    until(&writer, |health| health.persisting).await;
+}
+
+#[test]
+fn trouble_is_logged_when_it_begins_when_it_becomes_bad_and_when_it_ends() {
+    let (_folder, path) = folder();
+    let output = alone("a_process_that_cannot_write_for_a_while", &path).output().unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
+    let told: Vec<_> = output.lines().filter(|line| line.contains("the state `")).collect();
+    let once = [
+        ("ERROR", "a readonly database; make the file and its folder writable; checking goes on"),
+        ("ERROR", "errors are dropped from its journal: see to it now"),
+        ("WARN", "; 20001 events were dropped"),
+    ];
+    assert_eq!(told.len(), once.len(), "{output}");
+    for (line, (level, text)) in told.iter().zip(once) {
+        assert!(line.contains(level) && line.contains(text), "{line}");
+    }
+}
+
+/// One test of these in a process of its own.
+fn alone(test: &str, path: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([&format!("state::writer::tests::{test}"), "--exact", "--ignored", "--nocapture"]);
+    command.env(CHILD, path).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+}
+
 #[test]
 fn after_a_sudden_end_all_that_was_flushed_is_there_and_nothing_is_half_there() {
     for lines in [1, 20, 60] {
         let (_folder, path) = folder();
-        let test = "state::writer::tests::a_process_that_writes_until_it_is_killed";
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([test, "--exact", "--ignored", "--nocapture"])
-            .env(CHILD, &path)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = alone("a_process_that_writes_until_it_is_killed", &path).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let flushed = output.filter_map(|line| line.strip_prefix("flushed ")?.parse::<usize>().ok());
         let last = flushed.take(lines).last().unwrap();
