@@ -5,6 +5,8 @@
 //! - Checks run on tasks of their own; disks, files and clients never hold the conductor up.
 //! - The wall clock is only shown and stored; everything that waits goes by the monotonic one.
 
+#[cfg(test)]
+pub(crate) mod fake;
 mod handle;
 mod ledger;
 

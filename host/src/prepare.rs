@@ -4,6 +4,7 @@
 //! leaves the machine here.
 
 mod identities;
+mod listing;
 mod providers;
 mod repositories;
 mod rooms;
@@ -26,6 +27,8 @@ use crate::services::{
 use crate::state::{State, StateError};
 use crate::sweep::{Integration, Sweep, Target};
 use crate::text::printable;
+pub(crate) use identities::read_secret;
+pub use listing::PluginEntry;
 pub use rooms::Rooms;
 pub use world::{Watched, World};
 

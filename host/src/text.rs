@@ -3,6 +3,7 @@
 //! Whatever came from a plugin, a forge or a URL goes through here before anybody reads it.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use url::Url;
 
@@ -26,6 +27,11 @@ pub fn printable(text: &str, max_chars: usize) -> Cow<'_, str> {
         shown.push('…');
     }
     Cow::Owned(shown)
+}
+
+/// A path, made harmless; no system takes one that is longer than what is shown.
+pub fn path_text(path: &Path) -> String {
+    printable(&path.to_string_lossy(), 4096).into_owned()
 }
 
 /// Control characters (C0, DEL, C1), line and paragraph separators, what changes the direction of text, what has

@@ -86,7 +86,7 @@ impl Provider {
         Self { place: Place::Worker(RemoteProvider::new(supervisor)) }
     }
 
-    pub(super) fn nowhere(failure: Failure) -> Self {
+    pub(crate) fn nowhere(failure: Failure) -> Self {
         Self { place: Place::Nowhere(failure) }
     }
 

@@ -66,6 +66,11 @@ impl Identity {
         }))
     }
 
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A credential that may be used now.
     pub(super) async fn credential(self: &Arc<Self>, keeper: &Keeper) -> Result<Arc<Credential>, Failure> {
         let current = self.current();
