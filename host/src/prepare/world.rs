@@ -31,8 +31,6 @@ pub struct World {
     pub providers: BTreeMap<String, Provider>,
     /// By name, the identities of all integrations. A region has none.
     pub identities: BTreeMap<String, Arc<Identity>>,
-    /// How many checks may run at once.
-    pub concurrency: usize,
     /// How long each may take.
     pub check_timeout: Duration,
     pub(super) policies: BTreeMap<String, Arc<ProviderPolicy>>,
@@ -95,13 +93,30 @@ impl World {
         Ok(Self {
             integrations,
             repositories,
-            concurrency: usize::from(config.http.concurrency),
             check_timeout: config.check_timeout.get(),
             providers: parts.providers.opened(),
             policies: parts.providers.policies,
             identities: parts.identities,
             services: parts.services,
         })
+    }
+
+    /// One integration's repositories, for tests of those who only look at a world.
+    #[cfg(test)]
+    pub(crate) fn by_hand(
+        services: Services,
+        integration: Arc<Integration>,
+        repositories: Vec<Watched>,
+    ) -> Self {
+        Self {
+            services,
+            integrations: BTreeMap::from([(integration.name.clone(), integration)]),
+            repositories,
+            providers: BTreeMap::new(),
+            check_timeout: Duration::from_secs(60),
+            identities: BTreeMap::new(),
+            policies: BTreeMap::new(),
+        }
     }
 
     /// Ends the plugins' workers that `next` does not go on with. To be called when no check of this world runs any
