@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::PluginEntry;
 use super::parts::Beginning;
+use super::providers::Providers;
 use crate::config::{self, Loaded, Problems};
 use crate::plugins::Provider;
+use crate::services::Services;
 use crate::services::identity::Identity;
-use crate::services::{ProviderPolicy, Services};
 use crate::state::State;
 use crate::sweep::{Integration, Target};
 
@@ -33,7 +35,7 @@ pub struct World {
     pub identities: BTreeMap<String, Arc<Identity>>,
     /// How long each may take.
     pub check_timeout: Duration,
-    pub(super) policies: BTreeMap<String, Arc<ProviderPolicy>>,
+    pub(super) found: Option<Providers>,
 }
 
 /// A repository to be checked again and again.
@@ -95,10 +97,15 @@ impl World {
             repositories,
             check_timeout: config.check_timeout.get(),
             providers: parts.providers.opened(),
-            policies: parts.providers.policies,
+            found: Some(parts.providers),
             identities: parts.identities,
             services: parts.services,
         })
+    }
+
+    /// Every library file that was found, with how those do that are open.
+    pub fn plugins(&self) -> Vec<PluginEntry> {
+        self.found.as_ref().map_or_else(Vec::new, |found| found.entries(&self.providers))
     }
 
     /// One integration's repositories, for tests of those who only look at a world.
@@ -115,7 +122,7 @@ impl World {
             providers: BTreeMap::new(),
             check_timeout: Duration::from_secs(60),
             identities: BTreeMap::new(),
-            policies: BTreeMap::new(),
+            found: None,
         }
     }
 
