@@ -8,6 +8,7 @@ mod config;
 mod output;
 mod plugin;
 mod route;
+mod status;
 
 use std::{
     io::{self, Write},
@@ -42,6 +43,7 @@ struct Cli {
 enum Command {
     Check(check::Arguments),
     Route(route::Arguments),
+    Status(status::Arguments),
     /// List, inspect, verify and lock plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -148,6 +150,7 @@ pub fn run() -> ExitCode {
             match cli.command {
                 Command::Check(arguments) => arguments.run(&global),
                 Command::Route(arguments) => arguments.run(&global),
+                Command::Status(arguments) => arguments.run(&global),
                 Command::Plugin(command) => command.run(&global),
                 Command::Config(command) => command.run(&global),
                 Command::Completions { shell } => completions(shell),

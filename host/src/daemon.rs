@@ -7,13 +7,13 @@
 
 mod handle;
 mod ledger;
+mod notify;
 mod report;
 mod snapshot;
-#[cfg(test)]
-mod tests;
 
 pub use handle::{Asked, Handle, Reloads, Stopping};
 pub use ledger::{Entry, Ledger, Seen, Standby};
+pub use notify::{Notifier, Watchdog};
 pub use report::{
     ConfigReport, IncidentReport, IntegrationReport, PluginReport, Report, RepositoriesReport, Stamp,
     StateReport,
