@@ -5,10 +5,11 @@ use forgewatch_tests::sandbox::Sandbox;
 use crate::support::{assert_harmless, assert_has};
 
 /// Every command, as its path of names.
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &[],
     &["check"],
     &["route"],
+    &["status"],
     &["plugin"],
     &["plugin", "list"],
     &["plugin", "inspect"],
