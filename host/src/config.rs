@@ -39,6 +39,7 @@ use serde_json::Value;
 
 pub use self::{
     daemon::{Api, ApiAuth, ApiScope, ApiToken, Breaker, LogFormat, LogLevel, Logging, Retention, Schedule},
+    inputs::TOKEN_VARIABLE,
     model::{
         Config, Defaults, Discovery, Entra, Http, Identity, Integration, Isolation, Oauth2, Overrides,
         Plugins, Provider, Repository, SiloMode, State,
@@ -58,7 +59,8 @@ use self::{
 };
 
 /// The tables that more is found out about after loading.
-const TABLES: [&str; 6] = ["plugins", "providers", "state", "identities", "integrations", "repositories"];
+const TABLES: [&str; 7] =
+    ["api", "plugins", "providers", "state", "identities", "integrations", "repositories"];
 
 /// What to load.
 #[derive(Clone, Debug)]
