@@ -5,10 +5,177 @@
 //! - Checks run on tasks of their own; disks, files and clients never hold the conductor up.
 //! - The wall clock is only shown and stored; everything that waits goes by the monotonic one.
 
+mod breaker;
+mod client;
+mod conductor;
 #[cfg(test)]
 pub(crate) mod fake;
+mod gate;
 mod handle;
+mod judge;
 mod ledger;
+mod queue;
+mod reload;
+mod report;
+mod settings;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod timing;
+
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub use handle::{Asked, Handle, Reloads, Stopping};
 pub use ledger::{Entry, Ledger, Seen, Standby};
+pub use report::{
+    ConfigReport, IncidentReport, IntegrationReport, PluginReport, Report, RepositoriesReport, Stamp,
+    StateReport,
+};
+pub use snapshot::Tally;
+
+use crate::config::{Loaded, Request};
+use crate::journal::{Incident, Incidents, Journal, event};
+use crate::metrics::Metrics;
+use crate::prepare::World;
+use crate::state::{State, StateError, Writer};
+use crate::verdict::Moment;
+use conductor::Conductor;
+use handle::Shared;
+use reload::{Fixed, Reloader};
+use settings::Settings;
+
+/// Orders that wait for the conductor; more wait where they are given.
+const MOST_ORDERS: usize = 64;
+
+/// Everything that a daemon starts with.
+pub struct Beginning {
+    /// How to read the configuration again.
+    pub request: Request,
+    /// The configuration.
+    pub loaded: Loaded,
+    /// What it leads to.
+    pub world: World,
+    /// The state, for plugins and for reading.
+    pub state: Arc<State>,
+    /// The state, for what is found out.
+    pub writer: Writer,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Told of every configuration that is taken over.
+    pub adopted: Box<dyn Fn(&Loaded) + Send + Sync>,
+}
+
+/// A running daemon.
+pub struct Daemon {
+    handle: Handle,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    writer: Arc<Writer>,
+    /// Whether a configuration is being read.
+    pub reloading: watch::Receiver<bool>,
+}
+
+impl Daemon {
+    /// Starts to check. Needs a runtime; reads the whole state, so it blocks for a moment.
+    ///
+    /// # Errors
+    ///
+    /// The state cannot be read.
+    pub fn start(beginning: Beginning) -> Result<Self, StateError> {
+        let Beginning { request, loaded, world, state, writer, metrics, adopted } = beginning;
+        let world = Arc::new(world);
+        let ledger = restored(&state, Arc::clone(&world))?;
+        let (writer, now) = (Arc::new(writer), Moment::now());
+        let settings = Settings::of(&loaded.config);
+        writer.set_retention(settings.retention);
+        let (commands, orders) = mpsc::channel(MOST_ORDERS);
+        let (reload, reload_requests) = mpsc::channel(MOST_ORDERS);
+        let first = Reloads {
+            successful: true,
+            at: now,
+            loaded_at: now,
+            took: Duration::ZERO,
+            problems: Vec::new(),
+            needs_restart: Vec::new(),
+        };
+        let (status, reloads) = watch::channel(first);
+        let (busy, reloading) = watch::channel(false);
+        let shared = Arc::new(Shared {
+            ledger: RwLock::new(ledger),
+            commands: commands.clone(),
+            reload,
+            health: writer.health(),
+            reloads,
+        });
+        let mut journal = Journal::new(Arc::clone(&writer));
+        let version = env!("CARGO_PKG_VERSION");
+        journal.save(event::generic("started", None, None, now, json!({ "version": version })));
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let conductor = Conductor::new(Arc::clone(&shared), settings, journal, metrics.clone(), orders);
+        tasks.spawn(conductor.run(stop.clone()));
+        let fixed = Fixed::of(&loaded.config);
+        let files = loaded.watch();
+        let reloader =
+            Reloader { request, state, metrics, world, fixed, files, status, commands, adopted, busy };
+        tasks.spawn(reloader.run(reload_requests, stop.clone()));
+        tasks.close();
+        Ok(Self { handle: Handle { shared }, stop, tasks, writer, reloading })
+    }
+
+    /// The daemon as others use it.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Stops: no check starts any more, those that run may end within `schedule.stop_grace`, what was found out is
+    /// written, and plugins end. Everything together takes at most about ten seconds more than that grace.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+        let world = self.handle.read(|ledger| Arc::clone(&ledger.world));
+        if tokio::time::timeout(REFRESH_GRACE, world.services.finish()).await.is_err() {
+            tracing::warn!("a token refresh did not end within {REFRESH_GRACE:?}; its new token may be lost");
+        }
+        world.retire(None).await;
+        if let Err(error) = self.writer.flush().await {
+            tracing::error!("not everything could be saved: {error}");
+        }
+    }
+}
+
+/// How long token refreshes under way may still take at the end; one cut short may cost a refresh token.
+const REFRESH_GRACE: Duration = Duration::from_secs(5);
+
+/// What was known when the last process ended.
+fn restored(state: &State, world: Arc<World>) -> Result<Ledger, StateError> {
+    let mut standings: std::collections::HashMap<String, String> = state.standings()?.into_iter().collect();
+    let known = |name: &str| {
+        let text = standings.remove(name)?;
+        Entry::from_text(name, &text).inspect_err(|error| tracing::warn!("{error}; it begins anew")).ok()
+    };
+    let mut open = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = state.incidents(true, cursor.as_ref(), INCIDENTS_AT_ONCE)?;
+        cursor = page.last().map(crate::state::IncidentRow::cursor);
+        let full = page.len() == INCIDENTS_AT_ONCE;
+        for row in page {
+            match serde_json::from_str::<Incident>(&row.incident) {
+                Ok(incident) => open.push(incident),
+                Err(error) => tracing::warn!("the saved incident `{}` cannot be read: {error}", row.id),
+            }
+        }
+        if !full {
+            break;
+        }
+    }
+    Ok(Ledger::new(world, known, Incidents::restore(open)))
+}
+
+const INCIDENTS_AT_ONCE: usize = 1_000;

@@ -5,12 +5,13 @@
 
 mod identities;
 mod listing;
+mod parts;
 mod providers;
 mod repositories;
 mod rooms;
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use forgewatch_plugin_api as api;
@@ -19,11 +20,7 @@ use crate::config::{Config, Loaded, Problem, Problems, SiloMode};
 use crate::journal::Recorder;
 use crate::plugins::Provider;
 use crate::routing::{KnownIntegration, Parsed, RouteError, RouteErrorKind, Router};
-use crate::services::http::{BuildError, HttpClient, HttpSettings};
-use crate::services::identity::Identity;
-use crate::services::{
-    DOMAIN_NAME, IntegrationSettings, ProviderPolicy, Services, effective_base_url, origin_of,
-};
+use crate::services::{DOMAIN_NAME, Services, effective_base_url, origin_of};
 use crate::state::{State, StateError};
 use crate::sweep::{Integration, Sweep, Target};
 use crate::text::printable;
@@ -32,6 +29,7 @@ pub use listing::PluginEntry;
 pub use rooms::Rooms;
 pub use world::{Watched, World};
 
+use parts::Beginning;
 use providers::Providers;
 use repositories::Wanted;
 
@@ -65,16 +63,21 @@ impl Routes {
     pub fn of(loaded: &Loaded) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let state = read_state(loaded, &mut problems);
-        let routes = Self::new(loaded, state.as_deref(), &mut problems);
+        let routes = Self::new(loaded, state.as_deref(), None, &mut problems);
         match routes {
             Some(routes) if problems.is_empty() => Ok(routes),
             _ => Err(Problems(problems)),
         }
     }
 
-    fn new(loaded: &Loaded, state: Option<&State>, problems: &mut Vec<Problem>) -> Option<Self> {
+    fn new(
+        loaded: &Loaded,
+        state: Option<&State>,
+        former: Option<&World>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
         let config = &loaded.config;
-        let providers = Providers::find(loaded, problems)?;
+        let providers = Providers::find(loaded, former, problems)?;
         let known = config.integrations.iter().map(|(name, integration)| {
             let domain_name = integration.domain_name.expose().to_owned();
             let saved = state.and_then(|state| saved_base_url(state, name, &domain_name));
@@ -133,7 +136,7 @@ impl Routes {
         error: &RouteError,
         integration: Option<&str>,
         url: &str,
-    ) -> Option<(String, api::Failure)> {
+    ) -> Option<(&str, api::Failure)> {
         let known = self.router.integration_for(integration, url)?;
         let failure = match error.kind {
             RouteErrorKind::PluginFailed => {
@@ -144,7 +147,7 @@ impl Routes {
             }
             _ => return None,
         };
-        Some((known.name.clone(), failure))
+        Some((&known.name, failure))
     }
 }
 
@@ -156,38 +159,25 @@ impl Prepared {
     ///
     /// Everything that is wrong, in one go.
     pub async fn for_check(loaded: &Loaded, selectors: &[String]) -> Result<Self, Problems> {
-        let config = &loaded.config;
         let mut problems = loaded.problems.clone();
         let state = match problems.as_slice() {
             [] => open_state(loaded, &mut problems),
             // Nothing will run, and the path may not be the one that was meant.
             _ => read_state(loaded, &mut problems),
         };
-        let client = http_client(loaded, &mut problems);
-        let routes = Routes::new(loaded, state.as_deref(), &mut problems);
-        let wanted = match &routes {
-            Some(routes) => {
-                routes.providers.open_all(loaded, &mut problems);
-                repositories::wanted(loaded, routes, selectors, &mut problems).await
-            }
-            None => Vec::new(),
-        };
-        let identities = identities::resolve(loaded, needed(config, selectors, &wanted), &mut problems).await;
-        let (Some(state), Some(client), Some(routes), true) = (state, client, routes, problems.is_empty())
-        else {
-            return Err(Problems(problems));
-        };
-        let services = Services::new(client, Arc::clone(&state), silo_mode(config));
-        let integrations = integrations(config, &routes.providers, &services, &identities, &wanted)?;
+        let mut beginning = Beginning::of(loaded, state, None, problems);
+        let wanted = beginning.selected(selectors).await;
+        let parts = beginning.end(needed(&loaded.config, selectors, &wanted)).await?;
+        let integrations = parts.integrations(wanted.iter().map(|wanted| &wanted.integration))?;
         let targets = wanted.into_iter().map(|wanted| wanted.target(&integrations)).collect();
         let sweep = Sweep {
             targets,
-            concurrency: usize::from(config.http.concurrency),
-            check_timeout: config.check_timeout.get(),
+            concurrency: usize::from(loaded.config.http.concurrency),
+            check_timeout: loaded.config.check_timeout.get(),
         };
         let providers =
             integrations.values().map(|it| (it.provider_key.clone(), it.provider.clone())).collect();
-        Ok(Self { services, sweep, recorder: Recorder::new(state), providers })
+        Ok(Self { services: parts.services, sweep, recorder: Recorder::new(parts.state), providers })
     }
 
     /// Waits until every plugin is ready. A sweep need not: it goes on without those that fail.
@@ -225,69 +215,16 @@ fn needed<'a>(config: &'a Config, selectors: &[String], wanted: &'a [Wanted]) ->
     }
 }
 
-/// The integrations that the wanted repositories belong to, by name.
-fn integrations(
-    config: &Config,
-    providers: &Providers,
-    services: &Services,
-    identities: &BTreeMap<String, Arc<Identity>>,
-    wanted: &[Wanted],
-) -> Result<HashMap<String, Arc<Integration>>, Problems> {
-    let mut integrations = HashMap::new();
-    for name in wanted.iter().map(|wanted| &wanted.integration) {
-        let Some(integration) = config.integrations.get(name).filter(|_| !integrations.contains_key(name))
-        else {
-            continue;
-        };
-        let key = &integration.provider;
-        let provider = providers.open(key).map_err(|problem| Problems(vec![problem]))?;
-        let policy = providers.policies.get(key).cloned();
-        let policy = policy.unwrap_or_else(|| Arc::new(ProviderPolicy::of_no_plugin(key)));
-        let identity = integration.identity.as_ref().and_then(|name| identities.get(name)).cloned();
-        let kind =
-            integration.identity.as_ref().and_then(|name| config.identities.get(name)).map(identities::kind);
-        let options = providers.options(key);
-        let settings = IntegrationSettings {
-            key: name.clone(),
-            domain_name: integration.domain_name.expose().to_owned(),
-            allow_insecure_http: integration.allow_insecure_http,
-            identity,
-            metadata: integration.metadata.clone(),
-        };
-        let mut description = api::Integration::new(name, integration.domain_name.expose())
-            .with_silo_mode(silo_mode(config))
-            .with_insecure_http(integration.allow_insecure_http)
-            .with_options(&options);
-        if let Some(id) = &integration.external_id {
-            description = description.with_external_id(id);
-        }
-        if let Some(kind) = kind {
-            description = description.with_identity_kind(kind);
-        }
-        let ready = Integration {
-            name: name.clone(),
-            provider_key: key.clone(),
-            provider,
-            services: services.for_integration(policy, settings),
-            description,
-        };
-        integrations.insert(name.clone(), Arc::new(ready));
+impl Wanted {
+    fn target(self, integrations: &BTreeMap<String, Arc<Integration>>) -> Target {
+        let integration = Arc::clone(&integrations[&self.integration]);
+        Target { name: self.shown, integration, repository: self.repository }
     }
-    Ok(integrations)
 }
 
-impl Wanted {
-    fn target(self, integrations: &HashMap<String, Arc<Integration>>) -> Target {
-        let mut repository = api::Repository::new(&self.name);
-        if let Some(project) = &self.project {
-            repository = repository.with_project(project);
-        }
-        if let Some(id) = &self.external_id {
-            repository = repository.with_external_id(id);
-        }
-        let repository = self.failure.map_or(Ok(repository), Err);
-        Target { name: self.shown, integration: Arc::clone(&integrations[&self.integration]), repository }
-    }
+/// The former one where it is the same: what it holds in memory goes on.
+fn kept<T: PartialEq>(new: Arc<T>, former: Option<&Arc<T>>) -> Arc<T> {
+    former.filter(|former| ***former == *new).map_or(new, Arc::clone)
 }
 
 fn silo_mode(config: &Config) -> api::SiloMode {
@@ -296,33 +233,6 @@ fn silo_mode(config: &Config) -> api::SiloMode {
         SiloMode::Control => api::SiloMode::CONTROL,
         SiloMode::Region => api::SiloMode::REGION,
     }
-}
-
-fn http_client(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<HttpClient> {
-    let http = &loaded.config.http;
-    let settings = HttpSettings {
-        timeout: http.timeout.get(),
-        ca_file: http.ca_file.clone(),
-        proxy: http.proxy.as_ref().map(|proxy| proxy.expose().to_string()),
-        concurrency: usize::from(http.concurrency),
-        max_response_bytes: http.max_response_bytes,
-    };
-    let problem = |error: BuildError| {
-        let (key, help) = match &error {
-            BuildError::CaFile { .. } => ("ca_file", Some("give a file of PEM certificates".to_owned())),
-            BuildError::Proxy { .. } => ("proxy", None),
-            _ => {
-                return Problem {
-                    key: "http".to_owned(),
-                    source: None,
-                    message: error.to_string(),
-                    help: None,
-                };
-            }
-        };
-        loaded.problem(&["http", key], error.to_string(), help)
-    };
-    HttpClient::new(&settings).map_err(|error| problems.push(problem(error))).ok()
 }
 
 /// The state as far as it is there, for what saves nothing. Makes no file.

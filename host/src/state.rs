@@ -4,12 +4,24 @@
 //! - Every write is one transaction that is on disk when the call returns.
 //! - The file holds tokens, so it is its owner's alone (mode 0600).
 //! - The calls block. Async callers on a hot path go through `spawn_blocking`.
+//! - Of one event id on one day (UTC) there is one row: what is appended later replaces it, with a higher number.
 //!
-//! Reading the journal back is absent here: its projections belong to whoever shows them.
+//! One-shot commands write through [`State`]. The daemon's own writes go through its [`Writer`], which never blocks
+//! whoever submits, and goes on in memory while the file cannot be written.
+//!
+//! What standings, incidents and payloads mean is absent here: they are JSON that belongs to whoever made it.
 
+mod backlog;
+mod backup;
 mod error;
 mod file;
+mod inspect;
+mod migrations;
+mod place;
+mod read;
 mod records;
+mod retention;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -21,17 +33,24 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+pub use backup::{BackupError, Existing};
 pub use error::StateError;
-pub use records::{Event, EventKind, SavedIdentity, SavedMetadata};
-pub use writer::Health;
+pub use inspect::{Finding, Inspection, inspect};
+pub use records::{
+    Event, EventFilter, EventKind, IncidentCursor, IncidentRow, Save, SavedIdentity, SavedMetadata,
+    StoredEvent,
+};
+pub use retention::Retention;
+pub use writer::{Health, NotSaved, Writer};
 
+use file::Store;
 use records::{from_unix_ms, to_unix_ms};
 
 /// The store. Safe to share between threads, and one file between processes.
 pub struct State {
     path: PathBuf,
     /// `None` when there is nothing to read and nothing may be written.
-    connection: Option<Mutex<Connection>>,
+    store: Option<Mutex<Store>>,
     read_only: bool,
 }
 
@@ -44,8 +63,8 @@ impl State {
     /// [`State::open_read_only`]), and the other kinds for a file that this version must not touch.
     pub fn open(path: &Path) -> Result<Self, StateError> {
         file::prepare(path)?;
-        let connection = file::open(path)?;
-        Ok(Self { path: path.to_owned(), connection: Some(Mutex::new(connection)), read_only: false })
+        let store = file::open(path)?;
+        Ok(Self { path: path.to_owned(), store: Some(Mutex::new(store)), read_only: false })
     }
 
     /// Opens what can be read at `path` and refuses every write. A missing file reads as an empty store.
@@ -56,7 +75,7 @@ impl State {
     pub fn open_read_only(path: &Path) -> Result<Self, StateError> {
         Ok(Self {
             path: path.to_owned(),
-            connection: file::open_read_only(path)?.map(Mutex::new),
+            store: file::open_read_only(path)?.map(Mutex::new),
             read_only: true,
         })
     }
@@ -73,7 +92,8 @@ impl State {
     /// [`StateError::Unwritable`] when it would not.
     pub fn ensure_writable(&self) -> Result<(), StateError> {
         self.write(|connection| {
-            let probe = format!("BEGIN IMMEDIATE; PRAGMA user_version = {}; COMMIT", file::SCHEMA_VERSION);
+            let probe =
+                format!("BEGIN IMMEDIATE; PRAGMA user_version = {}; COMMIT", migrations::SCHEMA_VERSION);
             connection.execute_batch(&probe).inspect_err(|_| {
                 // The connection must not stay inside the transaction; there may be none to leave.
                 let _ = connection.execute_batch("ROLLBACK");
@@ -191,29 +211,13 @@ impl State {
         .map(drop)
     }
 
-    /// Appends an event to the journal. Of several with one id on one day (UTC) the last appended counts.
+    /// Appends an event to the journal, in the place of one with the same id on the same day (UTC).
     ///
     /// # Errors
     ///
     /// The store cannot be written.
     pub fn append(&self, event: &Event) -> Result<(), StateError> {
-        let statement = "INSERT INTO events \
-                         (id, day, kind, at, integration, repository, fingerprint, payload) \
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        let at = to_unix_ms(event.at);
-        self.write(|connection| {
-            connection.prepare_cached(statement)?.execute(params![
-                event.id,
-                at.div_euclid(86_400_000),
-                event.kind.name(),
-                at,
-                event.integration,
-                event.repository,
-                event.fingerprint,
-                event.payload.to_string()
-            ])
-        })
-        .map(drop)
+        self.write(|connection| rows::append(connection, event))
     }
 
     /// Waits until no other process, nor any other handle in this one, holds the lock for `purpose`, and takes
@@ -232,33 +236,53 @@ impl State {
     /// Makes every write from now on fail, as on a file system that has turned read-only.
     #[cfg(test)]
     pub(crate) fn freeze(&self) {
-        let connection = self.lock().unwrap();
-        connection.pragma_update(None, "query_only", true).unwrap();
+        let store = self.lock().unwrap().unwrap();
+        store.connection.pragma_update(None, "query_only", true).unwrap();
     }
 
     fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, StateError> {
-        let Some(connection) = self.lock() else {
+        let Some(store) = self.lock()? else {
             return Ok(None);
         };
-        let answer = query(&connection).map_err(|error| StateError::from_sqlite(&self.path, error))?;
+        let answer = query(&store.connection).map_err(|error| StateError::from_sqlite(&self.path, error))?;
         Ok(Some(answer))
     }
 
     fn write<T>(&self, change: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
-        match self.lock() {
-            Some(connection) if !self.read_only => {
-                change(&connection).map_err(|error| StateError::from_sqlite(&self.path, error))
+        match self.lock()? {
+            Some(store) if !self.read_only => {
+                change(&store.connection).map_err(|error| StateError::from_sqlite(&self.path, error))
             }
             _ => Err(StateError::read_only(&self.path)),
         }
     }
 
     /// A panic while the lock was held leaves SQLite as it was: an open transaction is what it rolls back.
-    fn lock(&self) -> Option<MutexGuard<'_, Connection>> {
-        let connection = self.connection.as_ref()?;
-        Some(connection.lock().unwrap_or_else(PoisonError::into_inner))
+    fn lock(&self) -> Result<Option<MutexGuard<'_, Store>>, StateError> {
+        let Some(store) = &self.store else {
+            return Ok(None);
+        };
+        let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+        if !store.is_at(&self.path) {
+            self.open_anew(&mut store)?;
+        }
+        Ok(Some(store))
+    }
+
+    /// Follows the path to another file than the one that was opened there.
+    fn open_anew(&self, store: &mut Store) -> Result<(), StateError> {
+        if !self.read_only {
+            file::prepare(&self.path)?;
+        }
+        store.remove_left_logs(&self.path)?;
+        if !self.read_only {
+            *store = file::open(&self.path)?;
+        } else if let Some(opened) = file::open_read_only(&self.path)? {
+            *store = opened;
+        }
+        Ok(())
     }
 }

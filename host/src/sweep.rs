@@ -8,5 +8,5 @@
 mod check;
 mod run;
 
-pub use check::{CheckResult, Integration, Target};
+pub use check::{CheckResult, Connected, Integration, Spans, Target};
 pub use run::{Summary, Sweep};

@@ -74,7 +74,7 @@ impl SiloMode {
 
 /// One installed account or organisation on a provider, as the host sees it now.
 #[repr(C)]
-#[derive(StableAbi, Clone, Debug)]
+#[derive(StableAbi, Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Integration {
     key: RString,

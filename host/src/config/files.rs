@@ -10,19 +10,21 @@ use super::{
     layers::Layer,
     problem::{Problem, Source},
     syntax::FileFormat,
+    watch::Stamp,
 };
 
 /// What people write beside `forgewatch.toml` or in its place, and nobody reads.
 const MISNAMED: [&str; 3] = ["forgewatch.yaml", "forgewatch.yml", "forgewatch.json"];
 
-/// Reads the files that the operator named or, when there are none, those of the system and the user.
+/// Reads the files that the operator named or, when there are none, those of the system and the user. Says where it has
+/// looked for some, and what was there just before.
 pub(super) fn read(
     named: &[PathBuf],
     environment: &Environment,
     problems: &mut Vec<Problem>,
     warnings: &mut Vec<Problem>,
-) -> Vec<Layer> {
-    let mut reader = Reader { environment, problems, warnings, layers: Vec::new() };
+) -> (Vec<Layer>, Vec<(PathBuf, Stamp)>) {
+    let mut reader = Reader { environment, problems, warnings, layers: Vec::new(), looked_at: Vec::new() };
     for path in named {
         if environment.working_dir.join(path).is_dir() {
             reader.folder(path);
@@ -36,6 +38,8 @@ pub(super) fn read(
         let snippets = environment.system_dir.join("conf.d");
         if snippets.is_dir() {
             reader.folder(&snippets);
+        } else {
+            reader.look(&snippets);
         }
         if let Some(home) = environment.xdg_dir("XDG_CONFIG_HOME", ".config") {
             let own = home.join("forgewatch");
@@ -44,7 +48,7 @@ pub(super) fn read(
             reader.overlooked(&own, &["conf.d"]);
         }
     }
-    reader.layers
+    (reader.layers, reader.looked_at)
 }
 
 struct Reader<'a> {
@@ -52,11 +56,19 @@ struct Reader<'a> {
     problems: &'a mut Vec<Problem>,
     warnings: &'a mut Vec<Problem>,
     layers: Vec<Layer>,
+    looked_at: Vec<(PathBuf, Stamp)>,
 }
 
 impl Reader<'_> {
+    /// Notes what is at a path, which may be nothing.
+    fn look(&mut self, path: &Path) -> PathBuf {
+        let absolute = self.environment.working_dir.join(path);
+        self.looked_at.push((absolute.clone(), Stamp::of(&absolute)));
+        absolute
+    }
+
     fn folder(&mut self, folder: &Path) {
-        let entries = std::fs::read_dir(self.environment.working_dir.join(folder)).and_then(|entries| {
+        let entries = std::fs::read_dir(self.look(folder)).and_then(|entries| {
             entries.map(|entry| entry.map(|it| it.file_name())).collect::<io::Result<Vec<_>>>()
         });
         let mut names = match entries {
@@ -93,7 +105,7 @@ impl Reader<'_> {
     }
 
     fn file(&mut self, path: &Path, required: bool) {
-        let absolute = self.environment.working_dir.join(path);
+        let absolute = self.look(path);
         let text = match std::fs::read_to_string(&absolute) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !required => return,

@@ -298,6 +298,23 @@ pub enum Identity {
     Entra(Entra),
 }
 
+impl Identity {
+    /// Its secrets.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        let secrets = match self {
+            Self::Pat { token } | Self::Bearer { token } | Self::Header { token, .. } => {
+                [Some(token), None, None]
+            }
+            Self::Basic { password, .. } => [Some(password), None, None],
+            Self::Oauth2(client) => {
+                [&client.client_secret, &client.access_token, &client.refresh_token].map(Option::as_ref)
+            }
+            Self::Entra(application) => [Some(&application.client_secret), None, None],
+        };
+        secrets.into_iter().flatten()
+    }
+}
+
 /// An OAuth 2.0 client that refreshes its access token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]

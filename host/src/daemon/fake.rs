@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
 
 use forgewatch_plugin_api as api;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::handle::{Command, Shared};
 use super::{Asked, Handle, Ledger, Reloads};
@@ -41,10 +41,17 @@ impl Fake {
             problems: Vec::new(),
             needs_restart: Vec::new(),
         });
-        let shared =
-            Shared { ledger: RwLock::new(ledger), commands, health: seen_health, reloads: seen_reloads };
+        let (reload, reload_requests) = mpsc::channel(8);
+        let shared = Shared {
+            ledger: RwLock::new(ledger),
+            commands,
+            reload,
+            health: seen_health,
+            reloads: seen_reloads,
+        };
         let shared = Arc::new(shared);
         tokio::spawn(obey(Arc::downgrade(&shared), orders));
+        tokio::spawn(answer_reloads(Arc::downgrade(&shared), reload_requests));
         Self { handle: Handle { shared }, health, reloads }
     }
 
@@ -54,7 +61,7 @@ impl Fake {
     }
 }
 
-async fn obey(shared: std::sync::Weak<Shared>, mut orders: mpsc::Receiver<Command>) {
+async fn obey(shared: Weak<Shared>, mut orders: mpsc::Receiver<Command>) {
     while let Some(order) = orders.recv().await {
         let Some(shared) = shared.upgrade() else { return };
         match order {
@@ -64,8 +71,18 @@ async fn obey(shared: std::sync::Weak<Shared>, mut orders: mpsc::Receiver<Comman
                     repositories.into_iter().partition(|name| ledger.index(name).is_some());
                 let _ = answer.send(Asked { accepted, running: Vec::new(), unknown });
             }
-            Command::Reload { answer } => drop(answer.send(shared.reloads.borrow().clone())),
+            Command::Ping { answer } => {
+                let _ = answer.send(());
+            }
+            Command::Adopt { .. } | Command::Note { .. } => {}
         }
+    }
+}
+
+async fn answer_reloads(shared: Weak<Shared>, mut requests: mpsc::Receiver<oneshot::Sender<Reloads>>) {
+    while let Some(answer) = requests.recv().await {
+        let Some(shared) = shared.upgrade() else { return };
+        let _ = answer.send(shared.reloads.borrow().clone());
     }
 }
 
@@ -74,7 +91,7 @@ pub(crate) fn world<'a>(
     repositories: impl IntoIterator<Item = (&'a str, &'a [(&'a str, &'a str)])>,
 ) -> World {
     let state = Arc::new(State::open_read_only(Path::new("/nonexistent/state.db")).unwrap());
-    let client = HttpClient::new(&HttpSettings::default()).unwrap();
+    let client = HttpClient::new(HttpSettings::default(), None).unwrap();
     let services = Services::new(client, state, api::SiloMode::MONOLITH);
     let settings = IntegrationSettings {
         key: "acme".to_owned(),
@@ -103,13 +120,7 @@ pub(crate) fn world<'a>(
     });
     let mut repositories: Vec<_> = watched.collect();
     repositories.sort_by(|one, other| one.target.name.cmp(&other.target.name));
-    World {
-        services,
-        integrations: BTreeMap::from([("acme".to_owned(), integration)]),
-        repositories,
-        providers: BTreeMap::new(),
-        check_timeout: Duration::from_secs(60),
-    }
+    World::by_hand(services, integration, repositories)
 }
 
 /// What is known of a world at first: nothing.

@@ -1,13 +1,15 @@
 //! The daemon as others use it: what is known, and what may be asked of it.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ledger::Ledger;
-use crate::state::Health;
+use super::settings::Settings;
+use crate::prepare::World;
+use crate::state::{Event, Health};
 use crate::verdict::Moment;
 
 /// A running daemon. Cheap to clone.
@@ -19,16 +21,21 @@ pub struct Handle {
 pub(super) struct Shared {
     pub(super) ledger: RwLock<Ledger>,
     pub(super) commands: mpsc::Sender<Command>,
+    pub(super) reload: mpsc::Sender<oneshot::Sender<Reloads>>,
     pub(super) health: watch::Receiver<Health>,
     pub(super) reloads: watch::Receiver<Reloads>,
 }
 
-/// What the daemon can be asked for.
+/// What the conductor can be asked for.
 pub(super) enum Command {
     /// Check these now; the answer tells which will be checked.
     CheckNow { repositories: Vec<String>, answer: oneshot::Sender<Asked> },
-    /// Read the configuration again.
-    Reload { answer: oneshot::Sender<Reloads> },
+    /// Go on with this.
+    Adopt { world: Arc<World>, settings: Settings, answer: oneshot::Sender<()> },
+    /// Write an event into the journal.
+    Note { event: Event },
+    /// Answer, to show that there is somebody.
+    Ping { answer: oneshot::Sender<()> },
 }
 
 /// What came of asking for checks.
@@ -67,7 +74,7 @@ pub struct Stopping;
 impl Handle {
     /// Looks at what is known. Checks cannot go on meanwhile: collect what is needed and return.
     pub fn read<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
-        look(&self.shared.ledger.read().unwrap_or_else(PoisonError::into_inner))
+        look(&self.shared.read())
     }
 
     /// Has repositories checked as soon as there is room, before everything that is merely due.
@@ -85,7 +92,27 @@ impl Handle {
     ///
     /// The daemon is stopping.
     pub async fn reload(&self) -> Result<Reloads, Stopping> {
-        self.ask(|answer| Command::Reload { answer }).await
+        let (answer, answered) = oneshot::channel();
+        self.shared.reload.send(answer).await.map_err(|_| Stopping)?;
+        answered.await.map_err(|_| Stopping)
+    }
+
+    /// Returns when the conductor has answered: it is alive, and has got through everything asked before.
+    ///
+    /// # Errors
+    ///
+    /// The daemon is stopping.
+    pub async fn ping(&self) -> Result<(), Stopping> {
+        self.ask(|answer| Command::Ping { answer }).await
+    }
+
+    /// Has an event written into the journal.
+    ///
+    /// # Errors
+    ///
+    /// The daemon is stopping.
+    pub async fn note(&self, event: Event) -> Result<(), Stopping> {
+        self.shared.commands.send(Command::Note { event }).await.map_err(|_| Stopping)
     }
 
     /// How the last attempt to read the configuration ended.
@@ -102,5 +129,16 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.shared.commands.send(command(answer)).await.map_err(|_| Stopping)?;
         answered.await.map_err(|_| Stopping)
+    }
+}
+
+impl Shared {
+    /// A panic while the lock was held, which is a fault, must not make it worse.
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Ledger> {
+        self.ledger.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Ledger> {
+        self.ledger.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -44,6 +44,9 @@ pub struct Entry {
     /// Whether it was told that no answer has been clear for long.
     #[serde(default, skip_serializing_if = "is_false")]
     pub stale: bool,
+    /// Whether a denial was seen since its incident was ended by others.
+    #[serde(skip)]
+    pub doubted: bool,
     /// When the next check is due, by the wall clock as it is now; none while one runs.
     #[serde(skip)]
     pub next_check: Option<Moment>,
@@ -110,6 +113,23 @@ impl Ledger {
         let mut ledger = Self { world, entries, integrations, incidents };
         ledger.count_affected();
         ledger
+    }
+
+    /// Goes on with another world: what is known of what is still watched stays known. The names of the others.
+    pub(super) fn follow(&mut self, world: Arc<World>) -> Vec<String> {
+        let former = std::mem::replace(&mut self.world, Arc::clone(&world));
+        let entries = std::mem::take(&mut self.entries);
+        let mut known: BTreeMap<&str, Entry> =
+            former.repositories.iter().map(|it| it.target.name.as_str()).zip(entries).collect();
+        let incidents = Incidents::restore(self.incidents.open().cloned());
+        let standby = std::mem::take(&mut self.integrations);
+        *self = Self::new(world, |name| known.remove(name), incidents);
+        for (name, standby) in standby {
+            if let Some(here) = self.integrations.get_mut(&name) {
+                *here = standby;
+            }
+        }
+        known.into_keys().map(ToOwned::to_owned).collect()
     }
 
     /// Every repository with what is known of it, in name order.

@@ -182,12 +182,15 @@ impl Incidents {
                 most_affected: 0,
             }
         });
-        incident.count += 1;
-        incident.last_seen = incident.last_seen.max(at);
-        if !detail.is_empty() && incident.detail != detail {
-            detail.clone_into(&mut incident.detail);
-        }
+        incident.count_failure(detail, at);
         (joined, incident)
+    }
+
+    /// Counts a failure of a repository that an open incident holds already.
+    pub fn again(&mut self, fingerprint: &str, detail: &str, at: Moment) -> Option<&Incident> {
+        let incident = self.open.get_mut(fingerprint)?;
+        incident.count_failure(detail, at);
+        Some(incident)
     }
 
     /// Lets a repository go; the incident, resolved, if that was the last one.
@@ -202,6 +205,16 @@ impl Incidents {
         let mut incident = self.open.remove(fingerprint)?;
         incident.resolved_at = Some(at.max(incident.last_seen));
         Some(incident)
+    }
+}
+
+impl Incident {
+    fn count_failure(&mut self, detail: &str, at: Moment) {
+        self.count += 1;
+        self.last_seen = self.last_seen.max(at);
+        if !detail.is_empty() && self.detail != detail {
+            detail.clone_into(&mut self.detail);
+        }
     }
 }
 

@@ -9,15 +9,45 @@ use forgewatch_plugin_api::{Access, Failure, Integration, Repository, Repository
 use tokio::task::spawn_blocking;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::file::PluginFile;
 use super::load::{LoadedLibrary, SealedLibrary};
 use super::lock::Lock;
+use super::registry::Room;
 use super::watch::Watch;
-use super::worker::{RemoteClient, RemoteProvider, Status, Supervisor, WorkerSettings};
+use super::worker::{RemoteClient, RemoteProvider, RestartCause, Status, Supervisor, WorkerSettings};
+
+/// How a provider does at a moment, wherever its code runs.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// One word, as [`Status::state`].
+    pub state: &'static str,
+    /// Why it is not ready, or not the newest.
+    pub cause: Option<String>,
+    /// How often its worker ended or was replaced; empty where it has none.
+    pub restarts: Vec<(RestartCause, u64)>,
+}
+
+impl Condition {
+    /// Whether it takes calls.
+    pub fn is_up(&self) -> bool {
+        self.state == "ready"
+    }
+}
 
 /// A provider to be called. Cheap to clone.
 #[derive(Clone)]
 pub struct Provider {
     place: Place,
+    /// Absent where no registry has opened it.
+    opened: Option<Arc<Opened>>,
+}
+
+/// What a provider was opened from.
+pub(super) struct Opened {
+    pub(super) file: PluginFile,
+    pub(super) room: Room,
+    /// Whether a lock file was in use, which had this very build.
+    pub(super) is_locked: bool,
 }
 
 #[derive(Clone)]
@@ -42,7 +72,8 @@ impl Provider {
     /// The plugin panicked.
     pub fn in_process(library: LoadedLibrary, host: HostObject) -> Result<Self, Failure> {
         let object = (library.module.create())(host).into_result()?;
-        Ok(Self { place: Place::InProcess(Arc::new(InProcess { object, watching: None })) })
+        let place = Place::InProcess(Arc::new(InProcess { object, watching: None }));
+        Ok(Self { place, opened: None })
     }
 
     /// Says in the log when there are new bytes, which a library that is open cannot take up.
@@ -83,11 +114,30 @@ impl Provider {
         host: HostObject,
     ) -> Self {
         let supervisor = Supervisor::start(library, watch, lock, settings, host);
-        Self { place: Place::Worker(RemoteProvider::new(supervisor)) }
+        Self { place: Place::Worker(RemoteProvider::new(supervisor)), opened: None }
     }
 
     pub(crate) fn nowhere(failure: Failure) -> Self {
-        Self { place: Place::Nowhere(failure) }
+        Self { place: Place::Nowhere(failure), opened: None }
+    }
+
+    pub(super) fn opened_from(self, opened: Opened) -> Self {
+        Self { opened: Some(Arc::new(opened)), ..self }
+    }
+
+    /// What it was opened from, unless nothing can be expected of it any more.
+    pub(super) fn living(&self) -> Option<&Opened> {
+        let is_refused = self.status().is_some_and(|status| status.is_refused());
+        self.opened.as_deref().filter(|_| !is_refused)
+    }
+
+    /// Whether both are handles on one opened plugin.
+    pub fn is(&self, other: &Self) -> bool {
+        match (&self.place, &other.place) {
+            (Place::InProcess(one), Place::InProcess(other)) => Arc::ptr_eq(one, other),
+            (Place::Worker(one), Place::Worker(other)) => one.is(other),
+            _ => false,
+        }
     }
 
     /// Waits until the provider answers calls, or nothing can be expected of it for now. How its worker is, where it
@@ -121,6 +171,25 @@ impl Provider {
         }
     }
 
+    /// How it does at this moment.
+    pub fn condition(&self) -> Condition {
+        match &self.place {
+            Place::InProcess(_) => Condition { state: "ready", cause: None, restarts: Vec::new() },
+            Place::Worker(provider) => {
+                let status = provider.status();
+                let count = |cause: RestartCause| status.restarts.get(&cause).copied().unwrap_or_default();
+                Condition {
+                    state: status.state(),
+                    cause: status.cause().map(ToOwned::to_owned),
+                    restarts: RestartCause::ALL.map(|cause| (cause, count(cause))).to_vec(),
+                }
+            }
+            Place::Nowhere(failure) => {
+                Condition { state: "refused", cause: Some(failure.detail().to_owned()), restarts: Vec::new() }
+            }
+        }
+    }
+
     /// Takes a repository URL apart. Cancel-safe.
     ///
     /// # Errors
@@ -129,7 +198,7 @@ impl Provider {
     pub async fn parse_repository_url(
         &self,
         url: &str,
-        context: &UrlContext,
+        context: &Arc<UrlContext>,
     ) -> Result<Result<RepositoryUrl, UrlError>, Failure> {
         match &self.place {
             Place::InProcess(place) => {

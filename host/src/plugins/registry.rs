@@ -9,10 +9,10 @@ use forgewatch_plugin_api::abi::HostObject;
 use forgewatch_plugin_api::{Failure, Reason};
 
 use super::discover::{Discovery, Refused};
-use super::file::{PluginFile, Refusal};
+use super::file::{PluginFile, Refusal, RefusalState};
 use super::load::SealedLibrary;
 use super::lock::Lock;
-use super::provider::Provider;
+use super::provider::{Opened, Provider};
 use super::watch::Watch;
 use super::worker::WorkerSettings;
 
@@ -23,10 +23,12 @@ pub struct Registry {
     discovery: Discovery,
     unlistable: Vec<(PathBuf, io::Error)>,
     opened: Mutex<BTreeMap<String, Provider>>,
+    /// What another registry opened, to be used on.
+    former: BTreeMap<String, Provider>,
 }
 
 /// Where a plugin's code runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Room {
     /// In this process.
     InProcess,
@@ -49,7 +51,31 @@ impl Registry {
         let unlistable =
             dirs.iter().filter_map(|dir| Some((dir.clone(), discovery.scan(dir, lock.as_deref()).err()?)));
         let unlistable = unlistable.collect();
-        Self { dirs: dirs.to_vec(), lock, discovery, unlistable, opened: Mutex::default() }
+        let (opened, former) = (Mutex::default(), BTreeMap::new());
+        Self { dirs: dirs.to_vec(), lock, discovery, unlistable, opened, former }
+    }
+
+    /// Goes on with what another registry opened, where neither the plugin's place has changed nor the build that is
+    /// locked: what is in use survives that its file cannot be read for a while.
+    #[must_use]
+    pub fn going_on_with(mut self, former: &BTreeMap<String, Provider>) -> Self {
+        for (key, provider) in former {
+            let Some(opened) = provider.living().filter(|opened| self.locks_as_before(opened)) else {
+                continue;
+            };
+            let in_its_place = |refused: &Refused| {
+                refused.path == opened.file.path && refused.refusal.state() != RefusalState::Duplicate
+            };
+            if self.discovery.refused.iter().any(in_its_place) {
+                self.discovery.plugins.entry(key.clone()).or_insert_with(|| opened.file.clone());
+            }
+        }
+        Self { former: former.clone(), ..self }
+    }
+
+    /// Everything that was opened, by key.
+    pub fn opened(&self) -> BTreeMap<String, Provider> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The directories that were looked through.
@@ -95,6 +121,7 @@ impl Registry {
             Provider::nowhere(Failure::new(Reason::PLUGIN_FAILED, detail))
         };
         let provider = match (self.discovery.plugins.get(key), self.refused(key)) {
+            (Some(file), _) if let Some(former) = self.former(file, &room) => former,
             (Some(file), _) => self.open(file, room, host()).unwrap_or_else(|problem| {
                 tracing::error!(plugin = key, "the plugin `{key}` is not used: {problem}");
                 nowhere(problem)
@@ -104,6 +131,22 @@ impl Registry {
         };
         opened.insert(key.to_owned(), provider.clone());
         Ok(provider)
+    }
+
+    /// The provider that was opened before and can stay as it is. New bytes are the business of whoever runs it. In this
+    /// process a library stays whatever is locked by now: it could not be replaced before a restart.
+    fn former(&self, file: &PluginFile, room: &Room) -> Option<Provider> {
+        let former = self.former.get(&file.manifest.key)?;
+        let opened = former.living()?;
+        let may_stay = *room == Room::InProcess || self.locks_as_before(opened);
+        (may_stay && opened.file.path == file.path && opened.room == *room).then(|| former.clone())
+    }
+
+    fn locks_as_before(&self, opened: &Opened) -> bool {
+        match &self.lock {
+            Some(lock) => opened.is_locked && lock.judge(&opened.file).is_ok(),
+            None => !opened.is_locked,
+        }
     }
 
     fn open(&self, file: &PluginFile, room: Room, host: HostObject) -> Result<Provider, String> {
@@ -160,12 +203,14 @@ fn open(
     lock: Option<Arc<Lock>>,
     host: HostObject,
 ) -> Result<Provider, String> {
-    match room {
+    let opened = Opened { file: library.file.clone(), room: room.clone(), is_locked: lock.is_some() };
+    let provider = match room {
         Room::InProcess => {
             let library = library.open().map_err(|error| error.to_string())?;
             let provider = Provider::in_process(library, host).map_err(|failure| failure.to_string())?;
-            Ok(provider.watched(watch, lock))
+            provider.watched(watch, lock)
         }
-        Room::Worker(settings) => Ok(Provider::in_worker(library, watch, lock, settings, host)),
-    }
+        Room::Worker(settings) => Provider::in_worker(library, watch, lock, settings, host),
+    };
+    Ok(provider.opened_from(opened))
 }

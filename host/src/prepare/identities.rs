@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use super::{World, kept};
 use crate::config::{Entra, Identity as Configured, Loaded, Oauth2, Problem, SecretRef, SiloMode, Timestamp};
 use crate::services::identity::{Identity, Material};
 
@@ -32,10 +33,12 @@ pub(super) fn kind(identity: &Configured) -> &'static str {
     }
 }
 
-/// The identities of these integrations, by name. A region holds none.
+/// The identities of these integrations, by name; the `former` ones where their material is the same. A region holds
+/// none.
 pub(super) async fn resolve(
     loaded: &Loaded,
     integrations: BTreeSet<&str>,
+    former: Option<&World>,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, Arc<Identity>> {
     let config = &loaded.config;
@@ -54,7 +57,10 @@ pub(super) async fn resolve(
             continue;
         };
         match Identity::new(name, material) {
-            Ok(identity) => drop(identities.insert(name.clone(), identity)),
+            Ok(identity) => {
+                let former = former.and_then(|former| former.identities.get(name));
+                identities.insert(name.clone(), kept(identity, former));
+            }
             Err(error) => problems.push(loaded.problem(&["identities", name], error.to_string(), None)),
         }
     }

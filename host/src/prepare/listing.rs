@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::config::{Config, Isolation};
+use super::Rooms;
+use crate::config::Isolation;
 use crate::plugins::{PluginFile, Provider, Refused, Registry, Status};
 use crate::text::{path_text, printable};
 
@@ -38,11 +39,11 @@ pub struct PluginEntry {
 
 impl PluginEntry {
     /// Everything that was found, with how those do that are open.
-    pub fn all(config: &Config, registry: &Registry, opened: &BTreeMap<String, Provider>) -> Vec<Self> {
+    pub fn all(rooms: &Rooms, registry: &Registry, opened: &BTreeMap<String, Provider>) -> Vec<Self> {
         let discovery = registry.discovery();
         let usable = discovery.plugins.iter().map(|(key, file)| {
             let status = opened.get(key).and_then(Provider::status);
-            let entry = Self::of(config, file);
+            let entry = Self::of(rooms, file);
             match &status {
                 Some(status) => {
                     let detail = printable(status.cause().unwrap_or_default(), 500).into_owned();
@@ -51,13 +52,12 @@ impl PluginEntry {
                 None => entry,
             }
         });
-        usable.chain(discovery.refused.iter().map(|refused| Self::of_refused(config, refused))).collect()
+        usable.chain(discovery.refused.iter().map(|refused| Self::of_refused(rooms, refused))).collect()
     }
 
     /// A file that can be used, as far as that can be told without opening it.
-    pub fn of(config: &Config, file: &PluginFile) -> Self {
-        let own = config.providers.get(&file.manifest.key).and_then(|provider| provider.isolation);
-        let isolation = own.unwrap_or(config.plugins.isolation);
+    pub fn of(rooms: &Rooms, file: &PluginFile) -> Self {
+        let isolation = rooms.isolation_of(&file.manifest.key);
         let shown = |text: &str| Some(printable(text, 200).into_owned());
         Self {
             key: Some(file.manifest.key.clone()),
@@ -75,8 +75,8 @@ impl PluginEntry {
     }
 
     /// A file that is not used. Of one that the lock file alone speaks against, everything is known.
-    pub fn of_refused(config: &Config, refused: &Refused) -> Self {
-        let known = refused.refusal.refused_by_lock().map(|file| Self::of(config, file));
+    pub fn of_refused(rooms: &Rooms, refused: &Refused) -> Self {
+        let known = refused.refusal.refused_by_lock().map(|file| Self::of(rooms, file));
         let unknown = || Self {
             key: None,
             name: None,

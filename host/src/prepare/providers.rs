@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
+use super::PluginEntry;
 use super::rooms::Rooms;
+use super::{World, kept};
 use crate::config::{Loaded, Problem, Source, nearest};
 use crate::plugins::{Lock, PluginFile, Provider, Refusal, Registry, UnknownProvider, wished_hosts};
 use crate::routing::{KnownProvider, server_roots};
@@ -21,12 +23,16 @@ pub(super) struct Providers {
 }
 
 impl Providers {
-    /// Finds the plugins and judges their settings. Opens none; finds none without the lock file that is set.
-    pub(super) fn find(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Self> {
+    /// Finds the plugins and judges their settings. Opens none; finds none without the lock file that is set. What
+    /// `former` has is used on where nothing has changed.
+    pub(super) fn find(loaded: &Loaded, former: Option<&World>, problems: &mut Vec<Problem>) -> Option<Self> {
         let config = &loaded.config;
         let rooms = Rooms::of(loaded, problems);
         let lock = Lock::of(loaded).map_err(|problem| problems.push(problem)).ok()?;
-        let registry = Registry::discover(&config.plugins.dirs, lock);
+        let mut registry = Registry::discover(&config.plugins.dirs, lock);
+        if let Some(former) = former {
+            registry = registry.going_on_with(&former.providers);
+        }
         for (dir, error) in registry.unlistable() {
             // The built-in folder need not be there.
             if loaded.source(&["plugins", "dirs"]) != Some(Source::Default) {
@@ -57,12 +63,18 @@ impl Providers {
         }
         let plugins: Vec<PluginFile> = providers.registry.discovery().plugins.values().cloned().collect();
         for plugin in plugins {
-            providers.learn(loaded, &plugin, problems);
+            providers.learn(loaded, &plugin, former, problems);
         }
         Some(providers)
     }
 
-    fn learn(&mut self, loaded: &Loaded, plugin: &PluginFile, problems: &mut Vec<Problem>) {
+    fn learn(
+        &mut self,
+        loaded: &Loaded,
+        plugin: &PluginFile,
+        former: Option<&World>,
+        problems: &mut Vec<Problem>,
+    ) {
         let key = &plugin.manifest.key;
         let settings = loaded.config.providers.get(key).cloned().unwrap_or_default();
         let before = problems.len();
@@ -76,7 +88,8 @@ impl Providers {
             Ok(policy) => {
                 let concurrency = usize::from(loaded.config.http.concurrency);
                 let policy = policy.with_approvals(approvals.unwrap_or_default()).with_share_of(concurrency);
-                self.policies.insert(key.clone(), Arc::new(policy));
+                let former = former.and_then(|former| former.found.as_ref()?.policies.get(key));
+                self.policies.insert(key.clone(), kept(Arc::new(policy), former));
             }
             Err(error) if problems.len() == before => {
                 let path = ["providers", key, "options", "server_roots"];
@@ -117,6 +130,16 @@ impl Providers {
                 help: Some(self.registry.ways_out(key)),
             }
         })
+    }
+
+    /// Everything that was opened, by key.
+    pub(super) fn opened(&self) -> BTreeMap<String, Provider> {
+        self.registry.opened()
+    }
+
+    /// Every library file that was found, with how those of `opened` do.
+    pub(super) fn entries(&self, opened: &BTreeMap<String, Provider>) -> Vec<PluginEntry> {
+        PluginEntry::all(&self.rooms, &self.registry, opened)
     }
 
     /// The options of a provider, a JSON object as text.

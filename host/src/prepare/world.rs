@@ -1,34 +1,147 @@
-//! What a configuration leads to for the daemon.
+//! What a configuration leads to for whoever runs on it: made as a whole, never changed, and followed by another.
+//!
+//! A world that follows another shares with it whatever comes out the same: plugins and their workers, the HTTP client,
+//! identities with their tokens, policies, integrations. Both run side by side until the former is retired, and
+//! one that cannot be prepared changes nothing about the other. Who checks, and when, is not known here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Defaults;
+use futures_util::future::join_all;
+
+use super::PluginEntry;
+use super::parts::Beginning;
+use super::providers::Providers;
+use crate::config::{self, Loaded, Problems};
 use crate::plugins::Provider;
 use crate::services::Services;
+use crate::services::identity::Identity;
+use crate::state::State;
 use crate::sweep::{Integration, Target};
 
-/// Everything that the daemon runs on. Immutable; a reload makes a new one.
+/// What a configuration leads to. Immutable, though plugins and tokens live on inside.
 pub struct World {
-    /// What plugins use.
+    /// What the plugins use. To be finished once in the life of the process, with the last world.
     pub services: Services,
-    /// Every configured integration, by name.
+    /// By name, every configured integration, used by a repository or not. One that is the same as in the world before
+    /// is the same `Arc`, and what was made for it can be used on.
     pub integrations: BTreeMap<String, Arc<Integration>>,
-    /// In name order.
+    /// In the order of their names.
     pub repositories: Vec<Watched>,
-    /// Opened plugins, by provider key.
+    /// The opened plugins, and those that could not be, by their providers' keys.
     pub providers: BTreeMap<String, Provider>,
-    /// How long one check may take.
+    /// By name, the identities of all integrations. A region has none.
+    pub identities: BTreeMap<String, Arc<Identity>>,
+    /// How long each may take.
     pub check_timeout: Duration,
+    pub(super) found: Option<Providers>,
 }
 
-/// A repository that is watched.
+/// A repository to be checked again and again.
 pub struct Watched {
     /// What to check.
     pub target: Target,
-    /// When to check it and when to believe it.
-    pub rules: Defaults,
-    /// Its labels, shared among those that have the same.
-    pub labels: Arc<BTreeMap<String, String>>,
+    /// When, and when to believe it: its own settings over its integration's over those of all.
+    pub rules: config::Defaults,
+    /// Its labels, shared among repositories with equal ones.
+    pub labels: Labels,
+}
+
+type Labels = Arc<BTreeMap<String, String>>;
+
+impl World {
+    /// The world of a configuration; with a `former` one whatever that has already. What is wrong with the
+    /// configuration already is told together with what is found here.
+    ///
+    /// Needs a runtime. Reads files, runs the commands that print secrets and routes every repository, so it keeps its
+    /// thread busy for a while: beside running checks it belongs on a thread for blocking work.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, in one go. The former world is as it was.
+    pub async fn prepare(
+        loaded: &Loaded,
+        state: Arc<State>,
+        former: Option<&Self>,
+    ) -> Result<Self, Problems> {
+        let config = &loaded.config;
+        let mut beginning = Beginning::of(loaded, Some(state), former, loaded.problems.clone());
+        let wanted = beginning.configured().await;
+        let parts = beginning.end(config.integrations.keys().map(String::as_str).collect()).await?;
+        let integrations = parts.integrations(config.integrations.keys())?;
+        let mut known_labels = BTreeSet::new();
+        let watched = wanted.into_iter().filter_map(|(name, wanted)| {
+            let repository = config.repositories.get(name)?;
+            let mut rules = config.defaults;
+            if let Some(integration) = config.integrations.get(&wanted.integration) {
+                rules = rules.with(&integration.overrides);
+            }
+            Some(Watched {
+                target: wanted.target(&integrations),
+                rules: rules.with(&repository.overrides),
+                labels: shared(&mut known_labels, &repository.labels),
+            })
+        });
+        let repositories: Vec<_> = watched.collect();
+        if repositories.is_empty() {
+            tracing::warn!("there are no repositories to check: add a `[repositories.NAME]` table");
+        }
+        for (name, identity) in former.iter().flat_map(|former| &former.identities) {
+            if parts.identities.get(name).is_some_and(|next| !Arc::ptr_eq(next, identity)) {
+                identity.replaced();
+            }
+        }
+        Ok(Self {
+            integrations,
+            repositories,
+            check_timeout: config.check_timeout.get(),
+            providers: parts.providers.opened(),
+            found: Some(parts.providers),
+            identities: parts.identities,
+            services: parts.services,
+        })
+    }
+
+    /// Every library file that was found, with how those do that are open.
+    pub fn plugins(&self) -> Vec<PluginEntry> {
+        self.found.as_ref().map_or_else(Vec::new, |found| found.entries(&self.providers))
+    }
+
+    /// One integration's repositories, for tests of those who only look at a world.
+    #[cfg(test)]
+    pub(crate) fn by_hand(
+        services: Services,
+        integration: Arc<Integration>,
+        repositories: Vec<Watched>,
+    ) -> Self {
+        Self {
+            services,
+            integrations: BTreeMap::from([(integration.name.clone(), integration)]),
+            repositories,
+            providers: BTreeMap::new(),
+            check_timeout: Duration::from_secs(60),
+            identities: BTreeMap::new(),
+            found: None,
+        }
+    }
+
+    /// Ends the plugins' workers that `next` does not go on with. To be called when no check of this world runs any
+    /// more. Token refreshes under way are left to end by themselves; [`Services::finish`] waits for them.
+    pub async fn retire(&self, next: Option<&Self>) {
+        let goes_on = |key: &String, provider: &Provider| {
+            next.and_then(|next| next.providers.get(key)).is_some_and(|it| it.is(provider))
+        };
+        let ending = self.providers.iter().filter(|(key, provider)| !goes_on(key, provider));
+        join_all(ending.map(|(_, provider)| provider.close())).await;
+    }
+}
+
+fn shared(known: &mut BTreeSet<Labels>, labels: &BTreeMap<String, String>) -> Labels {
+    if let Some(known) = known.get(labels) {
+        return Arc::clone(known);
+    }
+    let labels = Arc::new(labels.clone());
+    known.insert(Arc::clone(&labels));
+    labels
 }

@@ -4,6 +4,7 @@
 //! scope are simply not noted.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 tokio::task_local! {
     static CURRENT: Arc<CallRecord>;
@@ -24,6 +25,8 @@ pub struct Seen {
     pub retry_after_s: Option<u64>,
     /// How many requests were sent, repeated ones included, those to token end points not.
     pub requests: u32,
+    /// How long the answers took to begin; of several requests at once the sum.
+    pub waited: Duration,
 }
 
 impl CallRecord {
@@ -41,6 +44,10 @@ impl CallRecord {
             seen.http_status = Some(http_status);
             seen.retry_after_s = retry_after_s;
         });
+    }
+
+    pub(super) fn waited(&self, time: Duration) {
+        self.update(|seen| seen.waited = seen.waited.saturating_add(time));
     }
 
     fn update(&self, change: impl FnOnce(&mut Seen)) {

@@ -26,12 +26,26 @@ pub struct ProviderPolicy {
     pub(super) approvals: Approvals,
     pub(super) allow_write: bool,
     pub(super) server_roots: Vec<Url>,
-    /// Requests that the provider may have in flight, so that there is always room for the others'.
+    /// How many requests the provider may have in flight, so that there is always room for the others'.
+    most_turns: usize,
     pub(super) turns: Semaphore,
 }
 
+/// What is allowed; whose turn it is at the moment does not count.
+impl PartialEq for ProviderPolicy {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { key, allow_hosts, approvals, allow_write, server_roots, most_turns, turns: _ } = self;
+        *key == other.key
+            && *allow_hosts == other.allow_hosts
+            && *approvals == other.approvals
+            && *allow_write == other.allow_write
+            && *server_roots == other.server_roots
+            && *most_turns == other.most_turns
+    }
+}
+
 /// What a lock file adds to a policy. Without one there is nothing in it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Approvals {
     /// Hosts that the operator approved for the plugin.
     pub approved: Vec<HostPort>,
@@ -64,14 +78,8 @@ impl ProviderPolicy {
             plain_url(entry)
                 .ok_or_else(|| PolicyError { provider: key.to_owned(), entry: mask_url(entry).into_owned() })
         };
-        Ok(Self {
-            key: key.to_owned(),
-            allow_hosts,
-            approvals: Approvals::default(),
-            allow_write,
-            server_roots: server_roots.iter().map(root).collect::<Result<_, _>>()?,
-            turns: Semaphore::new(Semaphore::MAX_PERMITS),
-        })
+        let server_roots = server_roots.iter().map(root).collect::<Result<_, _>>()?;
+        Ok(Self { allow_hosts, allow_write, server_roots, ..Self::of_no_plugin(key) })
     }
 
     /// The policy of a provider whose plugin cannot be used: nothing but the integration's own base URL.
@@ -82,6 +90,7 @@ impl ProviderPolicy {
             approvals: Approvals::default(),
             allow_write: false,
             server_roots: Vec::new(),
+            most_turns: Semaphore::MAX_PERMITS,
             turns: Semaphore::new(Semaphore::MAX_PERMITS),
         }
     }
@@ -89,7 +98,8 @@ impl ProviderPolicy {
     /// The policy with seven eighths of the client's `concurrency` for this provider.
     #[must_use]
     pub fn with_share_of(self, concurrency: usize) -> Self {
-        Self { turns: Semaphore::new(concurrency - concurrency / 8), ..self }
+        let most_turns = concurrency - concurrency / 8;
+        Self { most_turns, turns: Semaphore::new(most_turns), ..self }
     }
 
     /// The policy with what a lock file approves.

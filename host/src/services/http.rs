@@ -25,6 +25,7 @@ pub use settings::{BuildError, HttpSettings};
 
 use super::call::CallRecord;
 use super::egress::Outgoing;
+use super::traffic::Requests;
 use crate::text::printable;
 
 /// What a request may wait for at most: this many times the operator's time-out.
@@ -41,12 +42,61 @@ pub struct HttpClient {
 }
 
 struct Shared {
+    made_of: MadeOf,
     client: Client,
     permits: Semaphore,
-    timeout: Duration,
-    max_response_bytes: u64,
     /// What to add to a failure when requests go through a proxy.
     via: String,
+}
+
+#[derive(PartialEq, Eq)]
+struct MadeOf {
+    settings: HttpSettings,
+    /// What `ca_file` holds.
+    authorities: Option<Vec<u8>>,
+}
+
+/// Where requests are noted, repeated ones too.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Noted<'a> {
+    pub(super) record: Option<&'a CallRecord>,
+    pub(super) requests: Option<&'a Requests>,
+}
+
+impl<'a> Noted<'a> {
+    fn sent(self) -> Sent<'a> {
+        if let Some(record) = self.record {
+            record.sent();
+        }
+        Sent { noted: self, at: Instant::now(), status: None }
+    }
+}
+
+/// A request that was sent. One that nobody waits for any more has had no answer.
+struct Sent<'a> {
+    noted: Noted<'a>,
+    at: Instant,
+    status: Option<u16>,
+}
+
+impl Sent<'_> {
+    fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.status = Some(status.as_u16());
+        if let Some(record) = self.noted.record {
+            record.answered(status.as_u16(), retry_after_s(headers));
+        }
+    }
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        if let Some(record) = self.noted.record {
+            record.waited(self.at.elapsed());
+        }
+        if let Some(requests) = self.noted.requests {
+            requests.ended(self.status);
+        }
+    }
 }
 
 /// An answer, as it came.
@@ -58,14 +108,22 @@ pub(super) struct Answer {
 }
 
 impl HttpClient {
-    /// Builds the client. Reads the system's certificates and `ca_file`, so it blocks for a moment.
+    /// Builds the client, or gives the `former` one where it would be the same; it keeps the system's certificates that
+    /// it was made with. Reads these and `ca_file`, so it blocks for a moment.
     ///
     /// # Errors
     ///
     /// A `ca_file` or a proxy that cannot be used.
-    pub fn new(settings: &HttpSettings) -> Result<Self, BuildError> {
+    pub fn new(settings: HttpSettings, former: Option<&Self>) -> Result<Self, BuildError> {
+        let authorities = settings.ca_file.as_deref().map(tls::read).transpose()?;
+        let made_of = MadeOf { settings, authorities };
+        if let Some(former) = former.filter(|former| former.shared.made_of == made_of) {
+            return Ok(former.clone());
+        }
+        let MadeOf { settings, authorities } = &made_of;
+        let authorities = settings.ca_file.as_deref().zip(authorities.as_deref());
         let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls::config(settings.ca_file.as_deref())?)
+            .tls_backend_preconfigured(tls::config(authorities)?)
             .user_agent(concat!("forgewatch/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(settings.concurrency)
@@ -79,11 +137,15 @@ impl HttpClient {
             shared: Arc::new(Shared {
                 client: builder.build().map_err(|source| BuildError::Client { source })?,
                 permits: Semaphore::new(settings.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
-                timeout: settings.timeout,
-                max_response_bytes: settings.max_response_bytes,
                 via,
+                made_of,
             }),
         })
+    }
+
+    /// Whether both share connections and limits.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// Sends a request. Waiting for its turn does not count against its time-out.
@@ -91,16 +153,15 @@ impl HttpClient {
         &self,
         outgoing: &Outgoing,
         credential: Option<&(HeaderName, HeaderValue)>,
-        record: Option<&CallRecord>,
+        noted: Noted<'_>,
     ) -> Result<Answer, Failure> {
         let shared = &*self.shared;
         let _permit = shared.permits.acquire().await;
         let started = Instant::now();
-        let limit = outgoing
-            .timeout
-            .map_or(shared.timeout, |timeout| timeout.min(shared.timeout * LONGEST_TIMEOUT_FACTOR));
+        let usual = shared.made_of.settings.timeout;
+        let limit = outgoing.timeout.map_or(usual, |timeout| timeout.min(usual * LONGEST_TIMEOUT_FACTOR));
         // Boxed here, since it is kilobytes that every future around it would carry along and move.
-        let exchange = Box::pin(shared.exchange(outgoing, credential, record));
+        let exchange = Box::pin(shared.exchange(outgoing, credential, noted));
         let ended = tokio::time::timeout(limit, exchange).await;
         let cause = match ended {
             Ok(Ok(answer)) => {
@@ -128,18 +189,17 @@ impl Shared {
         &self,
         outgoing: &Outgoing,
         credential: Option<&(HeaderName, HeaderValue)>,
-        record: Option<&CallRecord>,
+        noted: Noted<'_>,
     ) -> Result<Answer, reqwest::Error> {
         let mut waits = WAITS.into_iter();
         let reads = matches!(outgoing.method, Method::GET | Method::HEAD);
         loop {
-            if let Some(record) = record {
-                record.sent();
-            }
+            let mut sent = noted.sent();
             let result = self.client.execute(request(outgoing, credential)).await;
-            if let (Some(record), Ok(response)) = (record, &result) {
-                record.answered(response.status().as_u16(), retry_after_s(response.headers()));
+            if let Ok(response) = &result {
+                sent.answered(response.status(), response.headers());
             }
+            drop(sent);
             let wait = if reads && is_worth_repeating(&result) { waits.next() } else { None };
             match wait {
                 Some(wait) => {
@@ -157,7 +217,8 @@ impl Shared {
         mut response: reqwest::Response,
         max_body_bytes: Option<u64>,
     ) -> Result<Answer, reqwest::Error> {
-        let limit = max_body_bytes.map_or(self.max_response_bytes, |max| max.min(self.max_response_bytes));
+        let most = self.made_of.settings.max_response_bytes;
+        let limit = max_body_bytes.map_or(most, |max| max.min(most));
         let expected = response.content_length().unwrap_or(0).min(limit).min(FIRST_CAPACITY);
         let mut body = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
         let body_state = loop {

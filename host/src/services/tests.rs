@@ -62,7 +62,7 @@ impl Fixture {
     }
 
     fn services_on(&self, state: Arc<State>) -> Services {
-        Services::new(HttpClient::new(&self.http).unwrap(), state, self.silo_mode)
+        Services::new(HttpClient::new(self.http.clone(), None).unwrap(), state, self.silo_mode)
     }
 
     fn policy(&self) -> Arc<ProviderPolicy> {

@@ -1,55 +1,19 @@
 //! The file itself: permissions, schema, versions, and the locks beside it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 
 use super::StateError;
+use super::migrations::{self, APPLICATION_ID, SCHEMA_VERSION};
+use super::place::{FileId, Place};
 
-/// The schema that this version reads and writes; kept in `user_version`.
-pub(super) const SCHEMA_VERSION: i64 = 1;
-/// "FWst": tells a store from any other SQLite file.
-const APPLICATION_ID: i64 = 0x4657_7374;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-const SCHEMA: &str = "
-CREATE TABLE metadata (
-    integration TEXT NOT NULL,
-    name        TEXT NOT NULL,
-    configured  TEXT NOT NULL,
-    value       TEXT NOT NULL,
-    saved_at    INTEGER NOT NULL,
-    PRIMARY KEY (integration, name)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE identities (
-    name          TEXT PRIMARY KEY NOT NULL,
-    fingerprint   TEXT NOT NULL,
-    access_token  TEXT NOT NULL,
-    refresh_token TEXT,
-    expires_at    INTEGER NOT NULL,
-    saved_at      INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE events (
-    seq         INTEGER PRIMARY KEY,
-    id          TEXT NOT NULL,
-    day         INTEGER NOT NULL,
-    kind        TEXT NOT NULL CHECK (kind IN ('transaction', 'error', 'generic')),
-    at          INTEGER NOT NULL,
-    integration TEXT,
-    repository  TEXT,
-    fingerprint TEXT,
-    payload     TEXT NOT NULL
-) STRICT;
-CREATE INDEX events_by_id ON events (id, day);
--- What counts: of one id on one day the row that was appended last.
-CREATE VIEW journal AS SELECT * FROM events
-    WHERE seq IN (SELECT max(seq) FROM events GROUP BY id, day);
-";
 
 /// Makes the folder (0700) and the file (0600) where they are missing.
 pub(super) fn prepare(path: &Path) -> Result<(), StateError> {
@@ -77,7 +41,52 @@ fn keep_private(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
+/// A connection, and the files that it has open.
+pub(super) struct Store {
+    pub(super) connection: Connection,
+    place: Place,
+}
+
+impl Store {
+    /// Whether the path still leads to it.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        self.place.is_at(path)
+    }
+
+    /// To be called before the path is opened anew, with this one still open.
+    pub(super) fn remove_left_logs(&self, path: &Path) -> Result<(), StateError> {
+        self.place.remove_left_logs().map_err(|error| StateError::from_io(path, error))
+    }
+
+    fn of(path: &Path, connection: Connection) -> Result<Self, StateError> {
+        let place = Place::of(path).map_err(|error| StateError::from_io(path, error))?;
+        Ok(Self { connection, place })
+    }
+}
+
+/// The right to be the one that writes for a daemon.
+pub(super) struct Claim(File);
+
+impl Claim {
+    const PURPOSE: &str = "daemon";
+
+    pub(super) fn take(path: &Path) -> Result<Self, StateError> {
+        let file = lock_file(path, Self::PURPOSE).map_err(|error| StateError::from_io(path, error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(StateError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => Err(StateError::from_io(path, error)),
+        }
+    }
+
+    /// Whether the lock's file is still where others look for it.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        let named = FileId::at(&lock_path(path, Self::PURPOSE));
+        named.is_ok_and(|named| FileId::of(&self.0).is_ok_and(|held| held == named))
+    }
+}
+
+pub(super) fn open(path: &Path) -> Result<Store, StateError> {
     let failed = |error| StateError::from_sqlite(path, error);
     // Turning a new file into a store takes steps that SQLite's own locks do not wait for.
     let _alone = lock(path, "open").map_err(|error| StateError::from_io(path, error))?;
@@ -88,29 +97,40 @@ pub(super) fn open(path: &Path) -> Result<Connection, StateError> {
     let version = version(path, &connection)?;
     // Nor is another program's file, which this may turn out to be.
     keep_private(path).map_err(|error| StateError::from_io(path, error))?;
-    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").map_err(failed)?;
     if version == 0 {
-        create_schema(&mut connection).map_err(failed)?;
+        // Only a file without a single page takes this, and WAL mode makes the first one.
+        connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL").map_err(failed)?;
     }
-    Ok(connection)
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").map_err(failed)?;
+    if version < SCHEMA_VERSION {
+        migrations::apply(&mut connection).map_err(failed)?;
+    }
+    if version == 1 {
+        // Such a file cannot be made smaller without being written anew, once. It serves as well if that fails.
+        let anew = connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;");
+        anew.unwrap_or_else(|error| tracing::debug!("the state was not written anew: {error}"));
+    }
+    Store::of(path, connection)
 }
 
 /// Reads through the write-ahead log where it can be had; a store on a read-only file system has none that is
 /// alive, and is read as it stands.
-pub(super) fn open_read_only(path: &Path) -> Result<Option<Connection>, StateError> {
+pub(super) fn open_read_only(path: &Path) -> Result<Option<Store>, StateError> {
     if !path.exists() {
         return Ok(None);
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let open = || {
-        let connection =
-            Connection::open_with_flags(path, flags).map_err(|error| StateError::from_sqlite(path, error))?;
-        version(path, &connection).map(|version| (connection, version))
-    };
-    let opened =
-        open().or_else(|error| if error.is_unwritable() { open_immutable(path) } else { Err(error) });
+    let opened = connect_read_only(path)
+        .or_else(|error| if error.is_unwritable() { open_immutable(path) } else { Err(error) });
     let (connection, version) = opened?;
-    Ok((version != 0).then_some(connection))
+    if version == 0 { Ok(None) } else { Store::of(path, connection).map(Some) }
+}
+
+/// The store and its log, with the schema version.
+pub(super) fn connect_read_only(path: &Path) -> Result<(Connection, i64), StateError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(path, flags).map_err(|error| StateError::from_sqlite(path, error))?;
+    version(path, &connection).map(|version| (connection, version))
 }
 
 pub(super) fn open_immutable(path: &Path) -> Result<(Connection, i64), StateError> {
@@ -132,43 +152,40 @@ fn version(path: &Path, connection: &Connection) -> Result<i64, StateError> {
         let moment = connection.unchecked_transaction()?;
         let ask = |query| moment.query_row(query, [], |row| row.get::<_, i64>(0));
         let tables = ask("SELECT count(*) FROM sqlite_schema")?;
-        Ok((ask("PRAGMA user_version")?, ask("PRAGMA application_id")?, tables))
+        Ok((migrations::version(&moment)?, ask("PRAGMA application_id")?, tables))
     };
     let (found, application_id, tables) = ask().map_err(|error| StateError::from_sqlite(path, error))?;
     if found > SCHEMA_VERSION {
         return Err(StateError::Newer { path: path.to_owned(), found, known: SCHEMA_VERSION });
     }
     if application_id != APPLICATION_ID && (found != 0 || tables != 0) {
-        return Err(StateError::NotAStore {
-            path: path.to_owned(),
-            problem: "another program made this database".to_owned(),
-        });
+        return Err(StateError::Foreign { path: path.to_owned() });
     }
     Ok(found)
 }
 
-fn create_schema(connection: &mut Connection) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(SCHEMA)?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-    transaction.commit()
+pub(super) fn lock(path: &Path, purpose: &str) -> io::Result<File> {
+    let file = lock_file(path, purpose)?;
+    file.lock()?;
+    Ok(file)
 }
 
 /// Lock files are never removed: a process could hold the lock on a file that has lost its name.
-pub(super) fn lock(path: &Path, purpose: &str) -> io::Result<File> {
+fn lock_file(path: &Path, purpose: &str) -> io::Result<File> {
+    private_file(&lock_path(path, purpose))
+}
+
+fn lock_path(path: &Path, purpose: &str) -> PathBuf {
     let digest = Sha256::digest(purpose.as_bytes());
     let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let file = private_file(&beside(path, &format!("-{short}.lock")))?;
-    file.lock()?;
-    Ok(file)
+    beside(path, &format!("-{short}.lock"))
 }
 
 fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)

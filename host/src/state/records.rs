@@ -50,6 +50,9 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Transaction, Self::Error, Self::Generic];
+
     /// The word that is stored.
     pub fn name(self) -> &'static str {
         match self {
@@ -77,6 +80,82 @@ pub struct Event {
     pub fingerprint: Option<String>,
     /// The rest.
     pub payload: serde_json::Value,
+}
+
+/// An event as it is in the journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredEvent {
+    /// Its place: later events have higher numbers, and no number is used twice.
+    pub seq: i64,
+    /// Its id.
+    pub id: String,
+    /// Its kind.
+    pub kind: EventKind,
+    /// When it happened, to the millisecond.
+    pub at: SystemTime,
+    /// The integration that it is about.
+    pub integration: Option<String>,
+    /// The repository that it is about.
+    pub repository: Option<String>,
+    /// What groups it with others of the same cause.
+    pub fingerprint: Option<String>,
+    /// The rest.
+    pub payload: serde_json::Value,
+}
+
+/// Which events to read; what is `None` does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Of this kind.
+    pub kind: Option<EventKind>,
+    /// About this integration.
+    pub integration: Option<String>,
+    /// About this repository.
+    pub repository: Option<String>,
+    /// Of this cause.
+    pub fingerprint: Option<String>,
+}
+
+/// An incident as it is kept. The state does not know what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncidentRow {
+    /// Its id; a later row with the same one replaces it.
+    pub id: String,
+    /// What groups its events.
+    pub fingerprint: String,
+    /// When it was opened, to the millisecond.
+    pub opened_at: SystemTime,
+    /// When it was resolved, to the millisecond; `None` while it is open.
+    pub resolved_at: Option<SystemTime>,
+    /// The incident itself, JSON.
+    pub incident: String,
+}
+
+impl IncidentRow {
+    /// Where the next page starts after this one.
+    pub fn cursor(&self) -> IncidentCursor {
+        IncidentCursor { at: self.resolved_at.unwrap_or(self.opened_at), id: self.id.clone() }
+    }
+}
+
+/// A place in a list of incidents, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncidentCursor {
+    /// When the incident was opened, in a list of open ones; else when it was resolved.
+    pub at: SystemTime,
+    /// Its id.
+    pub id: String,
+}
+
+/// What is written together or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Save {
+    /// Repositories with their standings, JSON; `None` forgets the repository.
+    pub standings: Vec<(String, Option<String>)>,
+    /// Incidents, new ones and changed ones.
+    pub incidents: Vec<IncidentRow>,
+    /// Events to append, in order.
+    pub events: Vec<Event>,
 }
 
 pub(super) fn to_unix_ms(time: SystemTime) -> i64 {

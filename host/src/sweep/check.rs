@@ -1,5 +1,6 @@
 //! Checking one repository.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -56,14 +57,25 @@ pub struct CheckResult {
     pub duration: Duration,
     /// How many requests it took, its share of making the client not counted.
     pub requests: u32,
+    /// Where the time went.
+    pub spans: Spans,
+}
+
+/// Parts of the time that a check took; the rest is the plugin's own and the host's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spans {
+    /// Waiting for the client, the domain check included; next to nothing when it was there already.
+    pub get_client: Duration,
+    /// Waiting for answers.
+    pub requests: Duration,
 }
 
 /// A client, or why there is none.
-pub(super) type Connected = Result<Client, Outcome>;
+pub type Connected = Result<Client, Outcome>;
 
 impl Integration {
     /// Makes the client, within `limit`.
-    pub(super) async fn connect(&self, limit: Duration) -> Connected {
+    pub async fn connect(&self, limit: Duration) -> Connected {
         let record = Arc::new(CallRecord::default());
         let (services, description) = (Arc::clone(&self.services), self.description.clone());
         let describe = move || {
@@ -83,15 +95,17 @@ impl Integration {
 
 impl Target {
     /// Checks the repository; `connected` gives the client and bounds itself.
-    pub(super) async fn check<'a>(
+    pub async fn check(
         &self,
-        connected: impl Future<Output = &'a Connected>,
+        connected: impl Future<Output: Deref<Target = Connected>>,
         limit: Duration,
     ) -> CheckResult {
         let checked_at = SystemTime::now();
         let start = Instant::now();
         let record = Arc::new(CallRecord::default());
-        let outcome = match (&self.repository, connected.await) {
+        let connected = connected.await;
+        let get_client = start.elapsed();
+        let outcome = match (&self.repository, &*connected) {
             (Ok(repository), Ok(client)) => {
                 let call = call::scope(Arc::clone(&record), client.has_repo_access(repository));
                 match timeout_at(start + limit, call).await {
@@ -111,6 +125,7 @@ impl Target {
             checked_at,
             duration: start.elapsed(),
             requests: record.seen().requests,
+            spans: Spans { get_client, requests: record.seen().waited },
         }
     }
 }

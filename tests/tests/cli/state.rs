@@ -70,7 +70,7 @@ fn processes_that_share_a_store_lose_nothing() {
     let store = sandbox.path("state/forgewatch/state.db");
     let saved = "SELECT count(*) FROM metadata WHERE value = 'https://dev.azure.com/contoso/'";
     assert_eq!(count(&store, saved), (PROCESSES * EACH) as i64);
-    let sweeps = "SELECT count(*) FROM journal WHERE kind = 'transaction' AND repository IS NULL";
+    let sweeps = "SELECT count(*) FROM events WHERE kind = 'transaction' AND repository IS NULL";
     assert_eq!(count(&store, sweeps), PROCESSES as i64);
 
     // What they saved is used: nobody is asked for the base URL again.
@@ -125,7 +125,7 @@ fn what_is_no_store_of_this_version_is_refused_and_left_as_it_is() {
     sandbox.write("cut.db", &good[..good.len() / 2]);
     fs::create_dir(sandbox.path("folder.db")).expect("a folder");
     for (name, message) in [
-        ("newer.db", "has schema 99, this version knows 1: upgrade, or choose another `state.path`"),
+        ("newer.db", "has schema 99, this version knows 2: upgrade, or choose another `state.path`"),
         ("foreign.db", "another program made this database"),
         ("text.db", "is no intact state of forgewatch"),
         ("short.db", "is no intact state of forgewatch"),

@@ -32,9 +32,9 @@ pub(super) async fn list(
         tell(AnsiColor::Yellow, "warning", format_args!("cannot list `{}`: {error}", dir.display()));
     }
     let discovery = registry.discovery();
-    let usable = discovery.plugins.values().map(|file| tried(config, rooms, &registry, file));
+    let usable = discovery.plugins.values().map(|file| tried(rooms, &registry, file));
     let mut plugins = join_all(usable).await;
-    plugins.extend(discovery.refused.iter().map(|refused| PluginEntry::of_refused(config, refused)));
+    plugins.extend(discovery.refused.iter().map(|refused| PluginEntry::of_refused(rooms, refused)));
     let listing = Listing { plugins };
     match format {
         Format::Json => print_json(&listing),
@@ -47,9 +47,9 @@ pub(super) async fn list(
 }
 
 /// How a plugin does. One that runs in a worker is started, since its sandbox holds it; any other is left alone.
-async fn tried(config: &Config, rooms: &Rooms, registry: &Registry, file: &PluginFile) -> PluginEntry {
+async fn tried(rooms: &Rooms, registry: &Registry, file: &PluginFile) -> PluginEntry {
     let key = &file.manifest.key;
-    let entry = PluginEntry::of(config, file);
+    let entry = PluginEntry::of(rooms, file);
     let room = rooms.of_provider(key);
     if matches!(room, Room::InProcess) {
         return entry;

@@ -9,7 +9,7 @@ use reqwest::Proxy;
 use crate::text::mask_url;
 
 /// The settings of an [`HttpClient`](super::HttpClient).
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpSettings {
     /// For a whole request; a plugin may ask for another, up to six times as long.
     pub timeout: Duration,

@@ -9,16 +9,22 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::BuildError;
 
+/// The text of a `ca_file`.
+pub(super) fn read(ca_file: &Path) -> Result<Vec<u8>, BuildError> {
+    std::fs::read(ca_file)
+        .map_err(|error| BuildError::CaFile { path: ca_file.to_owned(), problem: error.to_string() })
+}
+
 /// Without any root this is no error: each TLS connection will say that it trusts nobody.
-pub(super) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, BuildError> {
+pub(super) fn config(authorities: Option<(&Path, &[u8])>) -> Result<ClientConfig, BuildError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
         tracing::debug!("a system certificate was left out: {error}");
     }
     roots.add_parsable_certificates(system.certs);
-    if let Some(path) = ca_file {
-        add(&mut roots, path).map_err(|problem| BuildError::CaFile { path: path.to_owned(), problem })?;
+    if let Some((path, text)) = authorities {
+        add(&mut roots, text).map_err(|problem| BuildError::CaFile { path: path.to_owned(), problem })?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -29,10 +35,9 @@ pub(super) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, BuildError>
     Ok(config)
 }
 
-fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
-    let text = std::fs::read(path).map_err(|error| error.to_string())?;
+fn add(roots: &mut RootCertStore, text: &[u8]) -> Result<(), String> {
     let mut found = false;
-    for certificate in CertificateDer::pem_slice_iter(&text) {
+    for certificate in CertificateDer::pem_slice_iter(text) {
         let certificate = certificate.map_err(|error| error.to_string())?;
         roots.add(certificate).map_err(|error| error.to_string())?;
         found = true;

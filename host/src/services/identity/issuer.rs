@@ -95,6 +95,7 @@ pub enum IdentityError {
 }
 
 /// How a secret goes into a request.
+#[derive(PartialEq, Eq)]
 pub(super) enum Form {
     /// As the plugin asks.
     Token,

@@ -191,7 +191,7 @@ async fn trust_is_the_systems_roots_and_the_ca_file() {
         let ca_file = fixture.folder.path().join("bad.pem");
         fs::write(&ca_file, text).unwrap();
         let settings = HttpSettings { ca_file: Some(ca_file), ..HttpSettings::default() };
-        assert!(matches!(HttpClient::new(&settings), Err(BuildError::CaFile { .. })), "{text}");
+        assert!(matches!(HttpClient::new(settings, None), Err(BuildError::CaFile { .. })), "{text}");
     }
 }
 
@@ -213,7 +213,9 @@ async fn a_call_is_noted() {
     ] {
         let record = CallRecord::default();
         integration.http(&Request::get(server.url(path)), Some(&record)).await.unwrap();
-        let expected = Seen { http_status: Some(status), retry_after_s, requests: 1 };
+        let waited = record.seen().waited;
+        assert!(waited > Duration::ZERO);
+        let expected = Seen { http_status: Some(status), retry_after_s, requests: 1, waited };
         assert_eq!(record.seen(), expected, "{path}");
     }
 }

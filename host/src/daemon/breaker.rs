@@ -1,0 +1,209 @@
+//! Many repositories that turn at once have one cause, which is looked for before anything is believed.
+//!
+//! When a large part of the repositories with access that were checked lately has lost it, nothing is confirmed for
+//! a moment and a few others are asked: canaries, of which good is known. If they lost access too, so has the
+//! integration, and everything that waits is confirmed at once for that one cause. If they have it, it is many
+//! repositories and not all: each is confirmed by its own next check, but they belong together. If nobody can say,
+//! the canaries are asked again. An end is found in the same way: when one of many gets access back, canaries among
+//! the others tell whether the cause is gone.
+//!
+//! Only counts and decides; who the canaries are, and asking them, is the judge's.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config;
+use crate::verdict::{Reason, Verdict};
+
+/// How many are asked before something is believed of all.
+pub(super) const CANARIES: usize = 3;
+/// Observations that are remembered; what they show does not get clearer with more.
+const MOST_REMEMBERED: usize = 1000;
+
+/// The breaker of one integration.
+#[derive(Default)]
+pub(super) struct Breaker {
+    /// Checks of repositories with access: when, and whether they denied it.
+    recent: VecDeque<(Instant, bool)>,
+    inquiry: Option<Inquiry>,
+    /// Until when losses that are confirmed belong together.
+    together_until: Option<Instant>,
+    /// No inquiry before that, since the last one found nothing.
+    quiet_until: Option<Instant>,
+}
+
+/// Canaries that are being asked.
+pub(super) struct Inquiry {
+    pub(super) about: About,
+    asked: Vec<usize>,
+    answers: Vec<Reason>,
+}
+
+/// What the canaries are asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    /// Whether the whole integration has lost access.
+    Loss,
+    /// Whether the cause of the incident with this fingerprint is gone.
+    Recovery(String),
+}
+
+/// What the canaries said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// All were denied, most of them for this reason.
+    AllDenied(Reason),
+    /// At least one still has access, and some may not.
+    SomeGranted,
+    /// All have access.
+    AllGranted,
+    /// Nobody could say.
+    Unclear,
+}
+
+impl Breaker {
+    /// A repository that had access was checked and gave a clear answer. True if that makes too many.
+    pub(super) fn observe(&mut self, lost: bool, now: Instant, settings: &config::Breaker) -> bool {
+        self.recent.push_back((now, lost));
+        let window = settings.window.get();
+        while self.recent.len() > MOST_REMEMBERED
+            || self.recent.front().is_some_and(|(at, _)| now.duration_since(*at) > window)
+        {
+            self.recent.pop_front();
+        }
+        let lost = self.recent.iter().filter(|(_, lost)| *lost).count();
+        lost >= settings.minimum as usize
+            && lost * 100 >= self.recent.len() * usize::from(settings.share_percent)
+            && self.may_ask(now)
+    }
+
+    /// Whether an inquiry could begin.
+    pub(super) fn may_ask(&self, now: Instant) -> bool {
+        self.inquiry.is_none() && self.quiet_until.is_none_or(|until| until <= now)
+    }
+
+    /// Begins an inquiry.
+    pub(super) fn ask(&mut self, about: About, canaries: Vec<usize>) {
+        self.inquiry = Some(Inquiry { about, asked: canaries, answers: Vec::new() });
+    }
+
+    /// What is being asked about.
+    pub(super) fn asking(&self) -> Option<&About> {
+        self.inquiry.as_ref().map(|inquiry| &inquiry.about)
+    }
+
+    /// A canary's check has ended, as any other's may. When it was the last one: what it was about, and what was found.
+    pub(super) fn answered(&mut self, index: usize, reason: Reason) -> Option<(About, Finding)> {
+        let inquiry = self.inquiry.as_mut()?;
+        let position = inquiry.asked.iter().position(|asked| *asked == index)?;
+        inquiry.asked.swap_remove(position);
+        inquiry.answers.push(reason);
+        if !inquiry.asked.is_empty() {
+            return None;
+        }
+        let inquiry = self.inquiry.take()?;
+        Some((inquiry.about, finding(&inquiry.answers)))
+    }
+
+    /// Forgets what was seen: what it led to is settled. Nothing is asked again before `quiet` is over.
+    pub(super) fn settle(&mut self, now: Instant, quiet: Duration) {
+        self.recent.clear();
+        self.quiet_until = Some(now + quiet);
+    }
+
+    /// From now on and for a while, confirmed losses belong together.
+    pub(super) fn gather(&mut self, until: Instant) {
+        self.together_until = Some(until);
+    }
+
+    /// Whether a loss that is confirmed now belongs to the others.
+    pub(super) fn gathers(&self, now: Instant) -> bool {
+        self.together_until.is_some_and(|until| now < until)
+    }
+}
+
+fn finding(answers: &[Reason]) -> Finding {
+    let count = |verdict| answers.iter().filter(|reason| reason.verdict() == verdict).count();
+    let (granted, denied) = (count(Verdict::Granted), count(Verdict::Denied));
+    let commonest = answers
+        .iter()
+        .filter(|reason| reason.verdict() == Verdict::Denied)
+        .max_by_key(|reason| answers.iter().filter(|other| other == reason).count());
+    match commonest {
+        _ if granted == answers.len() && granted > 0 => Finding::AllGranted,
+        _ if granted > 0 => Finding::SomeGranted,
+        // One that could not say does not speak against those that could.
+        Some(reason) if denied * 2 > answers.len() => Finding::AllDenied(*reason),
+        _ => Finding::Unclear,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Reason::{Granted, NotFound, Unauthorized, Unreachable};
+
+    fn settings() -> config::Breaker {
+        config::Breaker::default()
+    }
+
+    #[test]
+    fn many_losses_among_few_checks_are_too_many() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        let tripped: Vec<bool> = (0..6).map(|_| breaker.observe(true, now, &settings())).collect();
+        assert_eq!(tripped, [false, false, false, false, true, true]);
+    }
+
+    #[test]
+    fn losses_among_many_good_checks_are_not() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        for n in 0..300 {
+            assert!(!breaker.observe(n % 3 == 0, now, &settings()), "{n}");
+        }
+    }
+
+    #[test]
+    fn what_lies_back_does_not_count() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        for n in 0..20 {
+            let at = now + settings().window.get() / 3 * n;
+            assert!(!breaker.observe(true, at, &settings()), "{n}");
+        }
+    }
+
+    #[test]
+    fn canaries_are_heard_once_each_and_all_of_them() {
+        let mut breaker = Breaker::default();
+        breaker.ask(About::Loss, vec![7, 8, 9]);
+        assert!(!breaker.may_ask(Instant::now()));
+        assert_eq!(breaker.answered(5, Granted), None);
+        assert_eq!(breaker.answered(8, Unauthorized), None);
+        assert_eq!(breaker.answered(8, Unauthorized), None);
+        assert_eq!(breaker.answered(7, NotFound), None);
+        let found = Finding::AllDenied(Unauthorized);
+        assert_eq!(breaker.answered(9, Unauthorized), Some((About::Loss, found)));
+        assert!(breaker.may_ask(Instant::now()));
+    }
+
+    #[test]
+    fn what_canaries_say() {
+        assert_eq!(finding(&[Granted, Granted]), Finding::AllGranted);
+        assert_eq!(finding(&[Granted, NotFound, NotFound]), Finding::SomeGranted);
+        assert_eq!(finding(&[Granted, Unreachable]), Finding::SomeGranted);
+        assert_eq!(finding(&[NotFound, NotFound, Unreachable]), Finding::AllDenied(NotFound));
+        assert_eq!(finding(&[NotFound, Unreachable, Unreachable]), Finding::Unclear);
+        assert_eq!(finding(&[Unreachable]), Finding::Unclear);
+    }
+
+    #[test]
+    fn after_a_false_alarm_there_is_quiet() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        breaker.settle(now, Duration::from_secs(30));
+        for _ in 0..20 {
+            assert!(!breaker.observe(true, now, &settings()));
+        }
+        assert!(breaker.observe(true, now + Duration::from_secs(30), &settings()));
+    }
+}

@@ -1,0 +1,359 @@
+//! The one task that decides: which check starts, what its result means, what is written.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use super::breaker::Breaker;
+use super::client::ClientOf;
+use super::gate::Gate;
+use super::handle::{Asked, Command, Shared};
+use super::ledger::Ledger;
+use super::queue::Queue;
+use super::settings::Settings;
+use super::timing::{CatchUp, Phase};
+use crate::journal::{Journal, event};
+use crate::metrics::Metrics;
+use crate::prepare::World;
+use crate::state::Health;
+use crate::sweep::{CheckResult, Spans};
+use crate::text::printable;
+use crate::verdict::{Moment, Outcome, Reason};
+
+/// How often it is looked for repositories without a clear answer for long.
+const LOOK_FOR_STALE: Duration = Duration::from_secs(10);
+
+/// The conductor.
+pub(super) struct Conductor {
+    pub(super) shared: Arc<Shared>,
+    pub(super) settings: Settings,
+    pub(super) queue: Queue,
+    /// By lane.
+    pub(super) integrations: Vec<InCharge>,
+    pub(super) phases: Vec<Phase>,
+    pub(super) journal: Journal,
+    pub(super) metrics: Metrics,
+    checks: JoinSet<Ended>,
+    /// The checks of the world as it is, so that it can be told when the last of them has ended.
+    tracker: TaskTracker,
+    commands: mpsc::Receiver<Command>,
+    health: watch::Receiver<Health>,
+}
+
+/// What the conductor keeps of an integration.
+pub(super) struct InCharge {
+    pub(super) client: Arc<ClientOf>,
+    pub(super) breaker: Breaker,
+    /// Fingerprint of the incident that canaries have found to be the whole integration's.
+    pub(super) whole: Option<String>,
+}
+
+/// A check that has ended.
+struct Ended {
+    /// What the name stood for when the check began.
+    subject: u64,
+    client: Arc<ClientOf>,
+    result: CheckResult,
+}
+
+impl Conductor {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        settings: Settings,
+        journal: Journal,
+        metrics: Metrics,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
+        let health = journal.writer().health();
+        let (now, limits) = (Instant::now(), settings.limits());
+        let mut conductor = Self {
+            shared,
+            settings,
+            queue: Queue::new(0, std::iter::empty(), limits, now),
+            integrations: Vec::new(),
+            phases: Vec::new(),
+            journal,
+            metrics,
+            checks: JoinSet::new(),
+            tracker: TaskTracker::new(),
+            commands,
+            health,
+        };
+        conductor.take_over(&[]);
+        conductor
+    }
+
+    /// Conducts until it is told to stop, and then for as long as running checks take, at most the grace.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut look_for_stale = tokio::time::interval(LOOK_FOR_STALE);
+        look_for_stale.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut reopened = self.health.borrow().reopened;
+        loop {
+            self.start_checks();
+            let now = Instant::now();
+            let wake = self.queue.wake(now).unwrap_or(now + LOOK_FOR_STALE);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(command) = self.commands.recv() => self.obey(command).await,
+                Some(ended) = self.checks.join_next() => self.take_ended(ended).await,
+                _ = look_for_stale.tick() => self.tell_stale(),
+                Ok(()) = self.health.changed() => {
+                    let now = self.health.borrow_and_update().reopened;
+                    if std::mem::replace(&mut reopened, now) != now {
+                        self.save_all();
+                    }
+                }
+                () = sleep_until(wake) => {}
+            }
+        }
+        self.finish().await;
+    }
+
+    /// Takes in what has ended, up to a few at a time, so that one commit and one look at the lock is enough for many.
+    async fn take_ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+        let mut next = Some(ended);
+        while let Some(ended) = next {
+            // The check itself cannot panic, and nobody aborts it before the end.
+            if let Ok(ended) = ended {
+                if ended.result.outcome.reason == Reason::PluginFailed {
+                    ended.client.forget().await;
+                }
+                self.take_in(&ended);
+            }
+            next = self.checks.try_join_next();
+        }
+        self.journal.submit();
+    }
+
+    fn take_in(&mut self, ended: &Ended) {
+        let shared = Arc::clone(&self.shared);
+        let mut ledger = shared.write();
+        // Watched no more, or not since the check began.
+        let Some(index) = ledger.index(&ended.result.repository).filter(|it| self.queue.is_running(*it))
+        else {
+            return;
+        };
+        let now = Instant::now();
+        self.queue.ended(index, now);
+        if ledger.entries[index].subject == ended.subject {
+            self.judge(&mut ledger, index, &ended.result);
+        } else {
+            // The name stands for another repository by now.
+            self.queue.plan(index, now);
+        }
+    }
+
+    /// Waits for the checks that run, and takes in what they say.
+    async fn finish(&mut self) {
+        let left = self.checks.len();
+        let deadline = Instant::now() + self.settings.stop_grace;
+        if left > 0 {
+            tracing::info!("stopping: {left} checks are still running");
+        }
+        while let Ok(Some(ended)) = tokio::time::timeout_at(deadline, self.checks.join_next()).await {
+            self.take_ended(ended).await;
+        }
+        if !self.checks.is_empty() {
+            tracing::warn!(
+                "{} checks did not end within {}; they are made again after the next start",
+                self.checks.len(),
+                humantime::format_duration(self.settings.stop_grace)
+            );
+            self.checks.shutdown().await;
+        }
+        self.journal.save(event::generic("stopped", None, None, Moment::now(), serde_json::json!({})));
+        self.journal.submit();
+    }
+
+    fn start_checks(&mut self) {
+        let now = Instant::now();
+        if self.queue.is_idle(now) {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let mut ledger = shared.write();
+        let world = Arc::clone(&ledger.world);
+        while let Some((index, lag)) = self.queue.start(now) {
+            self.metrics.started(lag);
+            let entry = &mut ledger.entries[index];
+            entry.next_check = None;
+            let client = Arc::clone(&self.integrations[self.queue.lane_of(index)].client);
+            let check = check(Arc::clone(&world), index, entry.subject, client);
+            self.checks.spawn(self.tracker.track_future(check));
+        }
+        self.show_lanes(&mut ledger);
+    }
+
+    /// Shows in the ledger how the integrations do.
+    pub(super) fn show_lanes(&self, ledger: &mut Ledger) {
+        let (now, moment) = (Instant::now(), Moment::now());
+        for (lane, standby) in self.queue.lanes.iter().zip(ledger.integrations.values_mut()) {
+            standby.running = lane.running();
+            standby.waiting = lane.waiting();
+            standby.held_until =
+                lane.gate.held_until().map(|until| moment.after(until.saturating_duration_since(now)));
+            standby.investigating = lane.only_urgent;
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        // Whoever does not wait for the answer any more needs none.
+        match command {
+            Command::CheckNow { repositories, answer } => drop(answer.send(self.check_now(repositories))),
+            Command::Adopt { world, settings, answer } => {
+                self.adopt(world, settings);
+                let _ = answer.send(());
+            }
+            Command::Note { event } => {
+                self.journal.save(event);
+                self.journal.submit();
+            }
+            Command::Ping { answer } => {
+                let _ = answer.send(());
+            }
+        }
+    }
+
+    fn check_now(&mut self, repositories: Vec<String>) -> Asked {
+        let shared = Arc::clone(&self.shared);
+        let ledger = shared.read();
+        let mut asked = Asked::default();
+        let now = Instant::now();
+        for name in repositories {
+            match ledger.index(&name) {
+                Some(index) if self.queue.urge(index, now) => asked.accepted.push(name),
+                Some(_) => asked.running.push(name),
+                None => asked.unknown.push(name),
+            }
+        }
+        asked
+    }
+
+    /// Goes on with another world. What runs goes on and is judged when it ends; what is known stays known.
+    fn adopt(&mut self, world: Arc<World>, settings: Settings) {
+        let shared = Arc::clone(&self.shared);
+        let mut ledger = shared.write();
+        let former = Arc::clone(&ledger.world);
+        let running = (0..ledger.entries.len()).filter(|index| self.queue.is_running(*index));
+        let running: Vec<String> =
+            running.map(|index| former.repositories[index].target.name.clone()).collect();
+        let next = Arc::clone(&world);
+        let dropped = ledger.follow(world);
+        for name in &dropped {
+            self.journal.standing(name, None);
+        }
+        drop(ledger);
+        self.settings = settings;
+        self.journal.writer().set_retention(self.settings.retention);
+        self.take_over(&running);
+        self.close_abandoned_incidents();
+        self.journal.submit();
+        let checks = std::mem::take(&mut self.tracker);
+        checks.close();
+        tokio::spawn(async move {
+            checks.wait().await;
+            former.retire(Some(&next)).await;
+        });
+    }
+
+    /// Plans everything anew for the world that is in the ledger.
+    fn take_over(&mut self, running: &[String]) {
+        let shared = Arc::clone(&self.shared);
+        let mut ledger = shared.write();
+        let ledger = &mut *ledger;
+        let world = Arc::clone(&ledger.world);
+        let former = self.integrations.drain(..).zip(self.queue.lanes.drain(..));
+        let mut former: HashMap<String, _> = former
+            .map(|(in_charge, lane)| (in_charge.client.integration.name.clone(), (in_charge, lane.gate)))
+            .collect();
+        let lanes: HashMap<&str, usize> =
+            world.integrations.keys().enumerate().map(|(lane, name)| (name.as_str(), lane)).collect();
+        let now = Instant::now();
+        let lane_of =
+            world.repositories.iter().map(|watched| lanes[watched.target.integration.name.as_str()]);
+        self.queue = Queue::new(lanes.len(), lane_of, self.settings.limits(), now);
+        for (lane, (name, integration)) in world.integrations.iter().enumerate() {
+            // What was known of another forge or identity under this name says nothing about this one.
+            let same = former.remove(name).filter(|(it, _)| Arc::ptr_eq(&it.client.integration, integration));
+            let (client, whole, gate) = match same {
+                Some((InCharge { client, whole, .. }, gate)) => (client, whole, gate),
+                None => (Arc::new(ClientOf::new(Arc::clone(integration))), None, Gate::default()),
+            };
+            self.queue.lanes[lane].gate = gate;
+            self.integrations.push(InCharge { client, whole, breaker: Breaker::default() });
+        }
+        for index in running.iter().filter_map(|name| ledger.index(name)) {
+            self.queue.resume(index);
+        }
+        self.phases = world.repositories.iter().map(|it| Phase::of(&it.target.name)).collect();
+        self.plan_all(&world, ledger, now);
+        self.show_lanes(ledger);
+    }
+
+    fn plan_all(&mut self, world: &World, ledger: &mut Ledger, now: Instant) {
+        let moment = Moment::now();
+        let mut plan = CatchUp::new(moment);
+        for (index, watched) in world.repositories.iter().enumerate() {
+            let entry = &mut ledger.entries[index];
+            let interval = watched.rules.interval.get();
+            let mut wait = plan.first(self.phases[index], interval, entry.seen.as_ref().map(|seen| seen.at));
+            if entry.standing.pending.is_some() {
+                wait = wait.min(self.settings.confirm_after);
+            }
+            if !self.queue.is_running(index) {
+                self.queue.plan(index, now + wait);
+                entry.next_check = Some(moment.after(wait));
+            }
+        }
+    }
+
+    /// Has everything written that is known, since what had been is gone.
+    fn save_all(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let ledger = shared.read();
+        for (watched, entry) in ledger.iter().filter(|(_, entry)| entry.seen.is_some()) {
+            self.journal.standing(&watched.target.name, Some(entry.to_text()));
+        }
+        for incident in ledger.incidents.open() {
+            self.journal.incident(None, incident, Moment::now());
+        }
+        self.journal.submit();
+    }
+}
+
+/// Checks one repository. Ends in every case: a panic of the host's own is told like a plugin's.
+async fn check(world: Arc<World>, index: usize, subject: u64, client: Arc<ClientOf>) -> Ended {
+    let target = &world.repositories[index].target;
+    let limit = world.check_timeout;
+    let span = tracing::error_span!(
+        "check",
+        repository = %target.name,
+        integration = %printable(&target.integration.name, 500)
+    );
+    let check = target.check(client.get(limit), limit).instrument(span);
+    let result = AssertUnwindSafe(check).catch_unwind().await.unwrap_or_else(|_| {
+        let detail = "the check panicked, which is a fault of forgewatch: see its log, and report it";
+        CheckResult {
+            repository: target.name.clone(),
+            integration: printable(&target.integration.name, 500).into_owned(),
+            provider: target.integration.provider_key.clone(),
+            base_url: String::new(),
+            outcome: Outcome::new(Reason::PluginFailed, detail),
+            checked_at: std::time::SystemTime::now(),
+            duration: Duration::ZERO,
+            requests: 0,
+            spans: Spans::default(),
+        }
+    });
+    Ended { subject, client, result }
+}

@@ -1,0 +1,442 @@
+//! What a result means: for what is believed of its repository, for incidents, and for when to check again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::breaker::{About, CANARIES, Finding};
+use super::conductor::Conductor;
+use super::ledger::{Ledger, Seen};
+use crate::journal::{Cause, Fingerprint, Joined, event};
+use crate::prepare::World;
+use crate::sweep::CheckResult;
+use crate::verdict::{Moment, Reason, Thresholds, Turn, Verdict};
+
+/// The distance at which repositories are checked again of which there is news.
+const NEWS: Duration = Duration::from_millis(20);
+
+impl Conductor {
+    /// Takes in the result of a check of the repository at `index`, and plans the next.
+    pub(super) fn judge(&mut self, ledger: &mut Ledger, index: usize, result: &CheckResult) {
+        let (now, at) = (Instant::now(), Moment::from(result.checked_at));
+        let world = Arc::clone(&ledger.world);
+        let lane = self.queue.lane_of(index);
+        self.metrics.checked(&result.provider, result.outcome.reason, result.duration);
+        self.journal.save(event::check(result));
+        self.pass_gate(ledger, lane, result, now);
+        let turn = self.observe(ledger, index, lane, result, now);
+        if result.outcome.reason == Reason::Granted {
+            self.ask_whether_it_is_over(ledger, index, lane, now);
+        }
+        if let Some(turn) = turn {
+            self.tell_turn(&world, ledger, index, turn, at);
+        }
+        self.settle_incident(ledger, index, turn.is_some(), result, now);
+        if result.outcome.reason != Reason::Granted {
+            let cause = ledger
+                .incident_of(&ledger.entries[index])
+                .map_or_else(|| Cause::of(result.outcome.reason), |incident| incident.cause);
+            let print =
+                Fingerprint::new(&result.integration, result.outcome.reason, cause, &result.repository);
+            self.journal.save(event::error(result, &print));
+        }
+        if let Some((about, finding)) = self.integrations[lane].breaker.answered(index, result.outcome.reason)
+        {
+            self.conclude(ledger, lane, &about, finding, now);
+        }
+        self.plan(ledger, index, now);
+        self.keep(ledger, index);
+    }
+
+    fn pass_gate(&mut self, ledger: &mut Ledger, lane: usize, result: &CheckResult, now: Instant) {
+        let gate = &mut self.queue.lanes[lane].gate;
+        if !gate.ended(&result.outcome, now) {
+            return;
+        }
+        let integration = &self.integrations[lane].client.integration.name;
+        let closed = gate.is_closed();
+        if let Some(standby) = ledger.integrations.get_mut(integration) {
+            standby.trouble_since = closed.then(Moment::now);
+        }
+        if closed {
+            tracing::warn!(
+                integration,
+                "checks of `{integration}` rest, since its forge is {}: {}",
+                if result.outcome.reason == Reason::RateLimited { "limiting them" } else { "in trouble" },
+                result.outcome.detail
+            );
+        } else {
+            tracing::info!(integration, "checks of `{integration}` go on");
+        }
+        let what = if closed { "checks_held" } else { "checks_resumed" };
+        let more = json!({ "reason": result.outcome.reason, "detail": result.outcome.detail });
+        self.journal.save(event::generic(what, Some(integration), None, Moment::now(), more));
+    }
+
+    /// What is believed after this answer; the turn, if it confirms one.
+    fn observe(
+        &mut self,
+        ledger: &mut Ledger,
+        index: usize,
+        lane: usize,
+        result: &CheckResult,
+        now: Instant,
+    ) -> Option<Turn> {
+        let (reason, at) = (result.outcome.reason, Moment::from(result.checked_at));
+        let entry = &mut ledger.entries[index];
+        entry.seen = Some(Seen::from(result));
+        let breaker = &mut self.integrations[lane].breaker;
+        let had_access =
+            entry.standing.verdict() == Some(Verdict::Granted) && entry.standing.pending.is_none();
+        let is_clear = reason.verdict() != Verdict::Indeterminate;
+        if had_access && is_clear && breaker.observe(reason != Reason::Granted, now, &self.settings.breaker) {
+            self.ask_about_loss(ledger, index, lane, now);
+        }
+        let in_charge = &self.integrations[lane];
+        let is_held = in_charge.breaker.asking() == Some(&About::Loss);
+        let rules = &ledger.world.repositories[index].rules;
+        // Nothing is confirmed while the cause is looked for.
+        let failure = if is_held { u32::MAX } else { rules.failure_threshold };
+        let thresholds = Thresholds { failure, success: rules.success_threshold };
+        let entry = &mut ledger.entries[index];
+        let turn = entry.standing.observe(reason, at, thresholds);
+        // The canaries have confirmed it already.
+        let whole = in_charge.whole.as_deref().and_then(|print| ledger.incidents.get(print));
+        let is_known = !is_held && whole.is_some_and(|incident| incident.reason == reason);
+        match turn {
+            None if is_known && entry.standing.is_losing() => Some(entry.standing.confirm(reason, at)),
+            turn => turn,
+        }
+    }
+
+    fn tell_turn(&mut self, world: &World, ledger: &Ledger, index: usize, turn: Turn, at: Moment) {
+        let (target, entry) = (&world.repositories[index].target, &ledger.entries[index]);
+        let detail = entry.seen.as_ref().map_or("", |seen| &seen.detail);
+        self.metrics.turned(turn.from, turn.to);
+        self.journal.save(event::transition(&target.integration.name, &target.name, turn, detail, at));
+        let (repository, to) = (&target.name, turn.to.as_str());
+        match (turn.from, turn.to.verdict()) {
+            (None, Verdict::Granted) => tracing::debug!(repository, "access is there"),
+            (_, Verdict::Granted) => tracing::info!(repository, "access to `{repository}` is back"),
+            _ => tracing::warn!(repository, reason = to, "access to `{repository}` is lost ({to}): {detail}"),
+        }
+    }
+
+    /// Has the repository join, stay in or leave an incident.
+    fn settle_incident(
+        &mut self,
+        ledger: &mut Ledger,
+        index: usize,
+        turned: bool,
+        result: &CheckResult,
+        now: Instant,
+    ) {
+        let at = Moment::from(result.checked_at);
+        let reason = result.outcome.reason;
+        let entry = &mut ledger.entries[index];
+        let is_denied = entry.standing.verdict() == Some(Verdict::Denied);
+        if reason.verdict() != Verdict::Indeterminate {
+            let was_stale = std::mem::take(&mut entry.stale);
+            // An incident of unclear answers, or of a loss that is over.
+            if was_stale || !is_denied || turned {
+                self.leave(ledger, index, at);
+            }
+        }
+        let entry = &mut ledger.entries[index];
+        match (reason.verdict(), &entry.incident) {
+            (Verdict::Denied, None) if is_denied && (turned || entry.doubted) => {
+                let cause = self.cause(ledger, index, reason, now);
+                self.join(ledger, index, reason, cause, &result.outcome.detail, at);
+            }
+            // Its incident was ended by canaries: perhaps the forge is not of one mind yet.
+            (Verdict::Denied, None) if is_denied => entry.doubted = true,
+            (Verdict::Granted, None) => entry.doubted = false,
+            (Verdict::Denied | Verdict::Indeterminate, Some(print)) => {
+                if let Some(incident) = ledger.incidents.again(print, &result.outcome.detail, at) {
+                    self.journal.incident(None, incident, at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What is behind a loss that is confirmed now.
+    fn cause(&self, ledger: &Ledger, index: usize, reason: Reason, now: Instant) -> Cause {
+        let in_charge = &self.integrations[self.queue.lane_of(index)];
+        let whole = in_charge.whole.as_deref().and_then(|print| ledger.incidents.get(print));
+        match (whole, Cause::of(reason)) {
+            (Some(incident), _) if incident.reason == reason => incident.cause,
+            (_, Cause::Repository) if in_charge.breaker.gathers(now) => Cause::Integration,
+            (_, cause) => cause,
+        }
+    }
+
+    pub(super) fn join(
+        &mut self,
+        ledger: &mut Ledger,
+        index: usize,
+        reason: Reason,
+        cause: Cause,
+        detail: &str,
+        at: Moment,
+    ) {
+        let target = &ledger.world.repositories[index].target;
+        let print = Fingerprint::new(&target.integration.name, reason, cause, &target.name);
+        let (joined, incident) = ledger.incidents.failed(&print, detail, at);
+        let digest = incident.fingerprint.clone();
+        ledger.incidents.hold(&digest);
+        let entry = &mut ledger.entries[index];
+        entry.doubted = false;
+        entry.incident = Some(digest.as_str().into());
+        let Some(incident) = ledger.incidents.get(&digest) else { return };
+        // Of one that grows it is told when it has doubled.
+        let what = match joined {
+            Joined::Opened => Some("opened"),
+            Joined::Updated => incident.affected.is_power_of_two().then_some("updated"),
+        };
+        if joined == Joined::Opened {
+            tracing::warn!(
+                integration = incident.integration,
+                "incident {} opened ({}, cause: {}): {}",
+                incident.id,
+                incident.reason.as_str(),
+                incident.cause.as_str(),
+                incident.detail
+            );
+        }
+        self.journal.incident(what, incident, at);
+    }
+
+    pub(super) fn leave(&mut self, ledger: &mut Ledger, index: usize, at: Moment) {
+        let Some(print) = ledger.entries[index].incident.take() else { return };
+        if let Some(resolved) = ledger.incidents.release(&print, at) {
+            self.tell_resolved(&resolved, at);
+        } else if let Some(incident) = ledger.incidents.get(&print) {
+            self.journal.incident(None, incident, at);
+        }
+    }
+
+    fn tell_resolved(&mut self, incident: &crate::journal::Incident, at: Moment) {
+        tracing::info!(integration = incident.integration, "incident {} is resolved", incident.id);
+        self.journal.incident(Some("resolved"), incident, at);
+        for in_charge in &mut self.integrations {
+            in_charge.whole.take_if(|print| *print == incident.fingerprint);
+        }
+    }
+
+    /// Asks canaries whether the whole integration lost access; meanwhile nothing else of it is checked.
+    fn ask_about_loss(&mut self, ledger: &Ledger, index: usize, lane: usize, now: Instant) {
+        let is_good = |it: usize| {
+            let standing = &ledger.entries[it].standing;
+            standing.verdict() == Some(Verdict::Granted) && standing.pending.is_none()
+        };
+        let mut canaries = self.spread(ledger, lane, |it| it != index && is_good(it));
+        if canaries.len() < CANARIES {
+            canaries.extend(self.spread(ledger, lane, |it| it != index && !is_good(it)));
+            canaries.truncate(CANARIES);
+        }
+        let integration = self.integrations[lane].client.integration.name.clone();
+        tracing::warn!(
+            integration,
+            "many repositories of `{integration}` lose access at once: looking for the cause"
+        );
+        let more = json!({ "canaries": canaries.iter().map(|it| &ledger.world.repositories[*it].target.name).collect::<Vec<_>>() });
+        self.journal.save(event::generic("looking_for_cause", Some(&integration), None, Moment::now(), more));
+        self.queue.lanes[lane].only_urgent = true;
+        self.ask(lane, About::Loss, canaries, now);
+    }
+
+    /// One of many has access again: asks canaries among the others whether the cause is gone.
+    fn ask_whether_it_is_over(&mut self, ledger: &Ledger, index: usize, lane: usize, now: Instant) {
+        let Some(incident) = ledger.incident_of(&ledger.entries[index]) else { return };
+        let is_shared = incident.cause != Cause::Repository && incident.affected as usize > CANARIES;
+        if is_shared && self.integrations[lane].breaker.may_ask(now) {
+            let print = incident.fingerprint.as_str();
+            let is_held = |it: usize| ledger.entries[it].incident.as_deref() == Some(print);
+            let canaries = self.spread(ledger, lane, |it| it != index && is_held(it));
+            self.ask(lane, About::Recovery(print.to_owned()), canaries, now);
+        }
+    }
+
+    fn ask(&mut self, lane: usize, about: About, canaries: Vec<usize>, now: Instant) {
+        for canary in &canaries {
+            self.queue.urge(*canary, now);
+        }
+        self.integrations[lane].breaker.ask(about, canaries);
+    }
+
+    /// Some of a lane's repositories, from all over the order of names: neighbours often belong together.
+    fn spread(&self, ledger: &Ledger, lane: usize, wanted: impl Fn(usize) -> bool) -> Vec<usize> {
+        let fitting: Vec<usize> = (0..ledger.entries.len())
+            .filter(|index| self.queue.lane_of(*index) == lane && wanted(*index))
+            .collect();
+        let count = fitting.len().min(CANARIES);
+        (0..count).map(|nth| fitting[(2 * nth + 1) * fitting.len() / (2 * count)]).collect()
+    }
+
+    fn conclude(&mut self, ledger: &mut Ledger, lane: usize, about: &About, finding: Finding, now: Instant) {
+        let integration = self.integrations[lane].client.integration.name.clone();
+        tracing::info!(integration, "canaries of `{integration}`: {finding:?}");
+        match (about, finding) {
+            (About::Loss, Finding::Unclear) => return self.ask_about_loss_again(ledger, lane, now),
+            (About::Loss, Finding::AllDenied(reason)) => self.confirm_whole(ledger, lane, reason),
+            (About::Loss, Finding::SomeGranted | Finding::AllGranted) => {
+                let time = self.settings.confirm_after * 2 + ledger.world.check_timeout;
+                self.integrations[lane].breaker.gather(now + time);
+            }
+            (About::Recovery(print), Finding::AllGranted) => self.end_whole(ledger, lane, print, now),
+            (About::Recovery(_), _) => {}
+        }
+        let quiet = match about {
+            About::Loss => self.settings.breaker.window.get(),
+            About::Recovery(_) => self.settings.confirm_after,
+        };
+        self.integrations[lane].breaker.settle(now, quiet);
+        if *about == About::Loss {
+            self.queue.lanes[lane].only_urgent = false;
+            self.plan_losing(ledger, lane, now);
+        }
+    }
+
+    /// The forge may be down: the gate says how often it is asked.
+    fn ask_about_loss_again(&mut self, ledger: &Ledger, lane: usize, now: Instant) {
+        let canaries = self.spread(ledger, lane, |_| true);
+        self.ask(lane, About::Loss, canaries, now);
+    }
+
+    /// Believes at once what waits to be believed, for the cause that the canaries have found.
+    fn confirm_whole(&mut self, ledger: &mut Ledger, lane: usize, reason: Reason) {
+        let at = Moment::now();
+        let cause = match Cause::of(reason) {
+            Cause::Repository => Cause::Integration,
+            cause => cause,
+        };
+        let world = Arc::clone(&ledger.world);
+        let losing: Vec<usize> = (0..ledger.entries.len())
+            .filter(|it| self.queue.lane_of(*it) == lane && ledger.entries[*it].standing.is_losing())
+            .collect();
+        for index in losing {
+            let entry = &mut ledger.entries[index];
+            let Some(pending) = entry.standing.pending else { continue };
+            let turn = entry.standing.confirm(pending.reason, at);
+            let detail = entry.seen.as_ref().map_or_else(String::new, |seen| seen.detail.to_string());
+            self.tell_turn(&world, ledger, index, turn, at);
+            self.leave(ledger, index, at);
+            self.join(ledger, index, reason, cause, &detail, at);
+            self.integrations[lane].whole = ledger.entries[index].incident.as_deref().map(ToOwned::to_owned);
+            self.keep(ledger, index);
+        }
+    }
+
+    /// Ends an incident whose cause is gone. Those that it held are checked again soon, at an even pace.
+    fn end_whole(&mut self, ledger: &mut Ledger, lane: usize, print: &str, now: Instant) {
+        let at = Moment::now();
+        let Some(resolved) = ledger.incidents.resolve(print, at) else { return };
+        self.tell_resolved(&resolved, at);
+        let held: Vec<usize> = (0..ledger.entries.len())
+            .filter(|it| ledger.entries[*it].incident.as_deref() == Some(print))
+            .collect();
+        let world = Arc::clone(&ledger.world);
+        let shortest = world.repositories.iter().map(|it| it.rules.interval.get()).min().unwrap_or(NEWS);
+        let pace = (shortest / u32::try_from(held.len()).unwrap_or(u32::MAX).max(1)).min(NEWS);
+        for (nth, index) in (0_u32..).zip(held) {
+            ledger.entries[index].incident = None;
+            self.plan_at(ledger, index, now, pace * nth);
+        }
+        self.integrations[lane].breaker.settle(now, self.settings.confirm_after);
+    }
+
+    /// The confirming checks of all that lost access while the cause was looked for.
+    fn plan_losing(&mut self, ledger: &mut Ledger, lane: usize, now: Instant) {
+        let losing: Vec<usize> = (0..ledger.entries.len())
+            .filter(|it| self.queue.lane_of(*it) == lane && ledger.entries[*it].standing.is_losing())
+            .collect();
+        for (nth, index) in (0_u32..).zip(losing) {
+            self.plan_at(ledger, index, now, NEWS * nth);
+        }
+    }
+
+    /// Plans the next check: soon if something waits to be confirmed, else in its phase.
+    fn plan(&mut self, ledger: &mut Ledger, index: usize, now: Instant) {
+        let interval = ledger.world.repositories[index].rules.interval.get();
+        let entry = &ledger.entries[index];
+        let wait = if entry.standing.pending.is_some() || entry.doubted {
+            self.settings.confirm_after.min(interval)
+        } else {
+            self.phases[index].next(Moment::now(), interval, interval / 2)
+        };
+        self.plan_at(ledger, index, now, wait);
+    }
+
+    fn plan_at(&mut self, ledger: &mut Ledger, index: usize, now: Instant, wait: Duration) {
+        self.queue.plan(index, now + wait);
+        ledger.entries[index].next_check = Some(Moment::now().after(wait));
+    }
+
+    /// Has what is known of a repository written.
+    pub(super) fn keep(&mut self, ledger: &Ledger, index: usize) {
+        let name = &ledger.world.repositories[index].target.name;
+        self.journal.standing(name, Some(ledger.entries[index].to_text()));
+    }
+
+    /// Tells of repositories without a clear answer for long, each once.
+    pub(super) fn tell_stale(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let mut ledger = shared.write();
+        let now = Moment::now();
+        let world = Arc::clone(&ledger.world);
+        for (index, watched) in world.repositories.iter().enumerate() {
+            let entry = &ledger.entries[index];
+            // While checks rest nobody asks, and nothing is any clearer.
+            let resting = ledger.integrations.get(&watched.target.integration.name);
+            let resting = resting.and_then(|standby| standby.trouble_since).filter(|since| {
+                entry.seen.as_ref().is_some_and(|seen| seen.at < *since)
+                    && entry.next_check.is_some_and(|due| due <= now)
+            });
+            let limit = watched.rules.stale_after.get();
+            let is_stale =
+                entry.standing.is_stale(now, limit) || resting.is_some_and(|since| now.since(since) >= limit);
+            if !is_stale || entry.stale {
+                continue;
+            }
+            ledger.entries[index].stale = true;
+            self.tell_stale_of(&mut ledger, index, resting.is_some(), now);
+        }
+        self.journal.submit();
+    }
+
+    fn tell_stale_of(&mut self, ledger: &mut Ledger, index: usize, resting: bool, now: Moment) {
+        let world = Arc::clone(&ledger.world);
+        let (target, entry) = (&world.repositories[index].target, &ledger.entries[index]);
+        let seen = entry.seen.as_ref().filter(|seen| seen.reason.verdict() == Verdict::Indeterminate);
+        let (reason, detail) = match seen {
+            Some(seen) => (seen.reason, seen.detail.to_string()),
+            None if resting => (Reason::Unreachable, "its forge has been in trouble".to_owned()),
+            None => return,
+        };
+        let more =
+            json!({ "reason": reason, "since": entry.standing.unclear_since.map(|since| since.to_string()) });
+        let name = &target.integration.name;
+        self.journal.save(event::generic("stale", Some(name), Some(&target.name), now, more));
+        if entry.incident.is_none() {
+            self.join(ledger, index, reason, Cause::of(reason), &detail, now);
+        }
+        self.keep(ledger, index);
+    }
+
+    /// Ends incidents that hold nobody any more, since their repositories are not watched any longer.
+    pub(super) fn close_abandoned_incidents(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let mut ledger = shared.write();
+        let at = Moment::now();
+        let abandoned: Vec<String> =
+            ledger.incidents.open().filter(|it| it.affected == 0).map(|it| it.fingerprint.clone()).collect();
+        for print in abandoned {
+            if let Some(resolved) = ledger.incidents.resolve(&print, at) {
+                self.tell_resolved(&resolved, at);
+            }
+        }
+    }
+}

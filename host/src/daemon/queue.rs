@@ -1,0 +1,348 @@
+//! Which check starts next.
+//!
+//! - A repository rests, waits for its turn, or runs; never two of them, so it never has two checks at once.
+//! - Integrations take turns, each within its own limit, so that a slow one costs the others nothing.
+//! - What somebody waits for goes before what is merely due.
+//!
+//! Decides and counts, and does nothing else: no clock, no task.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::gate::Gate;
+
+/// How many checks may run at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) overall: usize,
+    pub(super) integration: usize,
+}
+
+/// All repositories, by their index, and the lanes of their integrations.
+pub(super) struct Queue {
+    limits: Limits,
+    /// Those that rest, soonest first. Entries of an older version count no more.
+    due: BinaryHeap<Reverse<(Instant, u32, u32)>>,
+    slots: Vec<Slot>,
+    pub(super) lanes: Vec<Lane>,
+    running: usize,
+    /// The lane that has its turn next.
+    turn: usize,
+}
+
+/// The checks of one integration.
+#[derive(Default)]
+pub(super) struct Lane {
+    pub(super) gate: Gate,
+    /// Whether nothing but urgent checks may start.
+    pub(super) only_urgent: bool,
+    waiting: VecDeque<u32>,
+    urgent: VecDeque<u32>,
+    running: usize,
+}
+
+struct Slot {
+    lane: u32,
+    version: u32,
+    due: Instant,
+    place: Place,
+    /// Whether it is to be checked once more after the check that runs.
+    again: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Resting,
+    Waiting,
+    Urgent,
+    Running,
+}
+
+impl Lane {
+    /// Checks that run.
+    pub(super) fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Checks that wait for their turn.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len() + self.urgent.len()
+    }
+
+    fn next(&mut self, limit: usize, now: Instant) -> Option<u32> {
+        if self.running >= self.gate.room(now).min(limit) {
+            return None;
+        }
+        let regular = || if self.only_urgent { None } else { self.waiting.pop_front() };
+        self.urgent.pop_front().or_else(regular)
+    }
+}
+
+impl Queue {
+    /// A queue of resting repositories, of each the lane that it belongs to. None is due before it is planned.
+    pub(super) fn new(
+        lanes: usize,
+        lane_of: impl Iterator<Item = usize>,
+        limits: Limits,
+        now: Instant,
+    ) -> Self {
+        let slot =
+            |lane| Slot { lane: lane as u32, version: 0, due: now, place: Place::Resting, again: false };
+        Self {
+            limits,
+            due: BinaryHeap::new(),
+            slots: lane_of.map(slot).collect(),
+            lanes: std::iter::repeat_with(Lane::default).take(lanes).collect(),
+            running: 0,
+            turn: 0,
+        }
+    }
+
+    /// The lane of a repository.
+    pub(super) fn lane_of(&self, index: usize) -> usize {
+        self.slots[index].lane as usize
+    }
+
+    /// Plans the next check of a repository that rests; of one that does not, nothing changes.
+    pub(super) fn plan(&mut self, index: usize, at: Instant) {
+        let slot = &mut self.slots[index];
+        if slot.place == Place::Resting {
+            slot.version = slot.version.wrapping_add(1);
+            slot.due = at;
+            self.due.push(Reverse((at, index as u32, slot.version)));
+        }
+    }
+
+    /// Has a repository checked before everything that is merely due. False if it is being checked at this moment;
+    /// then it is once more.
+    pub(super) fn urge(&mut self, index: usize, now: Instant) -> bool {
+        let slot = &mut self.slots[index];
+        let lane = &mut self.lanes[slot.lane as usize];
+        match slot.place {
+            Place::Running => {
+                slot.again = true;
+                return false;
+            }
+            Place::Urgent => return true,
+            Place::Waiting => lane.waiting.retain(|waiting| *waiting != index as u32),
+            Place::Resting => {
+                slot.version = slot.version.wrapping_add(1);
+                slot.due = now;
+            }
+        }
+        slot.place = Place::Urgent;
+        lane.urgent.push_back(index as u32);
+        true
+    }
+
+    /// Whether certainly nothing can start now; found without looking at each integration.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        let is_due = self.due.peek().is_some_and(|Reverse((at, ..))| *at <= now);
+        let is_full = self.running >= self.limits.overall;
+        !is_due && (is_full || self.lanes.iter().all(|lane| lane.waiting() == 0))
+    }
+
+    /// The next repository to check, which counts as running from here on, and how late it is.
+    pub(super) fn start(&mut self, now: Instant) -> Option<(usize, Duration)> {
+        self.take_due(now);
+        if self.running >= self.limits.overall {
+            return None;
+        }
+        let lanes = self.lanes.len();
+        for offset in 0..lanes {
+            let turn = (self.turn + offset) % lanes;
+            if let Some(index) = self.lanes[turn].next(self.limits.integration, now) {
+                self.turn = turn + 1;
+                let due = self.slots[index as usize].due;
+                self.take(index as usize);
+                self.lanes[turn].gate.started();
+                return Some((index as usize, now.saturating_duration_since(due)));
+            }
+        }
+        None
+    }
+
+    /// Counts a repository as running whose check began before this queue was made.
+    pub(super) fn resume(&mut self, index: usize) {
+        if self.slots[index].place == Place::Resting {
+            self.take(index);
+        }
+    }
+
+    /// The check of a repository has ended; it rests until it is planned. True if it was to be checked once more,
+    /// which is planned already.
+    pub(super) fn ended(&mut self, index: usize, now: Instant) -> bool {
+        let slot = &mut self.slots[index];
+        self.running -= 1;
+        self.lanes[slot.lane as usize].running -= 1;
+        slot.place = Place::Resting;
+        let again = std::mem::take(&mut slot.again);
+        if again {
+            self.urge(index, now);
+        }
+        again
+    }
+
+    /// Whether a check of the repository runs.
+    pub(super) fn is_running(&self, index: usize) -> bool {
+        self.slots[index].place == Place::Running
+    }
+
+    /// When to look again, if nothing else happens.
+    pub(super) fn wake(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(Reverse((_, index, version))) = self.due.peek() {
+            let slot = &self.slots[*index as usize];
+            if slot.place == Place::Resting && slot.version == *version {
+                break;
+            }
+            self.due.pop();
+        }
+        let due = self.due.peek().map(|Reverse((at, ..))| *at);
+        let held =
+            self.lanes.iter().filter(|lane| lane.waiting() > 0).filter_map(|lane| lane.gate.held_until());
+        due.into_iter().chain(held.filter(|until| *until > now)).min()
+    }
+
+    fn take_due(&mut self, now: Instant) {
+        while let Some(Reverse((at, index, version))) = self.due.peek().copied()
+            && at <= now
+        {
+            self.due.pop();
+            let slot = &mut self.slots[index as usize];
+            if slot.place == Place::Resting && slot.version == version {
+                slot.place = Place::Waiting;
+                self.lanes[slot.lane as usize].waiting.push_back(index);
+            }
+        }
+    }
+
+    fn take(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        slot.place = Place::Running;
+        self.running += 1;
+        self.lanes[slot.lane as usize].running += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::{Outcome, Reason};
+
+    const LIMITS: Limits = Limits { overall: 3, integration: 2 };
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    /// Two lanes: even repositories and odd ones.
+    fn queue(repositories: usize, now: Instant) -> Queue {
+        Queue::new(2, (0..repositories).map(|index| index % 2), LIMITS, now)
+    }
+
+    fn started(queue: &mut Queue, now: Instant) -> Vec<usize> {
+        std::iter::from_fn(|| queue.start(now)).map(|(index, _)| index).collect()
+    }
+
+    #[test]
+    fn integrations_take_turns_within_both_limits() {
+        let now = Instant::now();
+        let mut queue = queue(8, now);
+        for index in [0, 2, 4, 6, 1, 3] {
+            queue.plan(index, now);
+        }
+        assert_eq!(started(&mut queue, now), [0, 1, 2]);
+        // What is due meanwhile waits, and is no reason to look again before a check ends.
+        queue.plan(5, now);
+        assert!(!queue.is_idle(now) && queue.start(now).is_none());
+        assert!(queue.is_idle(now) && queue.wake(now).is_none());
+        queue.ended(1, now);
+        assert_eq!(started(&mut queue, now), [3]);
+        queue.ended(3, now);
+        assert_eq!(started(&mut queue, now), [5]);
+        queue.ended(5, now);
+        // The even lane is at its own limit.
+        assert!(started(&mut queue, now).is_empty());
+        queue.ended(0, now);
+        assert_eq!(started(&mut queue, now), [4]);
+    }
+
+    #[test]
+    fn nothing_starts_before_it_is_due_and_lateness_is_told() {
+        let now = Instant::now();
+        let mut queue = queue(2, now);
+        queue.plan(0, now + seconds(10));
+        queue.plan(1, now + seconds(20));
+        assert!(queue.start(now + seconds(9)).is_none());
+        assert_eq!(queue.wake(now), Some(now + seconds(10)));
+        assert_eq!(queue.start(now + seconds(12)), Some((0, seconds(2))));
+        assert_eq!(queue.wake(now), Some(now + seconds(20)));
+    }
+
+    #[test]
+    fn a_repository_never_has_two_checks_at_once() {
+        let now = Instant::now();
+        let mut queue = queue(1, now);
+        queue.plan(0, now);
+        assert_eq!(started(&mut queue, now), [0]);
+        queue.plan(0, now);
+        assert!(!queue.urge(0, now));
+        assert!(!queue.urge(0, now));
+        assert!(started(&mut queue, now).is_empty());
+        assert!(queue.ended(0, now));
+        assert_eq!(started(&mut queue, now), [0]);
+        assert!(!queue.ended(0, now));
+        assert!(started(&mut queue, now).is_empty());
+    }
+
+    #[test]
+    fn what_is_planned_anew_is_not_checked_at_the_old_time_too() {
+        let now = Instant::now();
+        let mut queue = queue(1, now);
+        queue.plan(0, now + seconds(100));
+        queue.plan(0, now + seconds(1));
+        assert_eq!(started(&mut queue, now + seconds(200)), [0]);
+        queue.ended(0, now + seconds(200));
+        queue.plan(0, now + seconds(900));
+        assert!(started(&mut queue, now + seconds(300)).is_empty());
+        assert_eq!(queue.wake(now), Some(now + seconds(900)));
+    }
+
+    #[test]
+    fn what_somebody_waits_for_comes_first() {
+        let now = Instant::now();
+        let mut queue = queue(6, now);
+        for index in [0, 2, 4] {
+            queue.plan(index, now);
+        }
+        assert_eq!(queue.start(now).unwrap().0, 0);
+        queue.lanes[0].only_urgent = true;
+        assert!(started(&mut queue, now).is_empty());
+        assert!(queue.urge(4, now));
+        assert_eq!(started(&mut queue, now), [4]);
+        queue.ended(0, now);
+        queue.lanes[0].only_urgent = false;
+        assert_eq!(started(&mut queue, now), [2]);
+    }
+
+    #[test]
+    fn a_forge_at_rest_is_asked_by_one_check_and_then_by_all() {
+        let now = Instant::now();
+        let mut queue = queue(8, now);
+        for index in [0, 2, 4] {
+            queue.plan(index, now);
+        }
+        let limited = Outcome { retry_after_s: Some(60), ..Outcome::new(Reason::RateLimited, "") };
+        queue.lanes[0].gate.ended(&limited, now);
+        assert!(started(&mut queue, now).is_empty());
+        assert_eq!(queue.wake(now), Some(now + seconds(60)));
+        let later = now + seconds(60);
+        assert_eq!(started(&mut queue, later), [0]);
+        queue.ended(0, later);
+        queue.lanes[0].gate.ended(&Outcome::new(Reason::Granted, ""), later);
+        assert_eq!(started(&mut queue, later), [2, 4]);
+    }
+}

@@ -1,0 +1,179 @@
+//! Reading the configuration again: everything is made and found good before anything changes.
+//!
+//! One attempt at a time, on threads that no check needs. One that fails changes nothing, and is told in the log, in
+//! the journal and to whoever asks. Requests that come during an attempt are answered by one more after it, since
+//! what they are about may have been read too early.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use super::handle::{Command, Reloads};
+use super::settings::Settings;
+use crate::config::{self, Config, FilesWatch, Loaded, Request};
+use crate::journal::event;
+use crate::metrics::Metrics;
+use crate::prepare::World;
+use crate::state::State;
+use crate::text::printable;
+use crate::verdict::Moment;
+
+/// Reads the configuration again whenever asked, or its files change.
+pub(super) struct Reloader {
+    pub(super) request: Request,
+    pub(super) state: Arc<State>,
+    pub(super) metrics: Metrics,
+    pub(super) world: Arc<World>,
+    /// What cannot be changed while the process lives.
+    pub(super) fixed: Fixed,
+    pub(super) files: FilesWatch,
+    pub(super) status: watch::Sender<Reloads>,
+    pub(super) commands: mpsc::Sender<Command>,
+    /// Told of every configuration that is taken over.
+    pub(super) adopted: Box<dyn Fn(&Loaded) + Send + Sync>,
+    /// Told before and after each attempt.
+    pub(super) busy: watch::Sender<bool>,
+}
+
+/// Settings that take a restart.
+#[derive(Clone, PartialEq)]
+pub(super) struct Fixed {
+    state: std::path::PathBuf,
+    listen: std::net::SocketAddr,
+    log_format: config::LogFormat,
+}
+
+impl Fixed {
+    pub(super) fn of(config: &Config) -> Self {
+        Self {
+            state: config.state.path.clone(),
+            listen: config.api.listen.get(),
+            log_format: config.logging.format,
+        }
+    }
+
+    /// The keys of what is different.
+    fn differing(&self, other: &Self) -> Vec<String> {
+        let differing = [
+            ("state.path", self.state != other.state),
+            ("api.listen", self.listen != other.listen),
+            ("logging.format", self.log_format != other.log_format),
+        ];
+        differing.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_owned()).collect()
+    }
+}
+
+impl Reloader {
+    /// Serves until it is told to stop.
+    pub(super) async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<oneshot::Sender<Reloads>>,
+        stop: CancellationToken,
+    ) {
+        loop {
+            let mut waiting = Vec::new();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.files.changed() => tracing::info!("a file of the configuration has changed"),
+                request = requests.recv() => match request {
+                    Some(answer) => waiting.push(answer),
+                    None => return,
+                },
+            }
+            while let Ok(answer) = requests.try_recv() {
+                waiting.push(answer);
+            }
+            self.busy.send_replace(true);
+            let Some(ended) = stop.run_until_cancelled(self.reload()).await else { return };
+            self.busy.send_replace(false);
+            for answer in waiting {
+                drop(answer.send(ended.clone()));
+            }
+        }
+    }
+
+    async fn reload(&mut self) -> Reloads {
+        let (began, at) = (Instant::now(), Moment::now());
+        let before = self.status.borrow().clone();
+        let mut reloads =
+            Reloads { successful: false, at, took: Duration::ZERO, problems: Vec::new(), ..before };
+        match self.prepare().await {
+            Ok((loaded, world)) => {
+                self.adopt(&loaded, world).await;
+                reloads.successful = true;
+                reloads.loaded_at = at;
+                reloads.needs_restart = self.fixed.differing(&Fixed::of(&loaded.config));
+                reloads.took = began.elapsed();
+                let repositories = self.world.repositories.len();
+                tracing::info!("the configuration was read again: {repositories} repositories are watched");
+                for key in &reloads.needs_restart {
+                    tracing::warn!("`{key}` has changed: that takes effect after a restart");
+                }
+            }
+            Err(problems) => {
+                reloads.took = began.elapsed();
+                for problem in &problems {
+                    tracing::error!("{problem}");
+                }
+                let count = problems.len();
+                tracing::error!("the new configuration is not used ({count} problems): the old one stays");
+                reloads.problems = problems;
+            }
+        }
+        self.metrics.reloaded(reloads.successful);
+        let more = json!({
+            "successful": reloads.successful,
+            "problems": reloads.problems,
+            "duration_ms": reloads.took.as_millis() as u64,
+        });
+        let note = event::generic("configuration_reloaded", None, None, at, more);
+        drop(self.commands.send(Command::Note { event: note }).await);
+        self.status.send_replace(reloads.clone());
+        reloads
+    }
+
+    /// Everything that the configuration leads to now, or what is wrong with it. The files are watched as it names
+    /// them, since a wrong configuration is put right in one of these.
+    async fn prepare(&mut self) -> Result<(Loaded, World), Vec<String>> {
+        let (request, state, former) =
+            (self.request.clone(), Arc::clone(&self.state), Arc::clone(&self.world));
+        let runtime = tokio::runtime::Handle::current();
+        let prepared = spawn_blocking(move || {
+            let loaded = config::load(&request);
+            let files = loaded.watch();
+            let world = runtime.block_on(World::prepare(&loaded, state, Some(&former)));
+            (loaded, files, world)
+        });
+        let Ok((loaded, files, world)) = prepared.await else {
+            return Err(vec!["reading it panicked, which is a fault of forgewatch".to_owned()]);
+        };
+        self.files = files;
+        for warning in &loaded.warnings {
+            tracing::warn!("{}", printable(&warning.to_string(), 2_000));
+        }
+        match world {
+            Ok(world) => Ok((loaded, world)),
+            Err(problems) => {
+                let told =
+                    problems.0.iter().map(|problem| printable(&problem.to_string(), 2_000).into_owned());
+                Err(told.collect())
+            }
+        }
+    }
+
+    async fn adopt(&mut self, loaded: &Loaded, world: World) {
+        self.world = Arc::new(world);
+        let (answer, adopted) = oneshot::channel();
+        let settings = Settings::of(&loaded.config);
+        let command = Command::Adopt { world: Arc::clone(&self.world), settings, answer };
+        // Without a conductor the process is about to end.
+        if self.commands.send(command).await.is_ok() {
+            let _ = adopted.await;
+        }
+        (self.adopted)(loaded);
+    }
+}

@@ -1,0 +1,181 @@
+//! What a configuration leads to beside its repositories, all of it used on from before where nothing has changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use forgewatch_plugin_api as api;
+
+use super::providers::Providers;
+use super::repositories::{self, Configured, Wanted};
+use super::{Routes, World, identities, silo_mode};
+use crate::config::{self, Loaded, Problem, Problems};
+use crate::services::http::{BuildError, HttpClient, HttpSettings};
+use crate::services::identity::Identity;
+use crate::services::{IntegrationSettings, ProviderPolicy, Services};
+use crate::state::State;
+use crate::sweep::Integration;
+
+/// What has to be there before repositories are routed, and everything that was found wrong so far.
+pub(super) struct Beginning<'a> {
+    loaded: &'a Loaded,
+    former: Option<&'a World>,
+    state: Option<Arc<State>>,
+    client: Option<HttpClient>,
+    routes: Option<Routes>,
+    problems: Vec<Problem>,
+}
+
+/// Everything that integrations are made of.
+pub(super) struct Parts<'a> {
+    loaded: &'a Loaded,
+    former: Option<&'a World>,
+    pub(super) state: Arc<State>,
+    pub(super) services: Services,
+    pub(super) identities: BTreeMap<String, Arc<Identity>>,
+    pub(super) providers: Providers,
+}
+
+impl<'a> Beginning<'a> {
+    /// Opens the plugin of every integration. Without a state there must be a problem.
+    pub(super) fn of(
+        loaded: &'a Loaded,
+        state: Option<Arc<State>>,
+        former: Option<&'a World>,
+        mut problems: Vec<Problem>,
+    ) -> Self {
+        let client = http_client(loaded, former, &mut problems);
+        let routes = Routes::new(loaded, state.as_deref(), former, &mut problems);
+        if let Some(routes) = &routes {
+            routes.providers.open_all(loaded, &mut problems);
+        }
+        Self { loaded, former, state, client, routes, problems }
+    }
+
+    /// Every configured repository that leads somewhere, in the order of their names.
+    pub(super) async fn configured(&mut self) -> Configured<'a> {
+        match &self.routes {
+            Some(routes) => repositories::configured(self.loaded, routes, &mut self.problems).await,
+            None => Vec::new(),
+        }
+    }
+
+    /// The repositories that `selectors` name.
+    pub(super) async fn selected(&mut self, selectors: &[String]) -> Vec<Wanted> {
+        let configured = self.configured().await;
+        match &self.routes {
+            Some(routes) => {
+                let problems = &mut self.problems;
+                repositories::selected(self.loaded, routes, configured, selectors, problems).await
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Reads the secrets of these integrations, and is through with finding fault.
+    pub(super) async fn end(mut self, integrations: BTreeSet<&str>) -> Result<Parts<'a>, Problems> {
+        let Self { loaded, former, .. } = self;
+        let identities = identities::resolve(loaded, integrations, former, &mut self.problems).await;
+        let (Some(state), Some(client), Some(routes), true) =
+            (self.state, self.client, self.routes, self.problems.is_empty())
+        else {
+            return Err(Problems(self.problems));
+        };
+        let mut services = Services::new(client, Arc::clone(&state), silo_mode(&loaded.config));
+        if let Some(former) = former {
+            services = services.following(&former.services);
+        }
+        Ok(Parts { loaded, former, state, services, identities, providers: routes.providers })
+    }
+}
+
+impl Parts<'_> {
+    /// The configured ones among these integrations, by name.
+    pub(super) fn integrations<'n>(
+        &self,
+        names: impl Iterator<Item = &'n String>,
+    ) -> Result<BTreeMap<String, Arc<Integration>>, Problems> {
+        let mut integrations = BTreeMap::new();
+        for name in names {
+            let Some(configured) = self.loaded.config.integrations.get(name) else { continue };
+            if !integrations.contains_key(name) {
+                let integration =
+                    self.integration(name, configured).map_err(|problem| Problems(vec![problem]))?;
+                integrations.insert(name.clone(), integration);
+            }
+        }
+        Ok(integrations)
+    }
+
+    fn integration(&self, name: &str, configured: &config::Integration) -> Result<Arc<Integration>, Problem> {
+        let key = &configured.provider;
+        let former = self.former.and_then(|former| former.integrations.get(name));
+        let provider = self.providers.open(key)?;
+        let policy = self.providers.policies.get(key).cloned();
+        let policy = policy.unwrap_or_else(|| Arc::new(ProviderPolicy::of_no_plugin(key)));
+        let settings = IntegrationSettings {
+            key: name.to_owned(),
+            domain_name: configured.domain_name.expose().to_owned(),
+            allow_insecure_http: configured.allow_insecure_http,
+            identity: configured.identity.as_ref().and_then(|name| self.identities.get(name)).cloned(),
+            metadata: configured.metadata.clone(),
+        };
+        let services = match former.map(|former| &former.services) {
+            Some(former) if former.are_those_of(&self.services, &policy, &settings) => Arc::clone(former),
+            _ => self.services.for_integration(policy, settings),
+        };
+        let description = self.description(name, configured);
+        let unchanged = former.filter(|former| {
+            former.provider.is(&provider)
+                && Arc::ptr_eq(&former.services, &services)
+                && former.description == description
+        });
+        let new = || {
+            let (name, provider_key) = (name.to_owned(), key.clone());
+            Arc::new(Integration { name, provider_key, provider, services, description })
+        };
+        Ok(unchanged.cloned().unwrap_or_else(new))
+    }
+
+    fn description(&self, name: &str, configured: &config::Integration) -> api::Integration {
+        let config = &self.loaded.config;
+        let mut description = api::Integration::new(name, configured.domain_name.expose())
+            .with_silo_mode(silo_mode(config))
+            .with_insecure_http(configured.allow_insecure_http)
+            .with_options(&self.providers.options(&configured.provider));
+        if let Some(id) = &configured.external_id {
+            description = description.with_external_id(id);
+        }
+        if let Some(identity) = configured.identity.as_ref().and_then(|name| config.identities.get(name)) {
+            description = description.with_identity_kind(identities::kind(identity));
+        }
+        description
+    }
+}
+
+fn http_client(loaded: &Loaded, former: Option<&World>, problems: &mut Vec<Problem>) -> Option<HttpClient> {
+    let http = &loaded.config.http;
+    let settings = HttpSettings {
+        timeout: http.timeout.get(),
+        ca_file: http.ca_file.clone(),
+        proxy: http.proxy.as_ref().map(|proxy| proxy.expose().to_string()),
+        concurrency: usize::from(http.concurrency),
+        max_response_bytes: http.max_response_bytes,
+    };
+    let problem = |error: BuildError| {
+        let (key, help) = match &error {
+            BuildError::CaFile { .. } => ("ca_file", Some("give a file of PEM certificates".to_owned())),
+            BuildError::Proxy { .. } => ("proxy", None),
+            _ => {
+                return Problem {
+                    key: "http".to_owned(),
+                    source: None,
+                    message: error.to_string(),
+                    help: None,
+                };
+            }
+        };
+        loaded.problem(&["http", key], error.to_string(), help)
+    };
+    let former = former.map(|former| former.services.client());
+    HttpClient::new(settings, former).map_err(|error| problems.push(problem(error))).ok()
+}

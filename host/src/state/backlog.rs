@@ -1,0 +1,149 @@
+//! What waits to be written, as one group: all that was submitted is committed together, so that nothing is ever
+//! half there.
+//!
+//! Of one repository's standings, and of one incident's rows, only the latest waits. Events wait in order. While the
+//! store cannot be written, [`Bound::Limited`] keeps memory bounded: events that find too many of their kind waiting,
+//! those of a commit that is being tried included, are dropped.
+
+use std::collections::BTreeMap;
+use std::ops::Add;
+
+use rusqlite::Transaction;
+
+use super::records::{Event, EventKind, IncidentRow, Save};
+use super::rows;
+
+/// Transactions that wait at most: the least of what a long outage costs, and most of what is recorded.
+const MOST_TRANSACTIONS: usize = 10_000;
+/// Other events that wait at most: about a hundred megabytes.
+const MOST_OTHERS: usize = 100_000;
+
+/// Whether more than a certain number of events may wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Bound {
+    Unlimited,
+    /// Together with those that wait elsewhere.
+    Limited(Count),
+}
+
+/// Numbers of events.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Count {
+    pub(super) transactions: usize,
+    pub(super) others: usize,
+}
+
+impl Count {
+    pub(super) fn all(self) -> usize {
+        self.transactions + self.others
+    }
+
+    fn of(&mut self, kind: EventKind) -> &mut usize {
+        if kind == EventKind::Transaction { &mut self.transactions } else { &mut self.others }
+    }
+}
+
+impl Add for Count {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { transactions: self.transactions + other.transactions, others: self.others + other.others }
+    }
+}
+
+// Sorted, since neighbours in the store are written faster one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    standings: BTreeMap<String, Option<String>>,
+    incidents: BTreeMap<String, IncidentRow>,
+    events: Vec<Event>,
+    count: Count,
+}
+
+impl Backlog {
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows() == 0
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.standings.len() + self.incidents.len() + self.events.len()
+    }
+
+    pub(super) fn events(&self) -> Count {
+        self.count
+    }
+
+    /// Adds a group; the events of it that were dropped.
+    pub(super) fn add(&mut self, save: Save, bound: Bound) -> Count {
+        self.standings.extend(save.standings);
+        self.incidents.extend(save.incidents.into_iter().map(|row| (row.id.clone(), row)));
+        let mut dropped = Count::default();
+        for event in save.events {
+            if self.has_room(event.kind, bound) {
+                *self.count.of(event.kind) += 1;
+                self.events.push(event);
+            } else {
+                *dropped.of(event.kind) += 1;
+            }
+        }
+        dropped
+    }
+
+    fn has_room(&self, kind: EventKind, bound: Bound) -> bool {
+        let most = if kind == EventKind::Transaction { MOST_TRANSACTIONS } else { MOST_OTHERS };
+        match bound {
+            Bound::Unlimited => true,
+            Bound::Limited(elsewhere) => *(self.count + elsewhere).of(kind) < most,
+        }
+    }
+
+    /// Puts what was submitted later behind what is here.
+    pub(super) fn append(&mut self, later: Self) {
+        self.standings.extend(later.standings);
+        self.incidents.extend(later.incidents);
+        self.events.extend(later.events);
+        self.count = self.count + later.count;
+    }
+
+    pub(super) fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        for (repository, standing) in &self.standings {
+            rows::put_standing(transaction, repository, standing.as_deref())?;
+        }
+        for row in self.incidents.values() {
+            rows::put_incident(transaction, row)?;
+        }
+        self.events.iter().try_for_each(|event| rows::append(transaction, event))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    fn save(kind: EventKind, count: usize) -> Save {
+        let event = Event {
+            id: "a".to_owned(),
+            kind,
+            at: SystemTime::UNIX_EPOCH,
+            integration: None,
+            repository: None,
+            fingerprint: None,
+            payload: serde_json::Value::Null,
+        };
+        Save { events: vec![event; count], ..Save::default() }
+    }
+
+    #[test]
+    fn what_a_commit_has_taken_counts_as_waiting() {
+        let elsewhere = Count { transactions: MOST_TRANSACTIONS - 3, others: MOST_OTHERS };
+        let mut backlog = Backlog::default();
+        let dropped = backlog.add(save(EventKind::Transaction, 5), Bound::Limited(elsewhere));
+        assert_eq!((dropped.transactions, dropped.others, backlog.rows()), (2, 0, 3));
+        let dropped = backlog.add(save(EventKind::Error, 5), Bound::Limited(elsewhere));
+        assert_eq!((dropped.transactions, dropped.others, backlog.rows()), (0, 5, 3));
+        assert_eq!(backlog.add(save(EventKind::Error, 5), Bound::Unlimited).all(), 0);
+        assert_eq!((backlog.events().transactions, backlog.events().others), (3, 5));
+    }
+}
