@@ -207,8 +207,7 @@ fn protected(listen: SocketAddr, access: Access) -> Result<Arc<Access>, Unprotec
 }
 
 fn unauthorized(message: &str, challenge: &'static str) -> Error {
-    let error = Error::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
-    error.with_header(header::WWW_AUTHENTICATE, challenge)
+    Error::new(StatusCode::UNAUTHORIZED, "unauthorized", message).with_challenge(challenge)
 }
 
 /// The token of the one `Authorization` header.
