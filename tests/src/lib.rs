@@ -5,12 +5,16 @@
 
 pub mod abi;
 pub mod build;
+#[cfg(target_os = "linux")]
+pub mod daemon;
 pub mod fake;
 pub mod patch;
 #[cfg(target_os = "linux")]
 pub mod process;
+pub mod records;
 #[cfg(target_os = "linux")]
 pub mod running;
 pub mod sandbox;
 #[cfg(target_os = "linux")]
 pub mod soak;
+pub mod watchlist;
