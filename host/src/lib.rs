@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod journal;
+pub mod logging;
 pub mod metrics;
 pub mod plugins;
 pub mod prepare;
