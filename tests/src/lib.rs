@@ -8,6 +8,7 @@ pub mod build;
 #[cfg(target_os = "linux")]
 pub mod daemon;
 pub mod fake;
+pub mod haystack;
 pub mod patch;
 #[cfg(target_os = "linux")]
 pub mod process;

@@ -55,7 +55,8 @@ impl Records {
 
     /// What is known of each repository.
     pub fn standings(&self) -> BTreeMap<String, Value> {
-        let rows = self.rows("SELECT repository, standing FROM standings", |row| Ok((row.get(0)?, row.get(1)?)));
+        let rows =
+            self.rows("SELECT repository, standing FROM standings", |row| Ok((row.get(0)?, row.get(1)?)));
         rows.into_iter().map(|(name, standing): (String, String)| (name, json(&standing))).collect()
     }
 

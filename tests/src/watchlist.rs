@@ -18,7 +18,8 @@ pub struct Watchlist {
 impl Watchlist {
     /// With nothing on it, and settings that make a daemon quick.
     pub fn new() -> Self {
-        let empty = Self { settings: BTreeMap::new(), tables: BTreeMap::new(), repositories: BTreeMap::new() };
+        let empty =
+            Self { settings: BTreeMap::new(), tables: BTreeMap::new(), repositories: BTreeMap::new() };
         empty
             .set("api.listen", r#""127.0.0.1:0""#)
             .set("defaults.interval", r#""1s""#)
@@ -33,7 +34,8 @@ impl Watchlist {
         for p in 0..projects {
             for r in 0..repositories_per_project {
                 let name = format!("p{p}-r{r}");
-                list = list.repository(&name, "large", &format!("project-{p}"), &format!("repository-{r}"), "");
+                list =
+                    list.repository(&name, "large", &format!("project-{p}"), &format!("repository-{r}"), "");
             }
         }
         list
@@ -56,13 +58,21 @@ impl Watchlist {
     /// Adds an integration, or changes it.
     #[must_use]
     pub fn integration(self, name: &str, domain_name: &str, more: &str) -> Self {
-        let lines = format!("provider = \"vsts\"\ndomain_name = {domain_name:?}\nidentity = \"reader\"\n{more}");
+        let lines =
+            format!("provider = \"vsts\"\ndomain_name = {domain_name:?}\nidentity = \"reader\"\n{more}");
         self.table(&format!("integrations.{name}"), &lines)
     }
 
     /// Adds a repository, or changes it.
     #[must_use]
-    pub fn repository(mut self, name: &str, integration: &str, project: &str, on_forge: &str, more: &str) -> Self {
+    pub fn repository(
+        mut self,
+        name: &str,
+        integration: &str,
+        project: &str,
+        on_forge: &str,
+        more: &str,
+    ) -> Self {
         let lines =
             format!("integration = {integration:?}\nproject = {project:?}\nname = {on_forge:?}\n{more}");
         self.repositories.insert(name.to_owned(), lines);
@@ -94,7 +104,8 @@ impl Watchlist {
         for (key, value) in &self.settings {
             let _ = writeln!(toml, "{key} = {value}");
         }
-        let repositories = self.repositories.iter().map(|(name, lines)| (format!("repositories.{name}"), lines));
+        let repositories =
+            self.repositories.iter().map(|(name, lines)| (format!("repositories.{name}"), lines));
         let tables = self.tables.iter().map(|(name, lines)| (name.clone(), lines));
         for (name, lines) in tables.chain(repositories) {
             let _ = writeln!(toml, "[{name}]\n{lines}");

@@ -193,10 +193,6 @@ impl Queue {
 
     /// When to look again, if nothing else happens.
     pub(super) fn wake(&mut self, now: Instant) -> Option<Instant> {
-        if self.running >= self.limits.overall {
-            // Whatever is due by now, only the end of a check makes room for it.
-            return None;
-        }
         while let Some(Reverse((_, index, version))) = self.due.peek() {
             let slot = &self.slots[*index as usize];
             if slot.place == Place::Resting && slot.version == *version {
@@ -249,18 +245,6 @@ mod tests {
 
     fn started(queue: &mut Queue, now: Instant) -> Vec<usize> {
         std::iter::from_fn(|| queue.start(now)).map(|(index, _)| index).collect()
-    }
-
-    #[test]
-    fn what_is_due_wakes_nobody_while_there_is_no_room() {
-        let now = Instant::now();
-        let mut queue = queue(8, now);
-        (0..3).for_each(|index| queue.plan(index, now));
-        assert_eq!(started(&mut queue, now).len(), LIMITS.overall);
-        queue.plan(3, now);
-        assert_eq!(queue.wake(now), None);
-        queue.ended(0, now);
-        assert_eq!(queue.wake(now), Some(now));
     }
 
     #[test]

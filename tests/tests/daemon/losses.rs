@@ -21,7 +21,10 @@ fn a_loss_is_believed_after_as_many_denials_as_configured_and_told_once_like_its
         let standing = records.standing("p0-r0");
         standing["pending"]["count"].is_u64().then_some(standing)
     });
-    assert_eq!((&pending["confirmed"]["reason"], &pending["pending"]["count"]), (&"granted".into(), &1.into()));
+    assert_eq!(
+        (&pending["confirmed"]["reason"], &pending["pending"]["count"]),
+        (&"granted".into(), &1.into())
+    );
     assert!(daemon.records().incidents().is_empty());
     confirming.cancel();
     let lost = daemon.until("an incident", |records| records.incidents().pop());

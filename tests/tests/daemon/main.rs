@@ -5,6 +5,11 @@
 mod losses;
 mod mass;
 mod outages;
+mod plugins;
+mod reloads;
+mod restarts;
 mod scheduling;
+mod secrets;
+mod states;
 mod stops;
 mod support;

@@ -35,11 +35,15 @@ fn checks_are_spread_over_the_interval() {
 
 /// The most requests that were certainly under way at once, as none of them was answered before `delay` was over.
 fn most_at_once(moments: &[Instant], delay: Duration) -> usize {
-    let within = |start: usize| moments[start..].iter().take_while(|at| **at - moments[start] < delay).count();
+    let within =
+        |start: usize| moments[start..].iter().take_while(|at| **at - moments[start] < delay).count();
     (0..moments.len()).map(within).max().unwrap_or(0)
 }
 
-fn moments(fake: &Fake, key: impl Fn(&forgewatch_tests::fake::Recorded) -> String) -> BTreeMap<String, Vec<Instant>> {
+fn moments(
+    fake: &Fake,
+    key: impl Fn(&forgewatch_tests::fake::Recorded) -> String,
+) -> BTreeMap<String, Vec<Instant>> {
     let mut moments: BTreeMap<String, Vec<Instant>> = BTreeMap::new();
     for request in checks(fake) {
         moments.entry(key(&request)).or_default().push(request.at);
