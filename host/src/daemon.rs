@@ -8,6 +8,8 @@
 mod breaker;
 mod client;
 mod conductor;
+#[cfg(test)]
+pub(crate) mod fake;
 mod gate;
 mod handle;
 mod judge;

@@ -5,6 +5,7 @@
 //!
 //! Dependencies between the modules never run in a circle; [`config`] and [`verdict`] know no other room but [`text`].
 
+pub mod api;
 pub mod cli;
 pub mod config;
 pub mod daemon;

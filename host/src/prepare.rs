@@ -4,6 +4,7 @@
 //! leaves the machine here.
 
 mod identities;
+mod listing;
 mod parts;
 mod providers;
 mod repositories;
@@ -23,6 +24,8 @@ use crate::services::{DOMAIN_NAME, Services, effective_base_url, origin_of};
 use crate::state::{State, StateError};
 use crate::sweep::{Integration, Sweep, Target};
 use crate::text::printable;
+pub(crate) use identities::read_secret;
+pub use listing::PluginEntry;
 pub use rooms::Rooms;
 pub use world::{Watched, World};
 

@@ -15,7 +15,7 @@ pub(crate) mod extensions;
 pub mod http;
 pub mod identity;
 mod integration;
-mod log_limit;
+pub(crate) mod log_limit;
 mod scrub;
 #[cfg(test)]
 mod tests;

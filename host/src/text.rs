@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::path::Path;
 
 use url::Url;
 
@@ -48,6 +49,11 @@ pub fn json_printable(lines: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// A path, made harmless; no system takes one that is longer than what is shown.
+pub fn path_text(path: &Path) -> String {
+    printable(&path.to_string_lossy(), 4096).into_owned()
 }
 
 /// Control characters (C0, DEL, C1), line and paragraph separators, what changes the direction of text, what has

@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::PluginEntry;
 use super::parts::Beginning;
+use super::providers::Providers;
 use crate::config::{self, Loaded, Problems};
 use crate::plugins::Provider;
+use crate::services::Services;
 use crate::services::identity::Identity;
-use crate::services::{ProviderPolicy, Services};
 use crate::state::State;
 use crate::sweep::{Integration, Target};
 
@@ -31,11 +33,9 @@ pub struct World {
     pub providers: BTreeMap<String, Provider>,
     /// By name, the identities of all integrations. A region has none.
     pub identities: BTreeMap<String, Arc<Identity>>,
-    /// How many checks may run at once.
-    pub concurrency: usize,
     /// How long each may take.
     pub check_timeout: Duration,
-    pub(super) policies: BTreeMap<String, Arc<ProviderPolicy>>,
+    pub(super) found: Option<Providers>,
 }
 
 /// A repository to be checked again and again.
@@ -95,13 +95,35 @@ impl World {
         Ok(Self {
             integrations,
             repositories,
-            concurrency: usize::from(config.http.concurrency),
             check_timeout: config.check_timeout.get(),
             providers: parts.providers.opened(),
-            policies: parts.providers.policies,
+            found: Some(parts.providers),
             identities: parts.identities,
             services: parts.services,
         })
+    }
+
+    /// Every library file that was found, with how those do that are open.
+    pub fn plugins(&self) -> Vec<PluginEntry> {
+        self.found.as_ref().map_or_else(Vec::new, |found| found.entries(&self.providers))
+    }
+
+    /// One integration's repositories, for tests of those who only look at a world.
+    #[cfg(test)]
+    pub(crate) fn by_hand(
+        services: Services,
+        integration: Arc<Integration>,
+        repositories: Vec<Watched>,
+    ) -> Self {
+        Self {
+            services,
+            integrations: BTreeMap::from([(integration.name.clone(), integration)]),
+            repositories,
+            providers: BTreeMap::new(),
+            check_timeout: Duration::from_secs(60),
+            identities: BTreeMap::new(),
+            found: None,
+        }
     }
 
     /// Ends the plugins' workers that `next` does not go on with. To be called when no check of this world runs any

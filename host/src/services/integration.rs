@@ -119,6 +119,11 @@ impl IntegrationServices {
         metadata
     }
 
+    /// The name of its identity.
+    pub fn identity_name(&self) -> Option<&str> {
+        self.settings.identity.as_ref().map(|identity| identity.name())
+    }
+
     /// The services as a plugin gets them.
     pub fn host_object(self: &Arc<Self>) -> HostObject {
         bridge::for_integration(Arc::clone(self))
