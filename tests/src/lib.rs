@@ -5,6 +5,8 @@
 
 pub mod abi;
 pub mod build;
+#[cfg(target_os = "linux")]
+pub mod endurance;
 pub mod fake;
 pub mod patch;
 #[cfg(target_os = "linux")]
