@@ -9,6 +9,7 @@ mod output;
 mod plugin;
 mod route;
 mod run;
+mod state;
 
 use std::{
     io::{self, Write},
@@ -17,10 +18,10 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::filter::LevelFilter;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::{Environment, Loaded, Problems, Request, load};
+use crate::config::{Environment, Loaded, LogFormat, LogLevel, Problems, Request, load};
+use crate::logging::Logging;
 use crate::plugins::{WORKER_COMMAND, run_worker};
 use crate::text::printable;
 
@@ -50,6 +51,9 @@ enum Command {
     /// Check, show and explain the configuration.
     #[command(subcommand)]
     Config(config::Command),
+    /// Back up and check the state: what is remembered from run to run.
+    #[command(subcommand)]
+    State(state::Command),
     /// Print the completions for a shell.
     Completions {
         /// The shell.
@@ -74,33 +78,6 @@ pub struct GlobalArgs {
     /// How much to log on standard error: error, warn, info, debug or trace [default: warn].
     #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
     pub log_level: Option<LogLevel>,
-}
-
-/// How much to log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogLevel {
-    /// Only what failed.
-    Error,
-    /// And what is probably not meant.
-    Warn,
-    /// And what happens.
-    Info,
-    /// And why.
-    Debug,
-    /// And everything else.
-    Trace,
-}
-
-impl From<LogLevel> for LevelFilter {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Error => Self::ERROR,
-            LogLevel::Warn => Self::WARN,
-            LogLevel::Info => Self::INFO,
-            LogLevel::Debug => Self::DEBUG,
-            LogLevel::Trace => Self::TRACE,
-        }
-    }
 }
 
 impl GlobalArgs {
@@ -149,17 +126,11 @@ impl GlobalArgs {
         loaded
     }
 
-    /// Sends log lines to standard error, in colour on a terminal that wants it.
-    fn start_logging(&self) {
-        let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-        let level = LevelFilter::from(self.log_level.unwrap_or(LogLevel::Warn));
-        let logging = tracing_subscriber::fmt()
-            .with_max_level(level)
-            .with_writer(io::stderr)
-            .with_ansi(colour)
-            .finish();
-        // Fails only if this process logs already, which is as good.
-        let _ = tracing::subscriber::set_global_default(logging);
+    /// Sends log lines to standard error as `settings` say or, for a command that has none, warnings for people.
+    fn start_logging(&self, settings: Option<&crate::config::Logging>) -> Logging {
+        let format = settings.map_or(LogFormat::Pretty, |settings| settings.format);
+        let level = settings.map_or(LogLevel::Warn, |settings| settings.level);
+        Logging::start(format, level, self.log_level)
     }
 }
 
@@ -184,13 +155,17 @@ pub fn run() -> ExitCode {
     });
     match parsed {
         Ok((global, cli)) => {
-            global.start_logging();
+            // The daemon's log is configured.
+            if !matches!(cli.command, Command::Run(_)) {
+                global.start_logging(None);
+            }
             match cli.command {
                 Command::Check(arguments) => arguments.run(&global),
                 Command::Run(arguments) => arguments.run(&global),
                 Command::Route(arguments) => arguments.run(&global),
                 Command::Plugin(command) => command.run(&global),
                 Command::Config(command) => command.run(&global),
+                Command::State(command) => command.run(&global),
                 Command::Completions { shell } => completions(shell),
             }
         }

@@ -10,11 +10,13 @@
 
 mod check;
 mod daemon;
+mod entries;
 mod files;
 mod inputs;
 mod layers;
 mod lines;
 mod model;
+mod pieces;
 mod problem;
 mod provenance;
 pub mod schema;
@@ -28,7 +30,7 @@ mod values;
 mod watch;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     path::{Path, PathBuf},
 };
@@ -49,7 +51,8 @@ pub use self::{
 };
 
 use self::{
-    layers::{Layer, Layers},
+    entries::{Entries, REPOSITORIES},
+    layers::{Layer, Layers, Merged},
     schema::{Finding, Schema, SchemaError},
     watch::Stamp,
 };
@@ -142,7 +145,7 @@ impl Loaded {
     /// there or not, and the files that it names but for plugins, which are watched where they run. To be called before
     /// those are read, so that no change is missed. Looks at them, so it blocks for a moment.
     pub fn watch(&self) -> FilesWatch {
-        let named: BTreeSet<&PathBuf> = self.config.named_files().collect();
+        let named: BTreeSet<&PathBuf> = named_files(&self.config).collect();
         let named = named.into_iter().map(|path| (path.clone(), Stamp::of(path)));
         FilesWatch::since(self.looked_at.iter().cloned().chain(named))
     }
@@ -198,28 +201,42 @@ impl Loaded {
     }
 }
 
+/// The files that are read because a setting names them, plugins aside.
+fn named_files(config: &Config) -> impl Iterator<Item = &PathBuf> {
+    let used = config.integrations.values().filter(|_| config.silo_mode != SiloMode::Region);
+    let used = used.filter_map(|integration| config.identities.get(integration.identity.as_ref()?));
+    let secrets = used.flat_map(Identity::secrets).filter_map(|secret| match secret {
+        SecretRef::File(path) => Some(path),
+        SecretRef::Env(_) | SecretRef::Command(_) => None,
+    });
+    config.plugins.lock_file.iter().chain(&config.http.ca_file).chain(secrets)
+}
+
 /// Loads, merges and validates the configuration. Faulty settings are left out of it and told in
 /// [`Loaded::problems`], so that a caller with more to find fault with can tell everything at once.
 pub fn load(request: &Request) -> Loaded {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     let (mut layers, looked_at) = gather(request, &mut problems, &mut warnings);
-    let mut merged = layers.merge(&mut problems);
+    let Merged { mut settings, repositories } = layers.merge(&mut problems);
     // What stands in a file that cannot be read may belong anywhere.
     let unread = if problems.is_empty() { &[][..] } else { &TABLES };
     let mut lacking: BTreeSet<String> = unread.iter().map(ToString::to_string).collect();
     let schema = Schema::of_config();
     let chosen = layers.profile.as_deref();
-    let mut findings = schema.validate(&merged);
+    let mut findings = schema.validate(&settings);
     // The chosen profile's faults show in the merged settings already.
     findings
         .retain(|it| !(it.path.len() > 2 && it.path[0] == "profiles" && Some(it.path[1].as_str()) == chosen));
-    findings.extend(check::findings(&merged));
+    findings.extend(check::findings(&settings));
+    let repositories = typed(repositories, &settings, schema, &mut findings);
     for finding in &findings {
         lacking.extend(finding.path.first().cloned());
-        prune(&mut merged, &finding.path);
+        prune(&mut settings, &finding.path);
     }
     problems.extend(findings.into_iter().map(|finding| located(&layers, finding)));
-    let config: Config = serde_json::from_value(merged).unwrap_or_else(|_| {
+    let config = repositories
+        .and_then(|repositories| Ok(Config { repositories, ..serde_json::from_value(settings)? }));
+    let config = config.unwrap_or_else(|_| {
         // The error may quote a value. The schema and the types agree, so only a fault of ours leads here.
         let message = "a valid setting cannot be read: this is a fault of forgewatch".into();
         problems.push(Problem { key: String::new(), source: None, message, help: None });
@@ -231,6 +248,28 @@ pub fn load(request: &Request) -> Loaded {
         layers.forget_lines();
     }
     Loaded { config, problems, warnings, layers, looked_at, lacking }
+}
+
+/// The repositories that nothing is wrong with, validated one by one.
+fn typed(
+    repositories: Entries,
+    settings: &Value,
+    schema: &Schema,
+    findings: &mut Vec<Finding>,
+) -> serde_json::Result<BTreeMap<String, Repository>> {
+    let mut typed = BTreeMap::new();
+    for (name, entry) in repositories.into_values() {
+        // The whole way down from the top, so that findings say where they are.
+        let mut document = serde_json::json!({ REPOSITORIES: { &name: entry } });
+        let known = findings.len();
+        findings.extend(schema.validate(&document));
+        let entry = document[REPOSITORIES][&name].take();
+        findings.extend(check::findings_of(&name, &entry, settings));
+        if findings.len() == known {
+            typed.insert(name, serde_json::from_value(entry)?);
+        }
+    }
+    Ok(typed)
 }
 
 /// Takes a faulty setting out, so that the rest can be read: of a named table the whole entry, since what would be

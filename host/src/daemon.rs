@@ -8,13 +8,19 @@
 mod breaker;
 mod client;
 mod conductor;
+#[cfg(test)]
+pub(crate) mod fake;
 mod gate;
 mod handle;
 mod judge;
 mod ledger;
 mod queue;
 mod reload;
+mod report;
 mod settings;
+mod snapshot;
+#[cfg(test)]
+mod tests;
 mod timing;
 
 use std::sync::{Arc, RwLock};
@@ -27,6 +33,11 @@ use tokio_util::task::TaskTracker;
 
 pub use handle::{Asked, Handle, Reloads, Stopping};
 pub use ledger::{Entry, Ledger, Seen, Standby};
+pub use report::{
+    ConfigReport, IncidentReport, IntegrationReport, PluginReport, Report, RepositoriesReport, Stamp,
+    StateReport,
+};
+pub use snapshot::Tally;
 
 use crate::config::{Loaded, Request};
 use crate::journal::{Incident, Incidents, Journal, event};
@@ -56,8 +67,8 @@ pub struct Beginning {
     pub writer: Writer,
     /// What is counted.
     pub metrics: Metrics,
-    /// Told of every configuration that is taken over; what of it takes a restart.
-    pub adopted: Box<dyn Fn(&Loaded) -> Vec<String> + Send + Sync>,
+    /// Told of every configuration that is taken over.
+    pub adopted: Box<dyn Fn(&Loaded) + Send + Sync>,
 }
 
 /// A running daemon.

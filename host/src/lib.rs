@@ -5,10 +5,12 @@
 //!
 //! Dependencies between the modules never run in a circle; [`config`] and [`verdict`] know no other room but [`text`].
 
+pub mod api;
 pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod journal;
+pub mod logging;
 pub mod metrics;
 pub mod plugins;
 pub mod prepare;

@@ -21,6 +21,8 @@ pub use discover::{Discovery, Refused};
 pub use file::{PluginFile, Refusal, RefusalState, read_plugin_file};
 pub use load::{LoadError, LoadedLibrary, SealedLibrary};
 pub use lock::{Lock, LockError, Locked, wished_hosts};
-pub use provider::{Client, Provider};
+pub use provider::{Client, Condition, Provider};
 pub use registry::{Registry, Room, UnknownProvider, open_in};
-pub use worker::{COMMAND as WORKER_COMMAND, Coverage, Status, WorkerSettings, run as run_worker};
+pub use worker::{
+    COMMAND as WORKER_COMMAND, Coverage, RestartCause, Status, WorkerSettings, run as run_worker,
+};

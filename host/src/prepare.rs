@@ -4,6 +4,7 @@
 //! leaves the machine here.
 
 mod identities;
+mod listing;
 mod parts;
 mod providers;
 mod repositories;
@@ -23,6 +24,8 @@ use crate::services::{DOMAIN_NAME, Services, effective_base_url, origin_of};
 use crate::state::{State, StateError};
 use crate::sweep::{Integration, Sweep, Target};
 use crate::text::printable;
+pub(crate) use identities::read_secret;
+pub use listing::PluginEntry;
 pub use rooms::Rooms;
 pub use world::{Watched, World};
 
@@ -133,7 +136,7 @@ impl Routes {
         error: &RouteError,
         integration: Option<&str>,
         url: &str,
-    ) -> Option<(String, api::Failure)> {
+    ) -> Option<(&str, api::Failure)> {
         let known = self.router.integration_for(integration, url)?;
         let failure = match error.kind {
             RouteErrorKind::PluginFailed => {
@@ -144,7 +147,7 @@ impl Routes {
             }
             _ => return None,
         };
-        Some((known.name.clone(), failure))
+        Some((&known.name, failure))
     }
 }
 
@@ -214,15 +217,8 @@ fn needed<'a>(config: &'a Config, selectors: &[String], wanted: &'a [Wanted]) ->
 
 impl Wanted {
     fn target(self, integrations: &BTreeMap<String, Arc<Integration>>) -> Target {
-        let mut repository = api::Repository::new(&self.name);
-        if let Some(project) = &self.project {
-            repository = repository.with_project(project);
-        }
-        if let Some(id) = &self.external_id {
-            repository = repository.with_external_id(id);
-        }
-        let repository = self.failure.map_or(Ok(repository), Err);
-        Target { name: self.shown, integration: Arc::clone(&integrations[&self.integration]), repository }
+        let integration = Arc::clone(&integrations[&self.integration]);
+        Target { name: self.shown, integration, repository: self.repository }
     }
 }
 

@@ -3,8 +3,9 @@
 //! Patterns preselect, plugins decide: a manifest's patterns, the hosts of a provider's configured base URLs and
 //! of its `server_roots` say which plugins are asked; what a plugin answers is what counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use forgewatch_plugin_api::{BaseUrl, Failure, Reason, RepositoryUrl, UrlContext, UrlErrorKind};
@@ -107,8 +108,14 @@ pub struct Router {
     patterns: RegexSet,
     /// The provider of each pattern.
     keys: Vec<String>,
-    contexts: BTreeMap<String, UrlContext>,
+    contexts: BTreeMap<String, Arc<UrlContext>>,
     integrations: Vec<KnownIntegration>,
+    /// The base URL of each integration in its comparable form.
+    base_urls: Vec<Option<String>>,
+    /// Which of the integrations have a base URL, repaired or configured, by its comparable form.
+    by_base_url: HashMap<String, Vec<usize>>,
+    /// The keys of providers that some integration has.
+    configured: BTreeSet<String>,
 }
 
 impl Router {
@@ -128,18 +135,28 @@ impl Router {
             let own = || integrations.iter().filter(|integration| integration.provider == *key);
             let roots = server_roots(&provider.options).filter_map(|root| host_pattern(&root));
             let bases = own().filter_map(|integration| host_pattern(&integration.base_url));
-            let all = provider.url_patterns.iter().cloned().chain(roots).chain(bases);
-            patterns.extend(all);
+            // Many integrations on one host have one pattern.
+            let hosts: BTreeSet<String> = roots.chain(bases).collect();
+            patterns.extend(provider.url_patterns.iter().cloned().chain(hosts));
             keys.resize(patterns.len(), key.clone());
             let base_urls = own().map(|it| BaseUrl::new(&it.base_url, it.allow_insecure_http));
             let options = serde_json::Value::Object(provider.options.clone()).to_string();
-            contexts.insert(key.clone(), UrlContext::new(&options, base_urls));
+            contexts.insert(key.clone(), Arc::new(UrlContext::new(&options, base_urls)));
+        }
+        let mut by_base_url: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, known) in integrations.iter().enumerate() {
+            let base_urls: BTreeSet<_> =
+                [&known.base_url, &known.domain_name].into_iter().filter_map(|url| comparable(url)).collect();
+            base_urls.into_iter().for_each(|url| by_base_url.entry(url).or_default().push(index));
         }
         Ok(Self {
             patterns: RegexSetBuilder::new(patterns).size_limit(LARGEST_SET_BYTES).build()?,
             keys,
             contexts,
+            base_urls: integrations.iter().map(|known| comparable(&known.base_url)).collect(),
+            configured: integrations.iter().map(|known| known.provider.clone()).collect(),
             integrations,
+            by_base_url,
         })
     }
 
@@ -162,7 +179,7 @@ impl Router {
             self.patterns.matches(url).iter().map(|index| self.keys[index].as_str()).collect();
         candidates.dedup();
         // A plugin that nobody configured has no say where one that somebody did wants to be asked.
-        let is_configured = |key: &&str| self.integrations.iter().any(|it| it.provider == **key);
+        let is_configured = |key: &&str| self.configured.contains(*key);
         if candidates.iter().any(is_configured) {
             candidates.retain(is_configured);
         }
@@ -224,13 +241,15 @@ impl Router {
 
     /// The integrations whose base URL the parsed URL leads to.
     pub fn integrations_of(&self, parsed: &Parsed) -> Vec<&KnownIntegration> {
-        let wanted: Vec<String> = std::iter::once(parsed.url.base_url())
-            .chain(parsed.url.aliases())
+        let base_urls = std::iter::once(parsed.url.base_url()).chain(parsed.url.aliases());
+        let fitting: BTreeSet<usize> = base_urls
             .filter_map(comparable)
+            .filter_map(|url| self.by_base_url.get(&url))
+            .flatten()
+            .copied()
             .collect();
-        let fits = |url: &str| comparable(url).is_some_and(|url| wanted.contains(&url));
-        let known = self.integrations.iter().filter(|it| it.provider == parsed.provider);
-        known.filter(|it| fits(&it.base_url) || fits(&it.domain_name)).collect()
+        let known = fitting.into_iter().map(|index| &self.integrations[index]);
+        known.filter(|it| it.provider == parsed.provider).collect()
     }
 
     /// The integration `name`, or without one the only one below whose base URL the URL lies.
@@ -239,9 +258,9 @@ impl Router {
             return self.integrations.iter().find(|it| Some(it.name.as_str()) == name);
         }
         let url = comparable(url)?;
-        let lies_below = |base: &str| comparable(base).is_some_and(|base| url.starts_with(&base));
-        let mut fitting = self.integrations.iter().filter(|it| lies_below(&it.base_url));
-        fitting.next().filter(|_| fitting.next().is_none())
+        let known = self.integrations.iter().zip(&self.base_urls);
+        let mut fitting = known.filter(|(_, base)| base.as_ref().is_some_and(|base| url.starts_with(base)));
+        fitting.next().filter(|_| fitting.next().is_none()).map(|(known, _)| known)
     }
 
     /// The integrations of a provider, for a message.

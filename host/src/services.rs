@@ -15,10 +15,11 @@ pub(crate) mod extensions;
 pub mod http;
 pub mod identity;
 mod integration;
-mod log_limit;
+pub(crate) mod log_limit;
 mod scrub;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use tokio_util::task::TaskTracker;
 pub use base_url::{effective_base_url, origin_of};
 pub use egress::{Approvals, PolicyError, ProviderPolicy};
 pub use integration::{DOMAIN_NAME, IntegrationServices, IntegrationSettings};
+pub use traffic::Traffic;
 
 use crate::state::State;
 use http::HttpClient;
@@ -39,20 +41,27 @@ use identity::Keeper;
 pub struct Services {
     keeper: Keeper,
     silo_mode: SiloMode,
+    traffic: Traffic,
 }
 
 impl Services {
     /// Services on one client and one store.
     pub fn new(client: HttpClient, state: Arc<State>, silo_mode: SiloMode) -> Self {
         let keeper = Keeper { client, state, tasks: TaskTracker::new() };
-        Self { keeper, silo_mode }
+        Self { keeper, silo_mode, traffic: Traffic::default() }
     }
 
-    /// These services, with the token refreshes of a process that had `former` ones: an identity that goes on under
-    /// both has its refreshes waited for whichever of them it began them under.
+    /// These services, in a process that had `former` ones: requests are counted on, and an identity that goes on
+    /// under both has its refreshes waited for whichever of them it began them under.
     #[must_use]
     pub fn following(self, former: &Self) -> Self {
-        Self { keeper: Keeper { tasks: former.keeper.tasks.clone(), ..self.keeper }, ..self }
+        let keeper = Keeper { tasks: former.keeper.tasks.clone(), ..self.keeper };
+        Self { keeper, traffic: former.traffic.clone(), ..self }
+    }
+
+    /// The requests of all integrations, counted.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// The client that they share.
@@ -68,11 +77,13 @@ impl Services {
         provider: Arc<ProviderPolicy>,
         settings: IntegrationSettings,
     ) -> Arc<IntegrationServices> {
-        Arc::new(IntegrationServices::new(self.keeper.clone(), self.silo_mode, provider, settings))
+        let requests = self.traffic.of_provider(&provider.key);
+        Arc::new(IntegrationServices::new(self.keeper.clone(), self.silo_mode, provider, settings, requests))
     }
 
-    /// Waits for the token refreshes under way, those of services that these followed as well. One that is cut short may cost a rotated refresh token, so a
-    /// process calls this (with a limit of its own) before it ends; there must be no further calls.
+    /// Waits for the token refreshes under way, those of services that these followed as well. One that is cut short
+    /// may cost a rotated refresh token, so a process calls this (with a limit of its own) before it ends; there must
+    /// be no further calls.
     pub async fn finish(&self) {
         self.keeper.tasks.close();
         self.keeper.tasks.wait().await;

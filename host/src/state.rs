@@ -12,8 +12,10 @@
 //! What standings, incidents and payloads mean is absent here: they are JSON that belongs to whoever made it.
 
 mod backlog;
+mod backup;
 mod error;
 mod file;
+mod inspect;
 mod migrations;
 mod place;
 mod read;
@@ -31,7 +33,9 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+pub use backup::{BackupError, Existing};
 pub use error::StateError;
+pub use inspect::{Finding, Inspection, inspect};
 pub use records::{
     Event, EventFilter, EventKind, IncidentCursor, IncidentRow, Save, SavedIdentity, SavedMetadata,
     StoredEvent,

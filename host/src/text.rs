@@ -3,6 +3,8 @@
 //! Whatever came from a plugin, a forge or a URL goes through here before anybody reads it.
 
 use std::borrow::Cow;
+use std::fmt::Write;
+use std::path::Path;
 
 use url::Url;
 
@@ -26,6 +28,32 @@ pub fn printable(text: &str, max_chars: usize) -> Cow<'_, str> {
         shown.push('…');
     }
     Cow::Owned(shown)
+}
+
+/// The lines of JSON with every character escaped that JSON lets through and a terminal would act on.
+pub fn json_printable(lines: &str) -> Cow<'_, str> {
+    let acts = |char: char| char != '\n' && is_unprintable(char);
+    if !lines.contains(acts) {
+        return Cow::Borrowed(lines);
+    }
+    let mut shown = String::with_capacity(lines.len() + 16);
+    for char in lines.chars() {
+        if acts(char) {
+            let mut units = [0; 2];
+            for unit in char.encode_utf16(&mut units) {
+                // Writing to a text does not fail.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(char);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// A path, made harmless; no system takes one that is longer than what is shown.
+pub fn path_text(path: &Path) -> String {
+    printable(&path.to_string_lossy(), 4096).into_owned()
 }
 
 /// Control characters (C0, DEL, C1), line and paragraph separators, what changes the direction of text, what has

@@ -6,6 +6,7 @@ mod damping;
 mod moment;
 
 use forgewatch_plugin_api as api;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use damping::{Confirmed, Pending, Standing, Thresholds, Turn};
@@ -17,7 +18,7 @@ use crate::text::printable;
 const MAX_DETAIL: usize = 2000;
 
 /// Whether the integration has access.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It has.
@@ -40,7 +41,7 @@ impl Verdict {
 }
 
 /// Why the verdict is what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(
     missing_docs,

@@ -18,7 +18,6 @@ use super::{GlobalArgs, USAGE, print, refuse, runtime, tell};
 use crate::config::{Config, HostPort, Loaded, Problems};
 use crate::plugins::{Lock, PluginFile, RefusalState, Refused, Registry, UnknownProvider};
 use crate::prepare::Rooms;
-use crate::text::printable;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -186,10 +185,6 @@ impl fmt::Display for Wish {
         };
         write!(f, "{} ({state})", self.host)
     }
-}
-
-fn path_text(path: &Path) -> String {
-    printable(&path.to_string_lossy(), 4096).into_owned()
 }
 
 fn print_json(value: &impl Serialize) -> ExitCode {

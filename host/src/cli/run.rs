@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{GlobalArgs, USAGE, refuse, runtime, tell};
 use crate::config::Loaded;
 use crate::daemon::{Beginning, Daemon};
+use crate::logging::Logging;
 use crate::metrics::Metrics;
 use crate::prepare::World;
 use crate::state::{State, StateError, Writer};
@@ -27,24 +28,25 @@ impl Arguments {
             Ok(loaded) => loaded,
             Err(status) => return status,
         };
+        let logging = global.start_logging(Some(&loaded.config.logging));
         let runtime = match runtime() {
             Ok(runtime) => runtime,
             Err(status) => return status,
         };
-        let status = runtime.block_on(serve(global, loaded)).err().unwrap_or(ExitCode::SUCCESS);
+        let status = runtime.block_on(serve(global, loaded, logging)).err().unwrap_or(ExitCode::SUCCESS);
         // A plugin that blocks its thread must not hold the process.
         runtime.shutdown_background();
         status
     }
 }
 
-async fn serve(global: &GlobalArgs, loaded: Loaded) -> Result<(), ExitCode> {
+async fn serve(global: &GlobalArgs, loaded: Loaded, logging: Logging) -> Result<(), ExitCode> {
     let mut signals = Signals::new().map_err(failed)?;
     let writer = Writer::start(&loaded.config.state.path).map_err(|error| unusable(&loaded, &error))?;
     let state = Arc::new(State::open(&loaded.config.state.path).map_err(|error| unusable(&loaded, &error))?);
-    let metrics = Metrics::new();
     let world =
         World::prepare(&loaded, Arc::clone(&state), None).await.map_err(|problems| refuse(&problems))?;
+    let metrics = Metrics::new(world.services.traffic().clone());
     let repositories = world.repositories.len();
     let beginning = Beginning {
         request: global.request(),
@@ -52,7 +54,7 @@ async fn serve(global: &GlobalArgs, loaded: Loaded) -> Result<(), ExitCode> {
         state,
         writer,
         metrics,
-        adopted: Box::new(|_| Vec::new()),
+        adopted: Box::new(move |loaded| logging.set_level(loaded.config.logging.level)),
         loaded,
     };
     let daemon = Daemon::start(beginning).map_err(failed)?;

@@ -11,7 +11,7 @@ use super::{
     values::Period,
 };
 
-/// Everything that is wrong across values.
+/// Everything that is wrong across values, repositories left out.
 pub(super) fn findings(merged: &Value) -> Vec<Finding> {
     let mut found = Vec::new();
     timeouts(&mut found, merged);
@@ -21,12 +21,16 @@ pub(super) fn findings(merged: &Value) -> Vec<Finding> {
     for name in table(merged, "discovery").into_iter().flat_map(Map::keys) {
         reference(&mut found, merged, &["discovery", name, "integration"], "integrations");
     }
-    for (name, repository) in table(merged, "repositories").into_iter().flatten() {
-        reference(&mut found, merged, &["repositories", name, "integration"], "integrations");
-        if let Some(repository) = repository.as_object() {
-            addressing(&mut found, name, repository);
-        }
-    }
+    found
+}
+
+/// Everything that is wrong across the values of one repository and the other settings.
+pub(super) fn findings_of(name: &str, repository: &Value, merged: &Value) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let Some(repository) = repository.as_object() else { return found };
+    let path = ["repositories", name, "integration"];
+    must_be_among(&mut found, merged, &path, repository.get(path[2]).and_then(Value::as_str), "integrations");
+    addressing(&mut found, name, repository);
     found
 }
 
@@ -61,7 +65,11 @@ fn addressing(found: &mut Vec<Finding>, name: &str, repository: &Map<String, Val
 
 /// The name at `path` must be one of those that `target` declares, valid entries or not.
 fn reference(found: &mut Vec<Finding>, merged: &Value, path: &[&str], target: &str) {
-    let Some(name) = text(merged, path) else { return };
+    must_be_among(found, merged, path, text(merged, path), target);
+}
+
+fn must_be_among(found: &mut Vec<Finding>, merged: &Value, path: &[&str], name: Option<&str>, target: &str) {
+    let Some(name) = name else { return };
     let known = table(merged, target);
     if known.is_some_and(|known| known.contains_key(name)) {
         return;

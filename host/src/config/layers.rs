@@ -11,9 +11,10 @@ use figment::{
 };
 
 use super::{
+    entries::{Entries, REPOSITORIES},
     lines::Node,
     problem::{Problem, Source, did_you_mean},
-    syntax::{FileFormat, parse, settle},
+    syntax::{FileFormat, parse, parse_apart, settle},
 };
 
 /// One place that settings come from.
@@ -49,15 +50,32 @@ impl Layer {
         match &self.content {
             Content::Values(values) => Ok(values.clone()),
             Content::Text { format, text, base } => {
-                let mut values = parse(*format, text).map_err(|(line, message)| {
-                    let Source::File { path, .. } = &self.source else { unreachable!("texts are files") };
-                    let source = Source::File { path: path.clone(), line };
-                    Problem { key: String::new(), source: Some(source), message, help: None }
-                })?;
+                let mut values = parse(*format, text).map_err(|wrong| self.unreadable(wrong))?;
                 settle(&mut values, base);
                 Ok(values)
             }
         }
+    }
+
+    /// As [`Layer::values`], the repositories apart.
+    fn values_apart(&self) -> Result<(Dict, Entries), Problem> {
+        match &self.content {
+            Content::Values(values) => Ok(apart(values.clone())),
+            Content::Text { format, text, base } => {
+                let (mut values, entries) =
+                    parse_apart(*format, text).map_err(|wrong| self.unreadable(wrong))?;
+                settle(&mut values, base);
+                Ok((values, entries))
+            }
+        }
+    }
+
+    fn unreadable(&self, (line, message): (Option<usize>, String)) -> Problem {
+        let source = match &self.source {
+            Source::File { path, .. } => Source::File { path: path.clone(), line },
+            other => other.clone(),
+        };
+        Problem { key: String::new(), source: Some(source), message, help: None }
     }
 
     /// The keys that this layer sets.
@@ -72,9 +90,15 @@ impl Layer {
 }
 
 /// A layer's values on their way into figment, which asks for them exactly once.
-struct Once {
+pub(super) struct Once {
     name: String,
     values: RefCell<Dict>,
+}
+
+impl Once {
+    pub(super) fn new(name: &str, values: Dict) -> Self {
+        Self { name: name.to_owned(), values: values.into() }
+    }
 }
 
 impl Provider for Once {
@@ -84,6 +108,24 @@ impl Provider for Once {
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         Ok(Profile::Default.collect(self.values.take()))
+    }
+}
+
+/// What the layers say together.
+#[derive(Debug)]
+pub(super) struct Merged {
+    /// All settings, the repositories apart.
+    pub(super) settings: serde_json::Value,
+    pub(super) repositories: Entries,
+}
+
+impl Merged {
+    /// All settings in one document.
+    pub(super) fn whole(mut self) -> serde_json::Value {
+        if let Some(serde_json::Value::Object(table)) = self.settings.get_mut(REPOSITORIES) {
+            table.extend(self.repositories.into_values());
+        }
+        self.settings
     }
 }
 
@@ -106,27 +148,45 @@ impl Layers {
     }
 
     /// Merges all layers key by key, later ones winning. Faulty files are told and left out.
-    pub(super) fn merge(&self, problems: &mut Vec<Problem>) -> serde_json::Value {
-        let mut figment = Figment::new();
-        let mut add = |figment: Figment, layer: &Layer| match layer.values() {
-            Ok(values) => figment.merge(Once { name: layer.source.to_string(), values: values.into() }),
-            Err(problem) => {
-                problems.push(problem);
-                figment
-            }
-        };
-        figment = self.below.iter().fold(figment, &mut add);
-        let overlay = self.profile.as_ref().map(|name| overlay(&figment, name));
+    pub(super) fn merge(&self, problems: &mut Vec<Problem>) -> Merged {
+        let mut merging = Merging::default();
+        self.below.iter().for_each(|layer| merging.add_layer(layer, problems));
+        let overlay = self.profile.as_ref().map(|name| overlay(&merging.figment, name));
         if let Some(Ok(values)) = &overlay {
-            let values = values.clone().into();
-            figment = figment.merge(Once { name: "profile".into(), values });
+            merging.add("profile", apart(values.clone()));
         }
-        figment = self.above.iter().fold(figment, &mut add);
+        self.above.iter().for_each(|layer| merging.add_layer(layer, problems));
         problems.extend(overlay.and_then(Result::err));
-        let mut merged = figment.extract().unwrap_or_default();
-        whole_numbers(&mut merged);
-        merged
+        let mut settings = merging.figment.extract().unwrap_or_default();
+        whole_numbers(&mut settings);
+        Merged { settings, repositories: merging.repositories }
     }
+}
+
+/// A merge under way.
+#[derive(Default)]
+struct Merging {
+    figment: Figment,
+    repositories: Entries,
+}
+
+impl Merging {
+    fn add_layer(&mut self, layer: &Layer, problems: &mut Vec<Problem>) {
+        match layer.values_apart() {
+            Ok(values) => self.add(&layer.source.to_string(), values),
+            Err(problem) => problems.push(problem),
+        }
+    }
+
+    fn add(&mut self, name: &str, (values, entries): (Dict, Entries)) {
+        self.repositories.merge(&values, entries);
+        self.figment = std::mem::take(&mut self.figment).merge(Once::new(name, values));
+    }
+}
+
+fn apart(mut values: Dict) -> (Dict, Entries) {
+    let entries = Entries::taken_from(&mut values);
+    (values, entries)
 }
 
 /// The settings of one profile; an unknown name is a problem, a profile that is no table is left to the schema.
@@ -153,7 +213,7 @@ fn overlay(figment: &Figment, name: &str) -> Result<Dict, Problem> {
 }
 
 /// JSON Schema takes `64.0` for a whole number, serde does not.
-fn whole_numbers(value: &mut serde_json::Value) {
+pub(super) fn whole_numbers(value: &mut serde_json::Value) {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match value {
         serde_json::Value::Object(values) => values.values_mut().for_each(whole_numbers),

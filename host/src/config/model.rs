@@ -87,20 +87,6 @@ impl Default for Config {
     }
 }
 
-impl Config {
-    /// The files that are read because a setting names them, plugins aside.
-    pub(super) fn named_files(&self) -> impl Iterator<Item = &PathBuf> {
-        let holds_identities = self.silo_mode != SiloMode::Region;
-        let used = self.integrations.values().filter(move |_| holds_identities);
-        let used = used.filter_map(|integration| self.identities.get(integration.identity.as_ref()?));
-        let secrets = used.flat_map(Identity::secrets).filter_map(|secret| match secret {
-            SecretRef::File(path) => Some(path),
-            SecretRef::Env(_) | SecretRef::Command(_) => None,
-        });
-        self.plugins.lock_file.iter().chain(&self.http.ca_file).chain(secrets)
-    }
-}
-
 /// Whether this process may hold identities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -313,7 +299,8 @@ pub enum Identity {
 }
 
 impl Identity {
-    fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+    /// Its secrets.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
         let secrets = match self {
             Self::Pat { token } | Self::Bearer { token } | Self::Header { token, .. } => {
                 [Some(token), None, None]

@@ -55,7 +55,7 @@ impl Layers {
 
     /// The merged settings, masked, without the profiles that they were merged from.
     pub(super) fn effective(&self) -> Value {
-        let mut merged = self.merge(&mut Vec::new());
+        let mut merged = self.merge(&mut Vec::new()).whole();
         if let Some(settings) = merged.as_object_mut() {
             settings.shift_remove("profiles");
         }
@@ -69,7 +69,7 @@ impl Layers {
             Ok(keys) => keys.iter().map(|key| key.get().to_owned()).collect(),
             Err(_) => return Err(unknown(key.escape_debug().to_string(), None)),
         };
-        let merged = self.merge(&mut Vec::new());
+        let merged = self.merge(&mut Vec::new()).whole();
         known(&path, &merged)?;
         let mut leaves = Vec::new();
         let value = path.iter().try_fold(&merged, |value, key| value.get(key));

@@ -7,7 +7,7 @@ use figment::{
     value::{Dict, Value},
 };
 
-use super::{lines::Lines, strict::Strict};
+use super::{entries::Entries, lines::Lines, pieces, strict::Strict};
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl FileFormat {
 
 /// Parses a file's text; an error is a line and what is wrong, and quotes nothing of a file that is no table.
 pub(super) fn parse(format: FileFormat, text: &str) -> Result<Dict, (Option<usize>, String)> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = without_mark(text);
     let value: Strict = match format {
         FileFormat::Toml => toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| Lines::new(text).at(span.start));
@@ -56,6 +56,26 @@ pub(super) fn parse(format: FileFormat, text: &str) -> Result<Dict, (Option<usiz
         Value::Dict(_, values) => Ok(values),
         _ => Err((None, "not a table of settings".into())),
     }
+}
+
+/// Parses a file's text, its repositories apart.
+pub(super) fn parse_apart(
+    format: FileFormat,
+    text: &str,
+) -> Result<(Dict, Entries), (Option<usize>, String)> {
+    if format == FileFormat::Toml
+        && let Some(parsed) = pieces::parse(without_mark(text))
+    {
+        return Ok(parsed);
+    }
+    let mut settings = parse(format, text)?;
+    let entries = Entries::taken_from(&mut settings);
+    Ok((settings, entries))
+}
+
+/// The text without the byte-order mark that some editors begin it with.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// Makes relative paths absolute, in profiles too.

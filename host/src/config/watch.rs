@@ -113,3 +113,105 @@ impl FilesWatch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn watch(paths: &[PathBuf]) -> FilesWatch {
+        FilesWatch::since(paths.iter().map(|path| (path.clone(), Stamp::of(path))))
+    }
+
+    /// Whether it sees a change in the time of several looks; the clock is not the wall's.
+    async fn sees(watch: &mut FilesWatch) -> bool {
+        timeout(5 * EVERY, watch.changed()).await.is_ok()
+    }
+
+    /// Points a link elsewhere in one step.
+    fn relink(link: &Path, target: &str) {
+        let new = link.with_file_name("new");
+        symlink(target, &new).unwrap();
+        fs::rename(new, link).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_way_to_change_a_file_is_seen() {
+        type Change = fn(&Path);
+        let cases: [(&str, bool, Change); 9] = [
+            ("nothing", false, |_| {}),
+            ("read", false, |root| drop(fs::read(root.join("file")).unwrap())),
+            ("overwritten", true, |root| fs::write(root.join("file"), "longer than before").unwrap()),
+            ("renamed into place", true, |root| {
+                fs::write(root.join("new"), "same").unwrap();
+                fs::rename(root.join("new"), root.join("file")).unwrap();
+            }),
+            ("removed", true, |root| fs::remove_file(root.join("file")).unwrap()),
+            ("put where nothing was", true, |root| fs::write(root.join("absent"), "").unwrap()),
+            ("linked anew", true, |root| relink(&root.join("link"), "other")),
+            // As Kubernetes replaces all files of a mounted volume at once.
+            ("swapped with its folder", true, |root| relink(&root.join("..data"), "..2")),
+            ("another file beside it", false, |root| fs::write(root.join("beside"), "").unwrap()),
+        ];
+        for (what, is_seen, change) in cases {
+            let folder = TempDir::new().unwrap();
+            let root = folder.path();
+            for name in ["file", "linked", "other"] {
+                fs::write(root.join(name), "same").unwrap();
+            }
+            for (version, token) in [("..1", "old"), ("..2", "new")] {
+                fs::create_dir(root.join(version)).unwrap();
+                fs::write(root.join(version).join("token"), token).unwrap();
+            }
+            symlink("linked", root.join("link")).unwrap();
+            symlink("..1", root.join("..data")).unwrap();
+            symlink("..data/token", root.join("token")).unwrap();
+            let paths = ["file", "absent", "link", "token"].map(|name| root.join(name));
+            let mut watch = watch(&paths);
+            change(root);
+            assert_eq!(sees(&mut watch).await, is_seen, "{what}");
+            // Until it is taken up, it is news.
+            assert_eq!(sees(&mut watch).await, is_seen, "{what}");
+            watch.taken();
+            assert!(!sees(&mut watch).await, "{what}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_folder_changes_with_the_names_in_it() {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("10.toml"), "").unwrap();
+        let mut watch = watch(&[folder.path().to_owned()]);
+        fs::write(folder.path().join(".10.toml.swp"), "").unwrap();
+        assert!(!sees(&mut watch).await);
+        fs::write(folder.path().join("20.toml"), "").unwrap();
+        assert!(sees(&mut watch).await);
+        watch.taken();
+        fs::remove_file(folder.path().join("10.toml")).unwrap();
+        assert!(sees(&mut watch).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_is_being_written_is_waited_for_by_whoever_comes_back() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("file");
+        let mut file = fs::File::create(&path).unwrap();
+        let mut watch = watch(&[path]);
+        let less_than_a_look = EVERY * 9 / 10;
+        for _ in 0..20 {
+            file.write_all(b"more").unwrap();
+            assert!(timeout(less_than_a_look, watch.changed()).await.is_err());
+        }
+        let mut is_seen = false;
+        for _ in 0..4 {
+            is_seen |= timeout(less_than_a_look, watch.changed()).await.is_ok();
+        }
+        assert!(is_seen);
+    }
+}

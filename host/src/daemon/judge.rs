@@ -94,15 +94,17 @@ impl Conductor {
         if had_access && is_clear && breaker.observe(reason != Reason::Granted, now, &self.settings.breaker) {
             self.ask_about_loss(ledger, index, lane, now);
         }
-        let (entry, in_charge) = (&mut ledger.entries[index], &self.integrations[lane]);
+        let in_charge = &self.integrations[lane];
         let is_held = in_charge.breaker.asking() == Some(&About::Loss);
         let rules = &ledger.world.repositories[index].rules;
         // Nothing is confirmed while the cause is looked for.
         let failure = if is_held { u32::MAX } else { rules.failure_threshold };
         let thresholds = Thresholds { failure, success: rules.success_threshold };
+        let entry = &mut ledger.entries[index];
         let turn = entry.standing.observe(reason, at, thresholds);
         // The canaries have confirmed it already.
-        let is_known = in_charge.whole.is_some() && !is_held && reason.verdict() == Verdict::Denied;
+        let whole = in_charge.whole.as_deref().and_then(|print| ledger.incidents.get(print));
+        let is_known = !is_held && whole.is_some_and(|incident| incident.reason == reason);
         match turn {
             None if is_known && entry.standing.is_losing() => Some(entry.standing.confirm(reason, at)),
             turn => turn,
@@ -166,7 +168,7 @@ impl Conductor {
         let whole = in_charge.whole.as_deref().and_then(|print| ledger.incidents.get(print));
         match (whole, Cause::of(reason)) {
             (Some(incident), _) if incident.reason == reason => incident.cause,
-            (None, Cause::Repository) if in_charge.breaker.gathers(now) => Cause::Integration,
+            (_, Cause::Repository) if in_charge.breaker.gathers(now) => Cause::Integration,
             (_, cause) => cause,
         }
     }
@@ -300,8 +302,7 @@ impl Conductor {
 
     /// The forge may be down: the gate says how often it is asked.
     fn ask_about_loss_again(&mut self, ledger: &Ledger, lane: usize, now: Instant) {
-        let is_good = |it: usize| ledger.entries[it].standing.verdict() == Some(Verdict::Granted);
-        let canaries = self.spread(ledger, lane, is_good);
+        let canaries = self.spread(ledger, lane, |_| true);
         self.ask(lane, About::Loss, canaries, now);
     }
 

@@ -141,7 +141,8 @@ impl Queue {
     /// Whether certainly nothing can start now; found without looking at each integration.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
         let is_due = self.due.peek().is_some_and(|Reverse((at, ..))| *at <= now);
-        self.running >= self.limits.overall || !is_due && self.lanes.iter().all(|lane| lane.waiting() == 0)
+        let is_full = self.running >= self.limits.overall;
+        !is_due && (is_full || self.lanes.iter().all(|lane| lane.waiting() == 0))
     }
 
     /// The next repository to check, which counts as running from here on, and how late it is.
@@ -254,9 +255,15 @@ mod tests {
             queue.plan(index, now);
         }
         assert_eq!(started(&mut queue, now), [0, 1, 2]);
+        // What is due meanwhile waits, and is no reason to look again before a check ends.
+        queue.plan(5, now);
+        assert!(!queue.is_idle(now) && queue.start(now).is_none());
+        assert!(queue.is_idle(now) && queue.wake(now).is_none());
         queue.ended(1, now);
         assert_eq!(started(&mut queue, now), [3]);
         queue.ended(3, now);
+        assert_eq!(started(&mut queue, now), [5]);
+        queue.ended(5, now);
         // The even lane is at its own limit.
         assert!(started(&mut queue, now).is_empty());
         queue.ended(0, now);

@@ -34,7 +34,7 @@ pub(super) struct Reloader {
     pub(super) status: watch::Sender<Reloads>,
     pub(super) commands: mpsc::Sender<Command>,
     /// Told of every configuration that is taken over.
-    pub(super) adopted: Box<dyn Fn(&Loaded) -> Vec<String> + Send + Sync>,
+    pub(super) adopted: Box<dyn Fn(&Loaded) + Send + Sync>,
     /// Told before and after each attempt.
     pub(super) busy: watch::Sender<bool>,
 }
@@ -103,17 +103,16 @@ impl Reloader {
             Reloads { successful: false, at, took: Duration::ZERO, problems: Vec::new(), ..before };
         match self.prepare().await {
             Ok((loaded, world)) => {
-                let warnings = self.adopt(&loaded, world).await;
+                self.adopt(&loaded, world).await;
                 reloads.successful = true;
                 reloads.loaded_at = at;
                 reloads.needs_restart = self.fixed.differing(&Fixed::of(&loaded.config));
                 reloads.took = began.elapsed();
                 let repositories = self.world.repositories.len();
                 tracing::info!("the configuration was read again: {repositories} repositories are watched");
-                for key in reloads.needs_restart.iter().chain(&warnings) {
+                for key in &reloads.needs_restart {
                     tracing::warn!("`{key}` has changed: that takes effect after a restart");
                 }
-                reloads.needs_restart.extend(warnings);
             }
             Err(problems) => {
                 reloads.took = began.elapsed();
@@ -166,7 +165,7 @@ impl Reloader {
         }
     }
 
-    async fn adopt(&mut self, loaded: &Loaded, world: World) -> Vec<String> {
+    async fn adopt(&mut self, loaded: &Loaded, world: World) {
         self.world = Arc::new(world);
         let (answer, adopted) = oneshot::channel();
         let settings = Settings::of(&loaded.config);
@@ -175,6 +174,6 @@ impl Reloader {
         if self.commands.send(command).await.is_ok() {
             let _ = adopted.await;
         }
-        (self.adopted)(loaded)
+        (self.adopted)(loaded);
     }
 }

@@ -50,14 +50,13 @@ impl CatchUp {
 
     /// How long a repository waits that was `last` checked then.
     pub(super) fn first(&mut self, phase: Phase, interval: Duration, last: Option<Moment>) -> Duration {
-        let in_phase = phase.next(self.now, interval, Duration::ZERO);
         // A last check in the future was made before the clock was set: nothing is known of when it was.
-        let is_due = last.is_none_or(|last| last > self.now || self.now.since(last) >= interval);
-        if !is_due {
-            return in_phase;
+        let age = last.filter(|last| *last <= self.now).map(|last| self.now.since(last));
+        if let Some(age) = age.filter(|age| *age < interval) {
+            return phase.next(self.now, interval, (interval / 2).saturating_sub(age));
         }
         self.overdue += 1;
-        in_phase.min(CATCH_UP * self.overdue)
+        phase.next(self.now, interval, Duration::ZERO).min(CATCH_UP * self.overdue)
     }
 }
 
@@ -108,8 +107,13 @@ mod tests {
     fn what_was_checked_lately_keeps_its_phase_and_what_is_overdue_comes_soon() {
         let mut plan = CatchUp::new(at(1e9));
         let phase = Phase::of("web");
-        let in_phase = phase.next(at(1e9), INTERVAL, Duration::ZERO);
-        assert_eq!(plan.first(phase, INTERVAL, Some(at(1e9 - 100.0))), in_phase);
+        for age in [1.0, 100.0, 449.0, 899.0] {
+            let wait = plan.first(phase, INTERVAL, Some(at(1e9 - age)));
+            assert_eq!(
+                wait,
+                phase.next(at(1e9 - age), INTERVAL, INTERVAL / 2) - Duration::from_secs_f64(age)
+            );
+        }
         assert_eq!(plan.first(phase, INTERVAL, None), CATCH_UP);
         assert_eq!(plan.first(phase, INTERVAL, Some(at(1e9 - 900.0))), CATCH_UP * 2);
         // The clock was set back an hour since that check.

@@ -14,13 +14,31 @@ use super::load::{LoadedLibrary, SealedLibrary};
 use super::lock::Lock;
 use super::registry::Room;
 use super::watch::Watch;
-use super::worker::{RemoteClient, RemoteProvider, Status, Supervisor, WorkerSettings};
+use super::worker::{RemoteClient, RemoteProvider, RestartCause, Status, Supervisor, WorkerSettings};
+
+/// How a provider does at a moment, wherever its code runs.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// One word, as [`Status::state`].
+    pub state: &'static str,
+    /// Why it is not ready, or not the newest.
+    pub cause: Option<String>,
+    /// How often its worker ended or was replaced; empty where it has none.
+    pub restarts: Vec<(RestartCause, u64)>,
+}
+
+impl Condition {
+    /// Whether it takes calls.
+    pub fn is_up(&self) -> bool {
+        self.state == "ready"
+    }
+}
 
 /// A provider to be called. Cheap to clone.
 #[derive(Clone)]
 pub struct Provider {
     place: Place,
-    /// Absent where its opener will not be asked for it again.
+    /// Absent where no registry has opened it.
     opened: Option<Arc<Opened>>,
 }
 
@@ -99,7 +117,7 @@ impl Provider {
         Self { place: Place::Worker(RemoteProvider::new(supervisor)), opened: None }
     }
 
-    pub(super) fn nowhere(failure: Failure) -> Self {
+    pub(crate) fn nowhere(failure: Failure) -> Self {
         Self { place: Place::Nowhere(failure), opened: None }
     }
 
@@ -153,6 +171,25 @@ impl Provider {
         }
     }
 
+    /// How it does at this moment.
+    pub fn condition(&self) -> Condition {
+        match &self.place {
+            Place::InProcess(_) => Condition { state: "ready", cause: None, restarts: Vec::new() },
+            Place::Worker(provider) => {
+                let status = provider.status();
+                let count = |cause: RestartCause| status.restarts.get(&cause).copied().unwrap_or_default();
+                Condition {
+                    state: status.state(),
+                    cause: status.cause().map(ToOwned::to_owned),
+                    restarts: RestartCause::ALL.map(|cause| (cause, count(cause))).to_vec(),
+                }
+            }
+            Place::Nowhere(failure) => {
+                Condition { state: "refused", cause: Some(failure.detail().to_owned()), restarts: Vec::new() }
+            }
+        }
+    }
+
     /// Takes a repository URL apart. Cancel-safe.
     ///
     /// # Errors
@@ -161,7 +198,7 @@ impl Provider {
     pub async fn parse_repository_url(
         &self,
         url: &str,
-        context: &UrlContext,
+        context: &Arc<UrlContext>,
     ) -> Result<Result<RepositoryUrl, UrlError>, Failure> {
         match &self.place {
             Place::InProcess(place) => {

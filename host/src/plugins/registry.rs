@@ -51,7 +51,7 @@ impl Registry {
         let unlistable =
             dirs.iter().filter_map(|dir| Some((dir.clone(), discovery.scan(dir, lock.as_deref()).err()?)));
         let unlistable = unlistable.collect();
-        let (opened, former) = Default::default();
+        let (opened, former) = (Mutex::default(), BTreeMap::new());
         Self { dirs: dirs.to_vec(), lock, discovery, unlistable, opened, former }
     }
 

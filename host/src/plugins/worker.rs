@@ -21,6 +21,6 @@ pub use child::run;
 pub use protocol::COMMAND;
 pub(super) use remote::{RemoteClient, RemoteProvider};
 pub use sandbox::Coverage;
-pub use status::Status;
+pub use status::{RestartCause, Status};
 pub(super) use supervise::Supervisor;
 pub use supervise::WorkerSettings;

@@ -128,17 +128,7 @@ impl Reader<'_> {
     }
 
     async fn read(&mut self, key: &str, secret: &SecretRef) -> Option<SecretString> {
-        let found = match secret {
-            SecretRef::Env(name) => from_variable(name),
-            SecretRef::File(path) => read_bounded(path)
-                .map_err(|error| {
-                    let help = "check that the file exists and that this user may read it".to_owned();
-                    (format!("cannot read `{}`: {error}", path.display()), Some(help))
-                })
-                .and_then(text),
-            SecretRef::Command(command) => from_command(command).await.and_then(text),
-        };
-        match found {
+        match read_secret(secret).await {
             Ok(secret) => Some(secret),
             Err((message, help)) => {
                 let path = ["identities", self.name, key];
@@ -151,6 +141,20 @@ impl Reader<'_> {
 
 /// What is wrong, and perhaps how to fix it.
 type Trouble = (String, Option<String>);
+
+/// Reads a secret from where it is kept.
+pub(crate) async fn read_secret(secret: &SecretRef) -> Result<SecretString, Trouble> {
+    match secret {
+        SecretRef::Env(name) => from_variable(name),
+        SecretRef::File(path) => read_bounded(path)
+            .map_err(|error| {
+                let help = "check that the file exists and that this user may read it".to_owned();
+                (format!("cannot read `{}`: {error}", path.display()), Some(help))
+            })
+            .and_then(text),
+        SecretRef::Command(command) => from_command(command).await.and_then(text),
+    }
+}
 
 /// Reads no more than shows that it is too much.
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {

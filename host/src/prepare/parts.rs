@@ -6,7 +6,7 @@ use std::sync::Arc;
 use forgewatch_plugin_api as api;
 
 use super::providers::Providers;
-use super::repositories::{self, Wanted};
+use super::repositories::{self, Configured, Wanted};
 use super::{Routes, World, identities, silo_mode};
 use crate::config::{self, Loaded, Problem, Problems};
 use crate::services::http::{BuildError, HttpClient, HttpSettings};
@@ -51,11 +51,11 @@ impl<'a> Beginning<'a> {
         Self { loaded, former, state, client, routes, problems }
     }
 
-    /// Every configured repository that leads somewhere, by its name.
-    pub(super) async fn configured(&mut self) -> BTreeMap<&'a str, Wanted> {
+    /// Every configured repository that leads somewhere, in the order of their names.
+    pub(super) async fn configured(&mut self) -> Configured<'a> {
         match &self.routes {
             Some(routes) => repositories::configured(self.loaded, routes, &mut self.problems).await,
-            None => BTreeMap::new(),
+            None => Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
+use super::PluginEntry;
 use super::rooms::Rooms;
 use super::{World, kept};
 use crate::config::{Loaded, Problem, Source, nearest};
@@ -87,7 +88,7 @@ impl Providers {
             Ok(policy) => {
                 let concurrency = usize::from(loaded.config.http.concurrency);
                 let policy = policy.with_approvals(approvals.unwrap_or_default()).with_share_of(concurrency);
-                let former = former.and_then(|former| former.policies.get(key));
+                let former = former.and_then(|former| former.found.as_ref()?.policies.get(key));
                 self.policies.insert(key.clone(), kept(Arc::new(policy), former));
             }
             Err(error) if problems.len() == before => {
@@ -134,6 +135,11 @@ impl Providers {
     /// Everything that was opened, by key.
     pub(super) fn opened(&self) -> BTreeMap<String, Provider> {
         self.registry.opened()
+    }
+
+    /// Every library file that was found, with how those of `opened` do.
+    pub(super) fn entries(&self, opened: &BTreeMap<String, Provider>) -> Vec<PluginEntry> {
+        PluginEntry::all(&self.rooms, &self.registry, opened)
     }
 
     /// The options of a provider, a JSON object as text.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 
-use forgewatch_plugin_api::Failure;
+use forgewatch_plugin_api::{self as api, Failure};
 use futures_util::{StreamExt, stream};
 use globset::{GlobBuilder, GlobMatcher};
 
@@ -24,26 +24,26 @@ pub(super) struct Wanted {
     /// What results call it.
     pub(super) shown: String,
     pub(super) integration: String,
-    pub(super) project: Option<String>,
-    pub(super) name: String,
-    pub(super) external_id: Option<String>,
-    /// Why its plugin cannot say where it leads; then its check ends with that.
-    pub(super) failure: Option<Failure>,
+    /// What its provider is told of it, or why its plugin cannot say where it leads; then its check ends with that.
+    pub(super) repository: Result<api::Repository, Failure>,
 }
+
+/// The configured repositories that lead somewhere, in the order of their names.
+pub(super) type Configured<'a> = Vec<(&'a str, Wanted)>;
 
 /// Routes all configured repositories, whatever is asked for: a wrong one is a wrong configuration.
 pub(super) async fn configured<'a>(
     loaded: &'a Loaded,
     routes: &Routes,
     problems: &mut Vec<Problem>,
-) -> BTreeMap<&'a str, Wanted> {
-    let mut configured = BTreeMap::new();
+) -> Configured<'a> {
+    let mut configured = Vec::new();
     let routed = stream::iter(&loaded.config.repositories)
         .map(async |(name, repository)| (name, route(loaded, routes, name, repository).await));
     let mut routed = pin!(routed.buffered(AT_ONCE));
     while let Some((name, routed)) = routed.next().await {
         match routed {
-            Ok(Some(wanted)) => drop(configured.insert(name.as_str(), wanted)),
+            Ok(Some(wanted)) => configured.push((name.as_str(), wanted)),
             Ok(None) => {}
             Err(problem) => problems.push(problem),
         }
@@ -55,7 +55,7 @@ pub(super) async fn configured<'a>(
 pub(super) async fn selected(
     loaded: &Loaded,
     routes: &Routes,
-    configured: BTreeMap<&str, Wanted>,
+    configured: Configured<'_>,
     selectors: &[String],
     problems: &mut Vec<Problem>,
 ) -> Vec<Wanted> {
@@ -73,7 +73,7 @@ pub(super) async fn selected(
                 help: Some(help),
             });
         }
-        return configured.into_values().collect();
+        return configured.into_iter().map(|(_, wanted)| wanted).collect();
     }
     let mut selected = BTreeMap::new();
     for selector in selectors {
@@ -87,24 +87,26 @@ pub(super) async fn selected(
 }
 
 /// Where a configured repository leads; `None` where that cannot be said, since what it depends on is faulty.
-async fn route(
-    loaded: &Loaded,
-    routes: &Routes,
+async fn route<'a>(
+    loaded: &'a Loaded,
+    routes: &'a Routes,
     name: &str,
-    repository: &Repository,
+    repository: &'a Repository,
 ) -> Result<Option<Wanted>, Problem> {
-    let by_name = |integration: &String, on_forge: &String| Wanted {
-        shown: printable(name, 500).into_owned(),
-        integration: integration.clone(),
-        project: repository.project.clone(),
-        name: on_forge.clone(),
-        external_id: repository.external_id.clone(),
-        failure: None,
+    let wanted = |integration: &'a str, described: Result<api::Repository, Failure>| {
+        let described = described.map(|described| match &repository.external_id {
+            Some(id) => described.with_external_id(id),
+            None => described,
+        });
+        let shown = printable(name, 500).into_owned();
+        Wanted { shown, integration: integration.to_owned(), repository: described }
     };
     let Some(url) = &repository.url else {
         // The configuration's own rules say that these are there.
         return match (&repository.integration, &repository.name) {
-            (Some(integration), Some(on_forge)) => Ok(Some(by_name(integration, on_forge))),
+            (Some(integration), Some(on_forge)) => {
+                Ok(Some(wanted(integration, Ok(described(repository.project.as_deref(), on_forge)))))
+            }
             _ => {
                 Err(loaded.problem(&["repositories", name], "needs `url`, or `integration` and `name`", None))
             }
@@ -117,8 +119,7 @@ async fn route(
             if let Some((integration, failure)) =
                 routes.failed_plugin(&error, repository.integration.as_deref(), url.expose()).await =>
         {
-            let wanted = by_name(&integration, &mask_url(url.expose()).into_owned());
-            return Ok(Some(Wanted { failure: Some(failure), ..wanted }));
+            return Ok(Some(wanted(integration, Err(failure))));
         }
         Err(error)
             if error.kind == RouteErrorKind::UnsupportedHost
@@ -134,38 +135,36 @@ async fn route(
     };
     match integration {
         Err(_) if loaded.lacks(&["integrations"]) => Ok(None),
-        integration => {
-            let routed = of_url(printable(name, 500).into_owned(), integration?, &parsed);
-            Ok(Some(Wanted { external_id: repository.external_id.clone(), ..routed }))
-        }
+        integration => Ok(Some(wanted(integration?, Ok(of_url(&parsed))))),
     }
 }
 
-fn of_url(shown: String, integration: String, parsed: &Parsed) -> Wanted {
-    Wanted {
-        shown,
-        integration,
-        project: parsed.url.project().map(ToOwned::to_owned),
-        name: parsed.url.name().to_owned(),
-        external_id: None,
-        failure: None,
+fn of_url(parsed: &Parsed) -> api::Repository {
+    described(parsed.url.project(), parsed.url.name())
+}
+
+fn described(project: Option<&str>, name: &str) -> api::Repository {
+    let repository = api::Repository::new(name);
+    match project {
+        Some(project) => repository.with_project(project),
+        None => repository,
     }
 }
 
 /// The integration that the repository names, if the URL may belong to it.
-fn settled(
+fn settled<'a>(
     loaded: &Loaded,
     routes: &Routes,
     path: &[&str],
-    integration: &str,
+    integration: &'a str,
     parsed: &Parsed,
-) -> Result<String, Problem> {
+) -> Result<&'a str, Problem> {
     let fitting = routes.router.integrations_of(parsed);
     let known = routes.router.integrations_with(&parsed.provider).find(|known| known.name == integration);
     // A malformed base URL cannot be compared before the first check has repaired it.
     let unknown_yet = known.is_some_and(|known| url::Url::parse(&known.base_url).is_err());
     if unknown_yet || fitting.iter().any(|known| known.name == integration) {
-        return Ok(integration.to_owned());
+        return Ok(integration);
     }
     let base_url = printable(parsed.url.base_url(), 300);
     let message =
@@ -174,10 +173,10 @@ fn settled(
 }
 
 /// The one integration with the URL's base URL, or what is wrong and how to fix it.
-fn only(parsed: &Parsed, routes: &Routes) -> Result<String, (String, String)> {
+fn only<'a>(parsed: &Parsed, routes: &'a Routes) -> Result<&'a str, (String, String)> {
     let base_url = printable(parsed.url.base_url(), 300);
     match routes.router.integrations_of(parsed).as_slice() {
-        [one] => Ok(one.name.clone()),
+        [one] => Ok(&one.name),
         [] => Err((format!("no integration has the base URL `{base_url}`"), candidates(routes, parsed))),
         several => {
             let names = names(several.iter().copied());
@@ -211,15 +210,16 @@ fn names<'a>(known: impl Iterator<Item = &'a KnownIntegration>) -> String {
     known.map(|known| known.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-async fn select(
+async fn select<'a>(
     loaded: &Loaded,
-    routes: &Routes,
-    configured: &BTreeMap<&str, Wanted>,
+    routes: &'a Routes,
+    configured: &Configured<'a>,
     selector: &str,
 ) -> Result<Vec<Wanted>, Problem> {
     let all = &loaded.config.repositories;
     if all.contains_key(selector) {
-        return Ok(configured.get(selector).cloned().into_iter().collect());
+        let at = configured.binary_search_by_key(&selector, |(name, _)| name);
+        return Ok(at.map(|at| configured[at].1.clone()).into_iter().collect());
     }
     let problem =
         |message: String, help: Option<String>| Problem { key: String::new(), source: None, message, help };
@@ -246,9 +246,9 @@ fn glob(pattern: &str) -> Result<GlobMatcher, globset::Error> {
 }
 
 /// The configured repository that the URL leads to, or the URL ad hoc.
-async fn by_url(
-    routes: &Routes,
-    configured: &BTreeMap<&str, Wanted>,
+async fn by_url<'a>(
+    routes: &'a Routes,
+    configured: &Configured<'a>,
     url: &str,
     shown: &str,
 ) -> Result<Wanted, (String, Option<String>)> {
@@ -260,21 +260,23 @@ async fn by_url(
                 routes.failed_plugin(&error, None, url).await.ok_or((error.detail, None))?;
             return Ok(Wanted {
                 shown: shown.to_owned(),
-                integration,
-                project: None,
-                name: shown.to_owned(),
-                external_id: None,
-                failure: Some(failure),
+                integration: integration.to_owned(),
+                repository: Err(failure),
             });
         }
     };
     let integration = only(&parsed, routes).map_err(|(message, help)| (message, Some(help)))?;
-    let ad_hoc = of_url(shown.to_owned(), integration, &parsed);
-    let same = |one: &Wanted| {
-        let project = |wanted: &Wanted| wanted.project.as_deref().map(str::to_lowercase);
-        one.integration == ad_hoc.integration
-            && one.name.to_lowercase() == ad_hoc.name.to_lowercase()
-            && project(one) == project(&ad_hoc)
+    let repository = of_url(&parsed);
+    let words = |one: &api::Repository| (one.name().to_lowercase(), one.project().map(str::to_lowercase));
+    let sought = words(&repository);
+    let is_same = |one: &Wanted| {
+        one.integration == integration && one.repository.as_ref().is_ok_and(|one| words(one) == sought)
     };
-    Ok(configured.values().find(|wanted| same(wanted)).cloned().unwrap_or(ad_hoc))
+    let known = configured.iter().map(|(_, wanted)| wanted).find(|wanted| is_same(wanted));
+    let ad_hoc = || Wanted {
+        shown: shown.to_owned(),
+        integration: integration.to_owned(),
+        repository: Ok(repository),
+    };
+    Ok(known.cloned().unwrap_or_else(ad_hoc))
 }

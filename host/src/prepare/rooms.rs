@@ -44,9 +44,14 @@ impl Rooms {
         Self { default: plugins.isolation, own, workers }
     }
 
+    /// What is configured for the plugin of a provider.
+    pub fn isolation_of(&self, key: &str) -> Isolation {
+        self.own.get(key).copied().unwrap_or(self.default)
+    }
+
     /// Where the plugin of a provider runs.
     pub fn of_provider(&self, key: &str) -> Room {
-        match self.own.get(key).unwrap_or(&self.default) {
+        match self.isolation_of(key) {
             Isolation::InProcess => Room::InProcess,
             Isolation::Process => Room::Worker(self.workers.clone()),
         }

@@ -1,18 +1,22 @@
 //! What a configuration leads to for whoever runs on it: made as a whole, never changed, and followed by another.
 //!
 //! A world that follows another shares with it whatever comes out the same: plugins and their workers, the HTTP client,
-//! identities with their tokens, policies, integrations. Preparing one changes nothing about the other, and one that
-//! cannot be prepared leaves nothing behind. Who checks, and when, is not known here.
+//! identities with their tokens, policies, integrations. Both run side by side until the former is retired, and
+//! one that cannot be prepared changes nothing about the other. Who checks, and when, is not known here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
+use super::PluginEntry;
 use super::parts::Beginning;
+use super::providers::Providers;
 use crate::config::{self, Loaded, Problems};
 use crate::plugins::Provider;
+use crate::services::Services;
 use crate::services::identity::Identity;
-use crate::services::{ProviderPolicy, Services};
 use crate::state::State;
 use crate::sweep::{Integration, Target};
 
@@ -27,12 +31,11 @@ pub struct World {
     pub repositories: Vec<Watched>,
     /// The opened plugins, and those that could not be, by their providers' keys.
     pub providers: BTreeMap<String, Provider>,
-    /// How many checks may run at once.
-    pub concurrency: usize,
+    /// By name, the identities of all integrations. A region has none.
+    pub identities: BTreeMap<String, Arc<Identity>>,
     /// How long each may take.
     pub check_timeout: Duration,
-    pub(super) identities: BTreeMap<String, Arc<Identity>>,
-    pub(super) policies: BTreeMap<String, Arc<ProviderPolicy>>,
+    pub(super) found: Option<Providers>,
 }
 
 /// A repository to be checked again and again.
@@ -49,8 +52,10 @@ type Labels = Arc<BTreeMap<String, String>>;
 
 impl World {
     /// The world of a configuration; with a `former` one whatever that has already. What is wrong with the
-    /// configuration already is told together with what is found here. Needs a runtime; reads files and runs the
-    /// commands that print secrets, and routes every repository, so it keeps its thread busy for a while.
+    /// configuration already is told together with what is found here.
+    ///
+    /// Needs a runtime. Reads files, runs the commands that print secrets and routes every repository, so it keeps its
+    /// thread busy for a while: beside running checks it belongs on a thread for blocking work.
     ///
     /// # Errors
     ///
@@ -62,12 +67,12 @@ impl World {
     ) -> Result<Self, Problems> {
         let config = &loaded.config;
         let mut beginning = Beginning::of(loaded, Some(state), former, loaded.problems.clone());
-        let mut wanted = beginning.configured().await;
+        let wanted = beginning.configured().await;
         let parts = beginning.end(config.integrations.keys().map(String::as_str).collect()).await?;
         let integrations = parts.integrations(config.integrations.keys())?;
         let mut known_labels = BTreeSet::new();
-        let watched = config.repositories.iter().filter_map(|(name, repository)| {
-            let wanted = wanted.remove(name.as_str())?;
+        let watched = wanted.into_iter().filter_map(|(name, wanted)| {
+            let repository = config.repositories.get(name)?;
             let mut rules = config.defaults;
             if let Some(integration) = config.integrations.get(&wanted.integration) {
                 rules = rules.with(&integration.overrides);
@@ -82,27 +87,53 @@ impl World {
         if repositories.is_empty() {
             tracing::warn!("there are no repositories to check: add a `[repositories.NAME]` table");
         }
+        for (name, identity) in former.iter().flat_map(|former| &former.identities) {
+            if parts.identities.get(name).is_some_and(|next| !Arc::ptr_eq(next, identity)) {
+                identity.replaced();
+            }
+        }
         Ok(Self {
             integrations,
             repositories,
-            concurrency: usize::from(config.http.concurrency),
             check_timeout: config.check_timeout.get(),
             providers: parts.providers.opened(),
-            policies: parts.providers.policies,
+            found: Some(parts.providers),
             identities: parts.identities,
             services: parts.services,
         })
     }
 
+    /// Every library file that was found, with how those do that are open.
+    pub fn plugins(&self) -> Vec<PluginEntry> {
+        self.found.as_ref().map_or_else(Vec::new, |found| found.entries(&self.providers))
+    }
+
+    /// One integration's repositories, for tests of those who only look at a world.
+    #[cfg(test)]
+    pub(crate) fn by_hand(
+        services: Services,
+        integration: Arc<Integration>,
+        repositories: Vec<Watched>,
+    ) -> Self {
+        Self {
+            services,
+            integrations: BTreeMap::from([(integration.name.clone(), integration)]),
+            repositories,
+            providers: BTreeMap::new(),
+            check_timeout: Duration::from_secs(60),
+            identities: BTreeMap::new(),
+            found: None,
+        }
+    }
+
     /// Ends the plugins' workers that `next` does not go on with. To be called when no check of this world runs any
     /// more. Token refreshes under way are left to end by themselves; [`Services::finish`] waits for them.
     pub async fn retire(&self, next: Option<&Self>) {
-        for (key, provider) in &self.providers {
-            let goes_on = next.and_then(|next| next.providers.get(key)).is_some_and(|it| it.is(provider));
-            if !goes_on {
-                provider.close().await;
-            }
-        }
+        let goes_on = |key: &String, provider: &Provider| {
+            next.and_then(|next| next.providers.get(key)).is_some_and(|it| it.is(provider))
+        };
+        let ending = self.providers.iter().filter(|(key, provider)| !goes_on(key, provider));
+        join_all(ending.map(|(_, provider)| provider.close())).await;
     }
 }
 

@@ -25,6 +25,7 @@ pub use settings::{BuildError, HttpSettings};
 
 use super::call::CallRecord;
 use super::egress::Outgoing;
+use super::traffic::Requests;
 use crate::text::printable;
 
 /// What a request may wait for at most: this many times the operator's time-out.
@@ -53,6 +54,49 @@ struct MadeOf {
     settings: HttpSettings,
     /// What `ca_file` holds.
     authorities: Option<Vec<u8>>,
+}
+
+/// Where requests are noted, repeated ones too.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Noted<'a> {
+    pub(super) record: Option<&'a CallRecord>,
+    pub(super) requests: Option<&'a Requests>,
+}
+
+impl<'a> Noted<'a> {
+    fn sent(self) -> Sent<'a> {
+        if let Some(record) = self.record {
+            record.sent();
+        }
+        Sent { noted: self, at: Instant::now(), status: None }
+    }
+}
+
+/// A request that was sent. One that nobody waits for any more has had no answer.
+struct Sent<'a> {
+    noted: Noted<'a>,
+    at: Instant,
+    status: Option<u16>,
+}
+
+impl Sent<'_> {
+    fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.status = Some(status.as_u16());
+        if let Some(record) = self.noted.record {
+            record.answered(status.as_u16(), retry_after_s(headers));
+        }
+    }
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        if let Some(record) = self.noted.record {
+            record.waited(self.at.elapsed());
+        }
+        if let Some(requests) = self.noted.requests {
+            requests.ended(self.status);
+        }
+    }
 }
 
 /// An answer, as it came.
@@ -100,7 +144,7 @@ impl HttpClient {
     }
 
     /// Whether both share connections and limits.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
@@ -109,7 +153,7 @@ impl HttpClient {
         &self,
         outgoing: &Outgoing,
         credential: Option<&(HeaderName, HeaderValue)>,
-        record: Option<&CallRecord>,
+        noted: Noted<'_>,
     ) -> Result<Answer, Failure> {
         let shared = &*self.shared;
         let _permit = shared.permits.acquire().await;
@@ -117,7 +161,7 @@ impl HttpClient {
         let usual = shared.made_of.settings.timeout;
         let limit = outgoing.timeout.map_or(usual, |timeout| timeout.min(usual * LONGEST_TIMEOUT_FACTOR));
         // Boxed here, since it is kilobytes that every future around it would carry along and move.
-        let exchange = Box::pin(shared.exchange(outgoing, credential, record));
+        let exchange = Box::pin(shared.exchange(outgoing, credential, noted));
         let ended = tokio::time::timeout(limit, exchange).await;
         let cause = match ended {
             Ok(Ok(answer)) => {
@@ -145,22 +189,17 @@ impl Shared {
         &self,
         outgoing: &Outgoing,
         credential: Option<&(HeaderName, HeaderValue)>,
-        record: Option<&CallRecord>,
+        noted: Noted<'_>,
     ) -> Result<Answer, reqwest::Error> {
         let mut waits = WAITS.into_iter();
         let reads = matches!(outgoing.method, Method::GET | Method::HEAD);
         loop {
-            if let Some(record) = record {
-                record.sent();
-            }
-            let sent = Instant::now();
+            let mut sent = noted.sent();
             let result = self.client.execute(request(outgoing, credential)).await;
-            if let Some(record) = record {
-                record.waited(sent.elapsed());
+            if let Ok(response) = &result {
+                sent.answered(response.status(), response.headers());
             }
-            if let (Some(record), Ok(response)) = (record, &result) {
-                record.answered(response.status().as_u16(), retry_after_s(response.headers()));
-            }
+            drop(sent);
             let wait = if reads && is_worth_repeating(&result) { waits.next() } else { None };
             match wait {
                 Some(wait) => {

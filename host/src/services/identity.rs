@@ -5,6 +5,7 @@
 //!   beside the store, in all of them; what another process stored is used instead of asking again.
 //! - A rotated refresh token is stored before its access token is used. Where that cannot be, no renewal is
 //!   begun, since it would cost the operator the identity.
+//! - What is the same under the next configuration keeps its tokens; what is not stores none any more.
 //! - A renewal that failed is not tried again for a while, whatever asks for it.
 
 mod credential;
@@ -13,7 +14,9 @@ mod issuer;
 mod renew;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -39,6 +42,8 @@ pub struct Identity {
     issuer: Option<Arc<Issuer>>,
     current: RwLock<Option<Arc<Credential>>>,
     memory: Arc<tokio::sync::Mutex<Memory>>,
+    /// Whether other material goes by its name now.
+    is_replaced: AtomicBool,
 }
 
 impl Identity {
@@ -63,7 +68,32 @@ impl Identity {
             issuer: parts.issuer.map(Arc::new),
             current: RwLock::new(current.map(Arc::new)),
             memory: Arc::default(),
+            is_replaced: AtomicBool::new(false),
         }))
+    }
+
+    /// Says that other material goes by its name from now on. Calls that are under way may still renew this one, but
+    /// what they get is not stored: it would take the place of its successor's tokens.
+    pub fn replaced(&self) {
+        self.is_replaced.store(true, Ordering::Relaxed);
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// When its token ends, as far as that is known: that of the one in use or, before any is, of the configured one.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        match self.current() {
+            Some(current) => current.expires_at(),
+            None => self.issuer.as_ref()?.expires_at,
+        }
+    }
+
+    /// Whether it gets new tokens by itself.
+    pub fn renews(&self) -> bool {
+        self.issuer.as_ref().is_some_and(|issuer| issuer.can_renew())
     }
 
     /// A credential that may be used now.

@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use forgewatch_plugin_api::abi::{HostObject, abi_stable::std_types::RVec};
 use forgewatch_plugin_api::{Failure, Reason, Request, Response, Scheme, SiloMode};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::task::spawn_blocking;
 
 use super::base_url::{effective_base_url, origin_of, validate};
 use super::call::CallRecord;
 use super::egress::{Egress, Outgoing, ProviderPolicy};
-use super::http::Answer;
+use super::http::{Answer, Noted};
 use super::identity::{Credential, Identity, Keeper};
 use super::scrub::Scrubber;
+use super::traffic::Requests;
 use super::{Services, bridge, refused};
 use crate::state::SavedMetadata;
 
@@ -48,6 +50,9 @@ pub struct IntegrationServices {
     egress: Egress,
     /// Saved values that stand in for configured ones, the base URL among them.
     saved: Mutex<BTreeMap<String, String>>,
+    requests: Arc<Requests>,
+    /// What the forge will still answer, as it said at last.
+    rate_budget: Mutex<Option<u64>>,
 }
 
 impl IntegrationServices {
@@ -56,6 +61,7 @@ impl IntegrationServices {
         silo_mode: SiloMode,
         provider: Arc<ProviderPolicy>,
         settings: IntegrationSettings,
+        requests: Arc<Requests>,
     ) -> Self {
         let rows = keeper.state.all_metadata(&settings.key).unwrap_or_else(|error| {
             tracing::warn!(integration = settings.key, "saved metadata cannot be read: {error}");
@@ -70,7 +76,18 @@ impl IntegrationServices {
         let base_url = effective_base_url(&provider, &settings.domain_name, looked_up.as_deref());
         let egress = Egress::new(&settings.key, settings.allow_insecure_http, &base_url);
         saved.insert(DOMAIN_NAME.to_owned(), base_url);
-        Self { keeper, silo_mode, provider, settings, egress, saved: Mutex::new(saved) }
+        let (saved, rate_budget) = (Mutex::new(saved), Mutex::default());
+        Self { keeper, silo_mode, provider, settings, egress, saved, requests, rate_budget }
+    }
+
+    /// How many requests the forge will still answer for now, as it said at last; none if it never did.
+    pub fn rate_budget(&self) -> Option<u64> {
+        *self.rate_budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The default identity.
+    pub fn default_identity(&self) -> Option<&Identity> {
+        self.settings.identity.as_deref()
     }
 
     /// Whether `services` would make the same anew, but for what is held in memory here.
@@ -102,6 +119,11 @@ impl IntegrationServices {
         metadata
     }
 
+    /// The name of its identity.
+    pub fn identity_name(&self) -> Option<&str> {
+        self.settings.identity.as_ref().map(|identity| identity.name())
+    }
+
     /// The services as a plugin gets them.
     pub fn host_object(self: &Arc<Self>) -> HostObject {
         bridge::for_integration(Arc::clone(self))
@@ -130,7 +152,7 @@ impl IntegrationServices {
         let _turn = self.provider.turns.acquire().await;
         match identity {
             None => {
-                let answer = self.keeper.client.send(&outgoing, None, record).await?;
+                let answer = self.send(&outgoing, None, record).await?;
                 Ok(self.response(answer, None))
             }
             Some(identity) => self.with_identity(identity, scheme, &outgoing, record).await,
@@ -144,18 +166,31 @@ impl IntegrationServices {
         outgoing: &Outgoing,
         record: Option<&CallRecord>,
     ) -> Result<Response, Failure> {
-        let client = &self.keeper.client;
         let credential = identity.credential(&self.keeper).await?;
         let header = identity.header(&credential, scheme)?;
-        let answer = client.send(outgoing, Some(&header), record).await?;
+        let answer = self.send(outgoing, Some(&header), record).await?;
         if answer.status == 401
             && let Some(renewed) = identity.after_rejection(&self.keeper, &credential).await?
         {
             let header = identity.header(&renewed, scheme)?;
-            let answer = client.send(outgoing, Some(&header), record).await?;
+            let answer = self.send(outgoing, Some(&header), record).await?;
             return Ok(self.response(answer, Some(&renewed)));
         }
         Ok(self.response(answer, Some(&credential)))
+    }
+
+    async fn send(
+        &self,
+        outgoing: &Outgoing,
+        credential: Option<&(HeaderName, HeaderValue)>,
+        record: Option<&CallRecord>,
+    ) -> Result<Answer, Failure> {
+        let noted = Noted { record, requests: Some(&self.requests) };
+        let answer = self.keeper.client.send(outgoing, credential, noted).await?;
+        if let Some(left) = rate_budget(&answer.headers) {
+            *self.rate_budget.lock().unwrap_or_else(PoisonError::into_inner) = Some(left);
+        }
+        Ok(answer)
     }
 
     fn identity(&self) -> Result<&Arc<Identity>, Failure> {
@@ -241,6 +276,13 @@ impl IntegrationServices {
         tracing::warn!(integration, "`{name}` holds for this run alone: {problem}");
         Ok(value)
     }
+}
+
+/// What an answer says of requests that are left, in the headers that forges have agreed upon.
+fn rate_budget(headers: &HeaderMap) -> Option<u64> {
+    let header =
+        ["x-ratelimit-remaining", "ratelimit-remaining"].into_iter().find_map(|name| headers.get(name))?;
+    header.to_str().ok()?.trim().parse().ok()
 }
 
 /// What a saved value came from, as the store knows it.

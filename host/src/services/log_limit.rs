@@ -20,7 +20,7 @@ struct Allowances {
 }
 
 /// So many lines at once, and so many a second after that.
-struct Allowance {
+pub(crate) struct Allowance {
     most: u32,
     a_second: u32,
     left: f64,
@@ -70,11 +70,12 @@ impl LogLimit {
 }
 
 impl Allowance {
-    fn new(most: u32, a_second: u32) -> Self {
+    pub(crate) fn new(most: u32, a_second: u32) -> Self {
         Self { most, a_second, left: most.into(), since: None }
     }
 
-    fn take(&mut self, now: Instant) -> bool {
+    /// Whether there was one left.
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
         let passed = self.since.map_or(Duration::ZERO, |since| now.duration_since(since));
         self.since = Some(now);
         let gained = passed.as_secs_f64() * f64::from(self.a_second);

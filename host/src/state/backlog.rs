@@ -2,10 +2,11 @@
 //! half there.
 //!
 //! Of one repository's standings, and of one incident's rows, only the latest waits. Events wait in order. While the
-//! store cannot be written, [`Bound::Limited`] keeps memory bounded: events that find too many of their kind waiting
-//! are dropped.
+//! store cannot be written, [`Bound::Limited`] keeps memory bounded: events that find too many of their kind waiting,
+//! those of a commit that is being tried included, are dropped.
 
 use std::collections::BTreeMap;
+use std::ops::Add;
 
 use rusqlite::Transaction;
 
@@ -18,22 +19,35 @@ const MOST_TRANSACTIONS: usize = 10_000;
 const MOST_OTHERS: usize = 100_000;
 
 /// Whether more than a certain number of events may wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Bound {
     Unlimited,
-    Limited,
+    /// Together with those that wait elsewhere.
+    Limited(Count),
 }
 
-/// Events that were dropped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Dropped {
-    pub(super) transactions: u64,
-    pub(super) others: u64,
+/// Numbers of events.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Count {
+    pub(super) transactions: usize,
+    pub(super) others: usize,
 }
 
-impl Dropped {
-    pub(super) fn all(self) -> u64 {
+impl Count {
+    pub(super) fn all(self) -> usize {
         self.transactions + self.others
+    }
+
+    fn of(&mut self, kind: EventKind) -> &mut usize {
+        if kind == EventKind::Transaction { &mut self.transactions } else { &mut self.others }
+    }
+}
+
+impl Add for Count {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { transactions: self.transactions + other.transactions, others: self.others + other.others }
     }
 }
 
@@ -43,7 +57,7 @@ pub(super) struct Backlog {
     standings: BTreeMap<String, Option<String>>,
     incidents: BTreeMap<String, IncidentRow>,
     events: Vec<Event>,
-    transactions: usize,
+    count: Count,
 }
 
 impl Backlog {
@@ -55,25 +69,32 @@ impl Backlog {
         self.standings.len() + self.incidents.len() + self.events.len()
     }
 
-    pub(super) fn add(&mut self, save: Save, bound: Bound) -> Dropped {
-        let mut dropped = Dropped::default();
+    pub(super) fn events(&self) -> Count {
+        self.count
+    }
+
+    /// Adds a group; the events of it that were dropped.
+    pub(super) fn add(&mut self, save: Save, bound: Bound) -> Count {
         self.standings.extend(save.standings);
         self.incidents.extend(save.incidents.into_iter().map(|row| (row.id.clone(), row)));
+        let mut dropped = Count::default();
         for event in save.events {
-            let is_transaction = event.kind == EventKind::Transaction;
-            let others = self.events.len() - self.transactions;
-            match bound {
-                Bound::Limited if is_transaction && self.transactions >= MOST_TRANSACTIONS => {
-                    dropped.transactions += 1;
-                }
-                Bound::Limited if !is_transaction && others >= MOST_OTHERS => dropped.others += 1,
-                _ => {
-                    self.transactions += usize::from(is_transaction);
-                    self.events.push(event);
-                }
+            if self.has_room(event.kind, bound) {
+                *self.count.of(event.kind) += 1;
+                self.events.push(event);
+            } else {
+                *dropped.of(event.kind) += 1;
             }
         }
         dropped
+    }
+
+    fn has_room(&self, kind: EventKind, bound: Bound) -> bool {
+        let most = if kind == EventKind::Transaction { MOST_TRANSACTIONS } else { MOST_OTHERS };
+        match bound {
+            Bound::Unlimited => true,
+            Bound::Limited(elsewhere) => *(self.count + elsewhere).of(kind) < most,
+        }
     }
 
     /// Puts what was submitted later behind what is here.
@@ -81,7 +102,7 @@ impl Backlog {
         self.standings.extend(later.standings);
         self.incidents.extend(later.incidents);
         self.events.extend(later.events);
-        self.transactions += later.transactions;
+        self.count = self.count + later.count;
     }
 
     pub(super) fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
@@ -92,5 +113,37 @@ impl Backlog {
             rows::put_incident(transaction, row)?;
         }
         self.events.iter().try_for_each(|event| rows::append(transaction, event))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    fn save(kind: EventKind, count: usize) -> Save {
+        let event = Event {
+            id: "a".to_owned(),
+            kind,
+            at: SystemTime::UNIX_EPOCH,
+            integration: None,
+            repository: None,
+            fingerprint: None,
+            payload: serde_json::Value::Null,
+        };
+        Save { events: vec![event; count], ..Save::default() }
+    }
+
+    #[test]
+    fn what_a_commit_has_taken_counts_as_waiting() {
+        let elsewhere = Count { transactions: MOST_TRANSACTIONS - 3, others: MOST_OTHERS };
+        let mut backlog = Backlog::default();
+        let dropped = backlog.add(save(EventKind::Transaction, 5), Bound::Limited(elsewhere));
+        assert_eq!((dropped.transactions, dropped.others, backlog.rows()), (2, 0, 3));
+        let dropped = backlog.add(save(EventKind::Error, 5), Bound::Limited(elsewhere));
+        assert_eq!((dropped.transactions, dropped.others, backlog.rows()), (0, 5, 3));
+        assert_eq!(backlog.add(save(EventKind::Error, 5), Bound::Unlimited).all(), 0);
+        assert_eq!((backlog.events().transactions, backlog.events().others), (3, 5));
     }
 }

@@ -23,10 +23,30 @@ pub enum StateError {
     },
     /// It is damaged, or something else altogether.
     #[error(
-        "`{}` is no intact state of forgewatch: {problem}; move it away, or choose another `state.path`",
+        "`{}` is no intact state of forgewatch: {problem}; put a backup in its place, move it away, or choose another `state.path`",
         .path.display()
     )]
     NotAStore {
+        /// The file.
+        path: PathBuf,
+        /// What was seen.
+        problem: String,
+    },
+    /// Another program's.
+    #[error("`{}` is no state of forgewatch: another program made this database; choose another `state.path`", .path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is none.
+    #[error("there is no state at `{}`: nothing was saved yet, or `state.path` leads elsewhere", .path.display())]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// It cannot be read.
+    #[error("the state `{}` cannot be read: {problem}; run forgewatch as its owner", .path.display())]
+    Unreadable {
         /// The file.
         path: PathBuf,
         /// What was seen.

@@ -55,7 +55,7 @@ impl Store {
 
     /// To be called before the path is opened anew, with this one still open.
     pub(super) fn remove_left_logs(&self, path: &Path) -> Result<(), StateError> {
-        self.place.remove_left_logs(path).map_err(|error| StateError::from_io(path, error))
+        self.place.remove_left_logs().map_err(|error| StateError::from_io(path, error))
     }
 
     fn of(path: &Path, connection: Connection) -> Result<Self, StateError> {
@@ -119,16 +119,18 @@ pub(super) fn open_read_only(path: &Path) -> Result<Option<Store>, StateError> {
     if !path.exists() {
         return Ok(None);
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let open = || {
-        let connection =
-            Connection::open_with_flags(path, flags).map_err(|error| StateError::from_sqlite(path, error))?;
-        version(path, &connection).map(|version| (connection, version))
-    };
-    let opened =
-        open().or_else(|error| if error.is_unwritable() { open_immutable(path) } else { Err(error) });
+    let opened = connect_read_only(path)
+        .or_else(|error| if error.is_unwritable() { open_immutable(path) } else { Err(error) });
     let (connection, version) = opened?;
     if version == 0 { Ok(None) } else { Store::of(path, connection).map(Some) }
+}
+
+/// The store and its log, with the schema version.
+pub(super) fn connect_read_only(path: &Path) -> Result<(Connection, i64), StateError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(path, flags).map_err(|error| StateError::from_sqlite(path, error))?;
+    version(path, &connection).map(|version| (connection, version))
 }
 
 pub(super) fn open_immutable(path: &Path) -> Result<(Connection, i64), StateError> {
@@ -157,10 +159,7 @@ fn version(path: &Path, connection: &Connection) -> Result<i64, StateError> {
         return Err(StateError::Newer { path: path.to_owned(), found, known: SCHEMA_VERSION });
     }
     if application_id != APPLICATION_ID && (found != 0 || tables != 0) {
-        return Err(StateError::NotAStore {
-            path: path.to_owned(),
-            problem: "another program made this database".to_owned(),
-        });
+        return Err(StateError::Foreign { path: path.to_owned() });
     }
     Ok(found)
 }

@@ -3,6 +3,9 @@
 //! A store is taken up to the newest version in one transaction, an empty file through all steps. A step that was
 //! released never changes.
 
+#[cfg(test)]
+mod tests;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The schema that this version reads and writes; kept in `user_version`.
@@ -10,7 +13,7 @@ pub(super) const SCHEMA_VERSION: i64 = STEPS.len() as i64;
 /// "FWst": tells a store from any other SQLite file.
 pub(super) const APPLICATION_ID: i64 = 0x4657_7374;
 
-const STEPS: [&str; 2] = [METADATA_IDENTITIES_AND_EVENTS, STANDINGS_AND_INCIDENTS];
+pub(super) const STEPS: [&str; 2] = [METADATA_IDENTITIES_AND_EVENTS, STANDINGS_AND_INCIDENTS];
 
 const METADATA_IDENTITIES_AND_EVENTS: &str = "
 CREATE TABLE metadata (

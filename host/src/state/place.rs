@@ -4,7 +4,7 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::file::beside;
 
@@ -36,12 +36,17 @@ impl From<Metadata> for FileId {
 pub(super) struct Place {
     store: FileId,
     /// The write-ahead log and its index, as far as they are there.
-    logs: Vec<(&'static str, FileId)>,
+    logs: Vec<(PathBuf, FileId)>,
 }
 
 impl Place {
     pub(super) fn of(path: &Path) -> io::Result<Self> {
-        let log = |ending| Some((ending, FileId::at(&beside(path, ending)).ok()?));
+        // SQLite puts them beside the file that a link leads to.
+        let file = fs::canonicalize(path)?;
+        let log = |ending| {
+            let log = beside(&file, ending);
+            FileId::at(&log).ok().map(|id| (log, id))
+        };
         Ok(Self { store: FileId::at(path)?, logs: ["-wal", "-shm"].into_iter().filter_map(log).collect() })
     }
 
@@ -57,10 +62,9 @@ impl Place {
     /// is there now, and write it into that.
     ///
     /// The store must still be open.
-    pub(super) fn remove_left_logs(&self, path: &Path) -> io::Result<()> {
-        for (ending, id) in &self.logs {
-            let log = beside(path, ending);
-            if FileId::at(&log).is_ok_and(|found| found == *id) {
+    pub(super) fn remove_left_logs(&self) -> io::Result<()> {
+        for (log, id) in &self.logs {
+            if FileId::at(log).is_ok_and(|found| found == *id) {
                 fs::remove_file(log)?;
             }
         }

@@ -2,6 +2,9 @@
 //!
 //! A store that was never taken up to this version has none of them.
 
+#[cfg(test)]
+mod tests;
+
 use rusqlite::types::{ToSqlOutput, Type};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 

@@ -1,5 +1,8 @@
 //! Deleting what is too old, in steps so small that nobody who waits for a commit notices.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, params};

@@ -114,11 +114,6 @@ impl Writer {
         Ok(Self { path: path.to_owned(), shared })
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Has a group written, soon and as a whole. An empty one is no work.
     pub fn submit(&self, save: Save) {
         self.shared.submit(save);

@@ -6,6 +6,7 @@
 mod boundary;
 mod end_to_end;
 mod report;
+mod start;
 mod worker;
 
 use std::error::Error;
@@ -21,11 +22,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         // The reference loads run in processes of their own, as the binary under test does.
         [end_to_end::LOAD, concurrency, file] => end_to_end::run_load(concurrency.parse()?, file.as_ref()),
         [worker::ECHO] => worker::run_echo(),
+        [start::PARSE, file] => start::run_parse(file.as_ref()),
         names => {
-            let parts: [(&str, Measure); 3] = [
+            let parts: [(&str, Measure); 4] = [
                 ("boundary", boundary::measure),
                 ("worker", worker::measure),
                 ("end-to-end", end_to_end::measure),
+                ("start", start::measure),
             ];
             let is_wanted =
                 |part: &str| names.iter().all(|name| name.starts_with('-')) || names.contains(&part);

@@ -5,7 +5,7 @@ use forgewatch_tests::sandbox::Sandbox;
 use crate::support::{assert_harmless, assert_has};
 
 /// Every command, as its path of names.
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["check"],
     &["route"],
@@ -19,6 +19,9 @@ const COMMANDS: [&[&str]; 14] = [
     &["config", "show"],
     &["config", "explain"],
     &["config", "schema"],
+    &["state"],
+    &["state", "backup"],
+    &["state", "check"],
     &["completions"],
 ];
 
@@ -33,6 +36,8 @@ fn help_is_there_for_every_command() {
     }
     insta::assert_snapshot!("help", sandbox.run(&["--help"]).stdout);
     insta::assert_snapshot!("help_plugin_lock", sandbox.run(&["plugin", "lock", "--help"]).stdout);
+    insta::assert_snapshot!("help_state_backup", sandbox.run(&["state", "backup", "--help"]).stdout);
+    insta::assert_snapshot!("help_state_check", sandbox.run(&["state", "check", "--help"]).stdout);
     insta::assert_snapshot!("help_check", sandbox.run(&["check", "--help"]).stdout);
 
     let version = sandbox.run(&["--version"]).exits(0).stdout;

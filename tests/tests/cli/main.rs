@@ -10,4 +10,5 @@ mod lock;
 mod plugin_files;
 mod plugins;
 mod state;
+mod state_commands;
 mod support;

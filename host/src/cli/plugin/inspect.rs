@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anstyle::AnsiColor;
 use serde::Serialize;
 
-use super::{Format, Wish, path_text, print_json, wishes};
+use super::{Format, Wish, print_json, wishes};
 use crate::cli::{print, tell};
 use crate::config::Config;
 use crate::plugins::{Lock, read_plugin_file};
-use crate::text::printable;
+use crate::text::{path_text, printable};
 
 #[derive(Serialize)]
 struct Inspection<'a> {

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod apart;
 mod problems;
 
 /// A system of its own: a folder, variables and flags.
@@ -319,4 +320,59 @@ proptest! {
             prop_assert_eq!(explained.values.last().map(|(_, value)| value), holds, "{}", explained.key);
         }
     }
+}
+
+/// Paths below the world's root that are watched once this world is loaded.
+fn watched(world: &World) -> Vec<String> {
+    let loaded = load(&world.request);
+    let shown = |path: &PathBuf| path.strip_prefix(world.root.path()).unwrap().display().to_string();
+    loaded.watch().paths().iter().map(shown).collect()
+}
+
+#[test]
+fn whatever_loading_and_preparing_read_is_watched() {
+    let usual = ["etc/forgewatch.toml", "etc/conf.d", "home/.config/forgewatch/forgewatch.toml"];
+    assert_eq!(watched(&World::new()), usual);
+    let world = World::new().file("etc/conf.d/10.toml", "").file("etc/conf.d/notes", "");
+    assert_eq!(watched(&world), [usual[0], usual[1], "etc/conf.d/10.toml", usual[2]]);
+
+    let text = r#"
+        plugins.lock_file = "lock"
+        http.ca_file = "ca.pem"
+        [identities]
+        unused = { kind = "pat", token = { file = "unused" } }
+        named = { kind = "pat", token = { env = "NAMED" } }
+        basic = { kind = "basic", username = "u", password = { file = "password" } }
+        [identities.app]
+        kind = "oauth2"
+        token_url = "https://issuer.example/token"
+        client_id = "app"
+        client_secret = { file = "secret" }
+        access_token = { file = "access" }
+        refresh_token = { file = "refresh" }
+        [integrations]
+        a = { provider = "p", domain_name = "https://a.example/", identity = "app" }
+        b = { provider = "p", domain_name = "https://b.example/", identity = "basic" }
+        c = { provider = "p", domain_name = "https://c.example/", identity = "named" }
+        d = { provider = "p", domain_name = "https://d.example/", identity = "basic" }
+    "#;
+    let mut files = vec!["c.toml", "access", "ca.pem", "lock", "password", "refresh", "secret"];
+    let world = World::of(text);
+    assert_eq!(watched(&world), files);
+    // What is wrong elsewhere changes nothing about it: the next load may be right.
+    assert_eq!(watched(&world.set("colour=red")), files);
+    files.retain(|name| ["c.toml", "ca.pem", "lock"].contains(name));
+    assert_eq!(watched(&World::of(text).set("silo_mode=region")), files);
+    assert_eq!(watched(&World::new().config("missing.toml")), ["missing.toml"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_changes_after_it_was_read_is_seen() {
+    let world = World::of("check_timeout = \"20s\"");
+    let loaded = world.loaded();
+    let world = world.file("c.toml", "check_timeout = \"120s\"");
+    let mut watch = loaded.watch();
+    assert!(tokio::time::timeout(std::time::Duration::from_secs(5), watch.changed()).await.is_ok());
+    let mut watch = world.loaded().watch();
+    assert!(tokio::time::timeout(std::time::Duration::from_secs(5), watch.changed()).await.is_err());
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use foldhash::HashMap;
 use forgewatch_plugin_api::abi::HostObject;
-use forgewatch_plugin_api::{Failure, Reason};
+use forgewatch_plugin_api::{Failure, Reason, UrlContext};
 use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{ReadHalf, WriteHalf};
@@ -25,6 +25,7 @@ use tracing::{Instrument, Span};
 use super::process::{EndedBy, Ending};
 use super::protocol::{Answer, Ask, Bytes, Call, HostAnswer, ToHost, ToWorker, append};
 use super::sandbox::{Coverage, CrashReport};
+use super::status::RestartCause;
 use super::wire::{Frame, Unread, Wire};
 use crate::services::call::{self, CallRecord};
 
@@ -37,7 +38,7 @@ const PING_EVERY: Duration = Duration::from_secs(1);
 
 /// A running worker's calls and services. Shared by everything that uses the worker.
 pub(super) struct Connection {
-    out: Mutex<Vec<u8>>,
+    out: Mutex<Out>,
     /// Something is to be written.
     filled: Notify,
     /// There is room again.
@@ -55,6 +56,26 @@ pub(super) struct Connection {
     served: AtomicBool,
     /// Told when the last call has ended.
     idle: Notify,
+}
+
+/// What is to be written.
+#[derive(Default)]
+struct Out {
+    frames: Vec<u8>,
+    /// The context that the worker has as soon as it has read the frames.
+    context: Option<Arc<UrlContext>>,
+}
+
+impl Out {
+    fn append(&mut self, frame: &ToWorker<'_>) -> Result<(), postcard::Error> {
+        if let ToWorker::Call { call: Call::ParseUrl { context: Some(context), .. }, .. } = frame
+            && !self.context.as_ref().is_some_and(|known| Arc::ptr_eq(known, context))
+        {
+            append(&mut self.frames, &ToWorker::Context(Cow::Borrowed(context)))?;
+            self.context = Some(Arc::clone(context));
+        }
+        append(&mut self.frames, frame)
+    }
 }
 
 /// What the worker knows by number.
@@ -126,7 +147,7 @@ impl Connection {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn out(&self) -> MutexGuard<'_, Vec<u8>> {
+    fn out(&self) -> MutexGuard<'_, Out> {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -177,7 +198,9 @@ impl Connection {
             () = self.send(&frame) => receiver.await,
         };
         cancel.id = None;
-        let answer = answer.unwrap_or_else(|_| Err(Arc::new(Ending::by_plugin("it ended without a word"))));
+        let answer = answer.unwrap_or_else(|_| {
+            Err(Arc::new(Ending::by_plugin(RestartCause::Exited, "it ended without a word")))
+        });
         answer.map_err(|ending| {
             let is_suspect = ending.by == EndedBy::Plugin && ending.call.is_none_or(|call| call == id);
             Ended { ending, is_suspect }
@@ -195,7 +218,7 @@ impl Connection {
             if self.has_ended() {
                 return;
             }
-            if self.out().len() < MOST_UNWRITTEN {
+            if self.out().frames.len() < MOST_UNWRITTEN {
                 self.push(frame);
                 return;
             }
@@ -205,7 +228,7 @@ impl Connection {
 
     /// Writes soon, whatever waits already: for frames that are small and come once for each call.
     pub(super) fn push(&self, frame: &ToWorker<'_>) {
-        if let Err(error) = append(&mut self.out(), frame) {
+        if let Err(error) = self.out().append(frame) {
             tracing::error!("a frame to a plugin's worker was not sent: {error}");
         }
         self.filled.notify_one();
@@ -254,7 +277,7 @@ impl Connection {
         let mut frames = Vec::new();
         loop {
             self.filled.notified().await;
-            std::mem::swap(&mut frames, &mut *self.out());
+            std::mem::swap(&mut frames, &mut self.out().frames);
             self.drained.notify_waiters();
             let mut rest = frames.as_slice();
             while !rest.is_empty() {
@@ -467,4 +490,24 @@ async fn answer(host: &HostObject, ask: Ask<'static>) -> Result<HostAnswer<'stat
 /// What a plugin that answers something else than it was asked gets.
 pub(super) fn mismatched() -> Failure {
     Failure::new(Reason::PLUGIN_FAILED, "the plugin's worker answered something else than it was asked")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_is_sent_once_and_again_when_it_is_another() {
+        let mut out = Out::default();
+        let mut written = |context: &Arc<UrlContext>| {
+            let before = out.frames.len();
+            let call = Call::ParseUrl { url: "u".into(), context: Some(Arc::clone(context)) };
+            out.append(&ToWorker::Call { id: 1, call }).unwrap();
+            out.frames.len() - before
+        };
+        let options = "x".repeat(1000);
+        let contexts = [(); 2].map(|()| Arc::new(UrlContext::new(&options, [])));
+        let lengths = [0, 0, 1, 1, 0].map(|which: usize| written(&contexts[which]) > options.len());
+        assert_eq!(lengths, [true, false, true, false, true]);
+    }
 }

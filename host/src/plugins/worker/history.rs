@@ -78,10 +78,11 @@ impl History {
 
 #[cfg(test)]
 mod tests {
+    use super::super::status::RestartCause;
     use super::*;
 
     fn crash() -> Ending {
-        Ending::by_plugin("it crashed")
+        Ending::by_plugin(RestartCause::Crashed, "it crashed")
     }
 
     fn kill() -> Ending {

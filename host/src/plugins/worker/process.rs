@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use super::protocol::COMMAND;
 use super::sandbox::CrashReport;
+use super::status::RestartCause;
 
 /// How long a worker may take to end by itself.
 const GRACE: Duration = Duration::from_secs(1);
@@ -107,6 +108,8 @@ impl Process {
 pub(super) struct Ending {
     /// Whose doing it was.
     pub(super) by: EndedBy,
+    /// The same in a word.
+    pub(super) word: RestartCause,
     /// A clause on the worker: "it crashed …".
     pub(super) cause: String,
     /// The call during which it happened, as far as it is known.
@@ -125,8 +128,8 @@ pub(super) enum EndedBy {
 }
 
 impl Ending {
-    pub(super) fn by_plugin(cause: impl Into<String>) -> Self {
-        Self { by: EndedBy::Plugin, cause: cause.into(), call: None }
+    pub(super) fn by_plugin(word: RestartCause, cause: impl Into<String>) -> Self {
+        Self { by: EndedBy::Plugin, word, cause: cause.into(), call: None }
     }
 
     /// What an exit status and the worker's last words say together.
@@ -134,7 +137,7 @@ impl Ending {
         if let Some(report) = report {
             // Whatever the report says of others: it comes from where plugin code runs.
             let call = Some(report.call()).filter(|call| *call != 0);
-            return Self { call, ..Self::by_plugin(report.to_string()) };
+            return Self { call, ..Self::by_plugin(RestartCause::Crashed, report.to_string()) };
         }
         match status {
             // Signals that come from the plugin's own code are caught and end in an exit status.
@@ -142,19 +145,22 @@ impl Ending {
                 (Some(signal), _) => match name_of_foreign(signal) {
                     Some(name) => {
                         let cause = format!("it was killed from outside by signal {signal} ({name})");
-                        Self { by: EndedBy::Outside, cause, call: None }
+                        Self { by: EndedBy::Outside, word: RestartCause::Killed, cause, call: None }
                     }
-                    None => Self::by_plugin(format!("it ended by signal {signal}")),
+                    None => Self::by_plugin(RestartCause::Crashed, format!("it ended by signal {signal}")),
                 },
                 (None, Some(code)) if code == i32::from(DISCONNECTED) => Self::by_plugin(
+                    RestartCause::Violation,
                     "its connection to the host was cut: plugin code closed it, or wrote to it",
                 ),
                 (None, code) => {
                     let code = code.unwrap_or_default();
-                    Self::by_plugin(format!("it exited by itself with status {code}"))
+                    Self::by_plugin(RestartCause::Exited, format!("it exited by itself with status {code}"))
                 }
             },
-            Err(error) => Self::by_plugin(format!("its process cannot be waited for: {error}")),
+            Err(error) => {
+                Self::by_plugin(RestartCause::Exited, format!("its process cannot be waited for: {error}"))
+            }
         }
     }
 }

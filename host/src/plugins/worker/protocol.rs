@@ -6,6 +6,7 @@
 //! in it name only what was given to that worker.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use forgewatch_plugin_api::abi::LogRecord;
@@ -27,6 +28,8 @@ pub const COMMAND: &str = "plugin-worker";
 pub(super) enum ToWorker<'a> {
     /// The first frame.
     Hello(Hello),
+    /// What URLs are taken apart with from then on.
+    Context(Cow<'a, UrlContext>),
     /// Asks for something; answered by [`ToHost::Done`] unless it is cancelled.
     Call { id: u64, call: Call<'a> },
     /// Nobody waits for the answer any more.
@@ -57,7 +60,9 @@ pub(super) struct Hello {
 pub(super) enum Call<'a> {
     ParseUrl {
         url: Cow<'a, str>,
-        context: Cow<'a, UrlContext>,
+        /// Sent ahead in a frame of its own, once for all the calls that share it.
+        #[serde(skip)]
+        context: Option<Arc<UrlContext>>,
     },
     /// Makes the client that is known by the call's id from then on.
     GetClient {

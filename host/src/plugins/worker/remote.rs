@@ -80,10 +80,10 @@ impl RemoteProvider {
     pub(in crate::plugins) async fn parse_repository_url(
         &self,
         url: &str,
-        context: &UrlContext,
+        context: &Arc<UrlContext>,
     ) -> Result<Result<RepositoryUrl, UrlError>, Failure> {
         let ask = async |connection: &Arc<Connection>| {
-            let call = Call::ParseUrl { url: url.into(), context: Cow::Borrowed(context) };
+            let call = Call::ParseUrl { url: url.into(), context: Some(Arc::clone(context)) };
             connection.call(connection.next_id(), call).await
         };
         match until_answered!(self.supervisor, ask)? {

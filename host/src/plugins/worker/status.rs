@@ -1,5 +1,6 @@
 //! How a plugin's worker does, for whoever wants to know.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -14,6 +15,43 @@ pub struct Status {
     pub since: SystemTime,
     /// Why new bytes at the plugin's path are not used.
     pub not_replaced: Option<String>,
+    /// How often its worker ended, or was replaced.
+    pub restarts: BTreeMap<RestartCause, u64>,
+}
+
+/// Why a plugin's worker was not the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RestartCause {
+    /// Its code crashed.
+    Crashed,
+    /// It ended by itself, or could not be started.
+    Exited,
+    /// It gave no sign of life.
+    Stuck,
+    /// It said to the host what no worker says.
+    Violation,
+    /// Something outside ended or stopped it.
+    Killed,
+    /// Its file has new bytes.
+    Replaced,
+}
+
+impl RestartCause {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Crashed, Self::Exited, Self::Stuck, Self::Violation, Self::Killed, Self::Replaced];
+
+    /// The word for people and machines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Crashed => "crashed",
+            Self::Exited => "exited",
+            Self::Stuck => "stuck",
+            Self::Violation => "violation",
+            Self::Killed => "killed",
+            Self::Replaced => "replaced",
+        }
+    }
 }
 
 /// What a plugin's worker is doing.

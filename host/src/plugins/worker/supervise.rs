@@ -3,6 +3,7 @@
 //! A call that was under way when its worker ended runs once more on the next one. When the plugin's own code may
 //! have ended it in that call, it runs alone then, so that what is its fault costs no other call its answer.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant, SystemTime};
@@ -20,7 +21,7 @@ use super::history::{History, Next, QUARANTINE, Reached};
 use super::process::{EndedBy, Ending, Process};
 use super::protocol::{Hello, ToWorker};
 use super::sandbox::Coverage;
-use super::status::{Phase, Status};
+use super::status::{Phase, RestartCause, Status};
 use super::wire::Wire;
 use crate::plugins::load::SealedLibrary;
 use crate::plugins::lock::Lock;
@@ -67,7 +68,12 @@ impl Supervisor {
         settings: WorkerSettings,
         host: HostObject,
     ) -> Self {
-        let status = Status { phase: Phase::Starting, since: SystemTime::now(), not_replaced: None };
+        let status = Status {
+            phase: Phase::Starting,
+            since: SystemTime::now(),
+            not_replaced: None,
+            restarts: BTreeMap::new(),
+        };
         let shared = Arc::new(Shared {
             key: library.file.manifest.key.clone(),
             settings,
@@ -199,6 +205,10 @@ impl Shared {
         }
     }
 
+    fn note_restart(&self, cause: RestartCause) {
+        self.status.send_modify(|status| *status.restarts.entry(cause).or_default() += 1);
+    }
+
     fn set(&self, phase: Phase) {
         self.status.send_modify(|status| {
             status.phase = phase;
@@ -254,6 +264,7 @@ impl Keeper {
             if ending.by == EndedBy::Host {
                 return;
             }
+            self.shared.note_restart(ending.word);
             let next = self.history.note(&ending, reached, Instant::now());
             self.pause(&ending, next).await;
         }
@@ -310,6 +321,7 @@ impl Keeper {
                     self.take_up(library);
                     let older = std::mem::replace(&mut worker, newer);
                     self.shared.set(Phase::Ready(Arc::clone(&worker.connection)));
+                    self.shared.note_restart(RestartCause::Replaced);
                     let sha256 = &self.library.file.sha256;
                     tracing::info!(plugin = self.shared.key, sha256, "replaced by a newer build");
                     self.shared.tasks.spawn(async move {
@@ -361,10 +373,9 @@ impl Keeper {
     async fn start(&self, library: &SealedLibrary) -> Result<Worker, NoWorker> {
         let Shared { key, settings, host, .. } = &*self.shared;
         let failed = |error: std::io::Error| {
-            NoWorker::Ended(Arc::new(Ending::by_plugin(format!(
-                "no process can be started for it from `{}`: {error}",
-                settings.program.display()
-            ))))
+            let program = settings.program.display();
+            let cause = format!("no process can be started for it from `{program}`: {error}");
+            NoWorker::Ended(Arc::new(Ending::by_plugin(RestartCause::Exited, cause)))
         };
         let copy = library.copy.file.try_clone().map_err(failed)?;
         let (process, socket) = Process::start(&settings.program, key, copy).await.map_err(failed)?;
@@ -403,7 +414,10 @@ async fn ending_of(task: &mut JoinHandle<Arc<Ending>>) -> Arc<Ending> {
     match task.await {
         Ok(ending) => ending,
         Err(error) if error.is_cancelled() => std::future::pending().await,
-        Err(error) => Arc::new(Ending::by_plugin(format!("the host failed to look after it: {error}"))),
+        Err(error) => {
+            let cause = format!("the host failed to look after it: {error}");
+            Arc::new(Ending::by_plugin(RestartCause::Exited, cause))
+        }
     }
 }
 
@@ -433,16 +447,19 @@ async fn look_after(
         None => {
             drop(wire);
             let _ = process.end().await;
-            Ending { by: EndedBy::Host, cause: "it is not needed any more".to_owned(), call: None }
+            let cause = "it is not needed any more";
+            Ending { by: EndedBy::Host, ..Ending::by_plugin(RestartCause::Exited, cause) }
         }
         Some(Hangup::Crashed(report)) => Ending::of(process.end().await.0, Some(&report)),
         Some(Hangup::Closed) => match process.end().await {
             (status, false) => Ending::of(status, None),
-            (_, true) => Ending::by_plugin("it closed its connection to the host and went on"),
+            (_, true) => {
+                Ending::by_plugin(RestartCause::Violation, "it closed its connection to the host and went on")
+            }
         },
         Some(Hangup::Violation(violation)) => {
             let _ = process.kill().await;
-            Ending::by_plugin(violation)
+            Ending::by_plugin(RestartCause::Violation, violation)
         }
         // The sandbox keeps plugin code from stopping its own process.
         Some(Hangup::Stuck(stall))
@@ -451,7 +468,7 @@ async fn look_after(
             let _ = process.kill().await;
             let stall = humantime::format_duration(stall);
             let cause = format!("it was stopped from outside (SIGSTOP) and gave no sign of life for {stall}");
-            Ending { by: EndedBy::Outside, cause, call: None }
+            Ending { by: EndedBy::Outside, ..Ending::by_plugin(RestartCause::Killed, cause) }
         }
         Some(stuck @ (Hangup::Stuck(limit) | Hangup::NotStarted(limit))) => {
             process.ask_for_last_words();
@@ -463,7 +480,7 @@ async fn look_after(
                 _ => format!("it gave no sign of life for {limit}"),
             };
             let call = report.map(|report| report.call()).filter(|call| *call != 0);
-            Ending { call, ..Ending::by_plugin(cause) }
+            Ending { call, ..Ending::by_plugin(RestartCause::Stuck, cause) }
         }
     };
     let ending = Arc::new(ending);

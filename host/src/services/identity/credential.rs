@@ -60,6 +60,10 @@ impl Credential {
         self
     }
 
+    pub(super) fn expires_at(&self) -> Option<SystemTime> {
+        self.expires_at
+    }
+
     /// Whether there is no cause yet to renew it.
     pub(super) fn is_fresh(&self) -> bool {
         self.renew_at.is_none_or(|at| SystemTime::now() < at)

@@ -18,7 +18,7 @@ use url::form_urlencoded;
 
 use super::issuer::{Grant, Issuer, is_sendable};
 use crate::services::egress::Outgoing;
-use crate::services::http::{Answer, HttpClient, retry_after_s, shown};
+use crate::services::http::{Answer, HttpClient, Noted, retry_after_s, shown};
 use crate::services::scrub::Scrubber;
 use crate::text::printable;
 
@@ -52,7 +52,7 @@ pub(super) async fn ask(
     };
     let about = format!("identity `{identity}` was not refreshed");
     let answer = client
-        .send(&outgoing, None, None)
+        .send(&outgoing, None, Noted::default())
         .await
         .map_err(|failure| Failure::new(failure.reason(), format!("{about}: {}", failure.detail())))?;
     let said: Said = serde_json::from_slice(&answer.body).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use forgewatch_plugin_api::{Failure, Reason};
@@ -192,7 +193,11 @@ impl Renewal {
         .await
     }
 
+    /// To be called under the lock, so that the tokens of a successor are stored after these.
     async fn store(&self, tokens: &SavedIdentity) -> Result<(), StateError> {
+        if self.identity.is_replaced.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let identity = Arc::clone(&self.identity);
         let issuer = Arc::clone(&self.issuer);
         let tokens = tokens.clone();

@@ -213,7 +213,9 @@ async fn a_call_is_noted() {
     ] {
         let record = CallRecord::default();
         integration.http(&Request::get(server.url(path)), Some(&record)).await.unwrap();
-        let expected = Seen { http_status: Some(status), retry_after_s, requests: 1 };
+        let waited = record.seen().waited;
+        assert!(waited > Duration::ZERO);
+        let expected = Seen { http_status: Some(status), retry_after_s, requests: 1, waited };
         assert_eq!(record.seen(), expected, "{path}");
     }
 }

@@ -171,7 +171,8 @@ async fn a_rotated_token_is_stored_before_it_is_used_whoever_waits() {
     }
     // The call is gone, as when its time is up. What the issuer sends now must not be lost.
     go.send(()).unwrap();
-    services.finish().await;
+    // The next configuration holds by now, and the process ends under it.
+    fixture.services().following(&services).finish().await;
     let connection = Connection::open(fixture.folder.path().join("state.db")).unwrap();
     let query = "SELECT access_token || ' ' || refresh_token FROM identities WHERE name = 'bot'";
     let saved: String = connection.query_row(query, [], |row| row.get(0)).unwrap();
@@ -283,4 +284,29 @@ async fn without_a_refresh_token_the_access_token_is_all_there_is() {
         assert_eq!(status(&integration, &server).await, 401);
     }
     assert_eq!(token_requests(&server), 0);
+}
+
+#[tokio::test]
+async fn what_was_replaced_does_not_take_its_successors_place_in_the_store() {
+    let server = Server::start_tls(|request, _| {
+        let body = |of| format!(r#"{{"access_token": "access-token-of-{of}", "expires_in": 3599}}"#);
+        match (request.starts_with("POST /token"), request.contains("refresh_token=old")) {
+            (true, true) => answer(200, JSON, body("old")),
+            (true, false) => answer(200, JSON, body("new")),
+            _ => answer(200, &[], ""),
+        }
+    })
+    .await;
+    let fixture = Fixture::new().trusting(&server);
+    let [old, new] = ["old", "new"].map(|token| oauth2(&server, Some(token), past()));
+    old.replaced();
+    for identity in [new, old] {
+        let integration = fixture.integration(&server.url(""), Some(identity));
+        assert_eq!(status(&integration, &server).await, 200);
+    }
+    assert_eq!(token_requests(&server), 2);
+    let connection = Connection::open(fixture.folder.path().join("state.db")).unwrap();
+    let query = "SELECT access_token FROM identities WHERE name = 'bot'";
+    let saved: String = connection.query_row(query, [], |row| row.get(0)).unwrap();
+    assert_eq!(saved, "access-token-of-new");
 }

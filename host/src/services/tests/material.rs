@@ -121,3 +121,41 @@ fn material_that_cannot_work_is_refused() {
         assert!(error.contains(expected) && !error.contains("pw"), "{error}");
     }
 }
+
+#[test]
+fn identities_are_the_same_while_all_of_their_material_is() {
+    let oauth2 = |client_secret: Option<&str>, refresh_token: Option<&str>| Material::OAuth2 {
+        token_url: "https://issuer.example/token".to_owned(),
+        client_id: "client".to_owned(),
+        client_secret: client_secret.map(Into::into),
+        scope: None,
+        access_token: None,
+        expires_at: None,
+        refresh_token: refresh_token.map(Into::into),
+    };
+    let basic = |username: &str, password: &str| Material::Basic {
+        username: username.to_owned(),
+        password: password.into(),
+    };
+    let header = |header: &str| Material::Header { header: header.to_owned(), value: "a".into() };
+    let materials = [
+        Material::Pat { token: "a".into() },
+        Material::Pat { token: "b".into() },
+        basic("u", "a"),
+        basic("v", "a"),
+        basic("u", "b"),
+        header("x-one"),
+        header("x-two"),
+        oauth2(None, None),
+        oauth2(Some("a"), None),
+        oauth2(None, Some("a")),
+    ];
+    let identity = |name: &str, material: &Material| Identity::new(name, material.clone()).unwrap();
+    for (index, material) in materials.iter().enumerate() {
+        for (other, material_of_other) in materials.iter().enumerate() {
+            let is_same = identity("bot", material) == identity("bot", material_of_other);
+            assert_eq!(is_same, index == other, "{index} {other}");
+        }
+        assert_ne!(identity("bot", material), identity("app", material));
+    }
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{oneshot, watch};
 
-use super::super::backlog::{Backlog, Bound, Dropped};
+use super::super::backlog::{Backlog, Bound, Count};
 use super::super::file::Claim;
 use super::super::records::Save;
 use super::super::retention::Retention;
@@ -37,7 +37,10 @@ struct Inbox {
     retry_at: Option<Instant>,
     /// Since when the thread has been at a commit.
     busy_since: Option<Instant>,
-    dropped: Dropped,
+    /// The events of that commit.
+    in_commit: Count,
+    /// Events since the start.
+    dropped: u64,
     told_dropped: bool,
     retention: Option<Retention>,
     tidy_at: Option<Instant>,
@@ -93,11 +96,11 @@ impl Shared {
             return;
         }
         let hangs = inbox.busy_since.is_some_and(|since| since.elapsed() > self.pace.retry);
-        let bound = if hangs || inbox.retry_at.is_some() { Bound::Limited } else { Bound::Unlimited };
+        let in_trouble = hangs || inbox.retry_at.is_some();
+        let bound = if in_trouble { Bound::Limited(inbox.in_commit) } else { Bound::Unlimited };
         let few_before = inbox.backlog.rows() < self.pace.rows;
         let dropped = inbox.backlog.add(save, bound);
-        inbox.dropped.transactions += dropped.transactions;
-        inbox.dropped.others += dropped.others;
+        inbox.dropped += dropped.all() as u64;
         let first_lost =
             dropped.others > 0 && !std::mem::replace(&mut inbox.told_dropped, dropped.others > 0);
         let first = inbox.oldest.is_none() && !inbox.backlog.is_empty();
@@ -181,20 +184,22 @@ impl Shared {
     }
 
     /// After a commit: nothing stands in the way any more. Rows that wait by now, and what was dropped ever.
-    pub(super) fn committed(&self) -> (usize, Dropped) {
+    pub(super) fn committed(&self) -> (usize, u64) {
         let mut inbox = self.lock();
         inbox.busy_since = None;
+        inbox.in_commit = Count::default();
         inbox.retry_at = None;
         inbox.told_dropped = false;
         (inbox.backlog.rows(), inbox.dropped)
     }
 
     /// After a commit that failed: what it was about goes before what has come since.
-    pub(super) fn failed(&self, mut backlog: Backlog) -> (usize, Dropped) {
+    pub(super) fn failed(&self, mut backlog: Backlog) -> (usize, u64) {
         let mut inbox = self.lock();
         backlog.append(std::mem::take(&mut inbox.backlog));
         inbox.backlog = backlog;
         inbox.busy_since = None;
+        inbox.in_commit = Count::default();
         let now = Instant::now();
         inbox.oldest = Some(now);
         inbox.retry_at = Some(now + self.pace.retry);
@@ -215,10 +220,11 @@ impl Shared {
         self.ended.notify_all();
     }
 
-    /// Asks the thread to end, and waits for that.
+    /// Asks the thread to end, and waits for that, the first time.
     pub(super) fn close(&self, patience: Duration) -> Result<(), NotSaved> {
         let mut inbox = self.lock();
-        inbox.closing = true;
+        let again = std::mem::replace(&mut inbox.closing, true);
+        let patience = if again { Duration::ZERO } else { patience };
         self.wake.notify_one();
         let alive = |inbox: &mut Inbox| inbox.ended.is_none();
         let waited = self.ended.wait_timeout_while(inbox, patience, alive);
@@ -246,6 +252,7 @@ impl Inbox {
     fn take(&mut self, now: Instant) -> Batch {
         self.oldest = None;
         self.busy_since = Some(now);
+        self.in_commit = self.backlog.events();
         Batch {
             backlog: std::mem::take(&mut self.backlog),
             flushes: std::mem::take(&mut self.flushes),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::TransactionBehavior;
 
-use super::super::backlog::{Backlog, Dropped};
+use super::super::backlog::Backlog;
 use super::super::file::{self, Claim, Store};
 use super::super::retention::{self, Retention};
 use super::super::{StateError, read};
@@ -125,7 +125,7 @@ impl Thread {
             health.problem = None;
             health.since = None;
             health.waiting = waiting;
-            health.dropped_events = dropped.all();
+            health.dropped_events = dropped;
             health.last_seq = last_seq;
             if anything {
                 health.commits += 1;
@@ -144,14 +144,14 @@ impl Thread {
         let trouble = self.trouble.get_or_insert_with(|| Trouble {
             since: SystemTime::now(),
             start: Instant::now(),
-            dropped_before: dropped.all(),
+            dropped_before: dropped,
         });
         let since = trouble.since;
         self.shared.tell(|health| {
             not_persisting(health, &error.problem);
             health.since = Some(since);
             health.waiting = waiting;
-            health.dropped_events = dropped.all();
+            health.dropped_events = dropped;
         });
     }
 
@@ -182,9 +182,9 @@ fn not_persisting(health: &mut Health, problem: &str) {
     health.since.get_or_insert_with(SystemTime::now);
 }
 
-fn tell_recovery(path: &Path, trouble: &Trouble, dropped: Dropped) {
+fn tell_recovery(path: &Path, trouble: &Trouble, dropped: u64) {
     let took = humantime::format_duration(Duration::from_secs(trouble.start.elapsed().as_secs()));
-    let lost = dropped.all() - trouble.dropped_before;
+    let lost = dropped - trouble.dropped_before;
     tracing::warn!(
         "the state `{}` is written again, after {took}; {lost} events were dropped",
         path.display()

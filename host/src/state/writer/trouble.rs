@@ -33,9 +33,9 @@ impl NotSaved {
         Self { problem: format!("the state `{}` cannot be written: {error}; {way_out}", path.display()) }
     }
 
-    /// It was replaced, and what is there now is of no use.
+    /// It was removed or replaced, and that cannot be followed.
     pub(super) fn replaced_by(path: &Path, error: &StateError) -> Self {
-        Self { problem: format!("{}, and what is there now is of no use: {error}", replaced(path)) }
+        Self { problem: format!("{}, and it cannot be opened anew: {error}", replaced(path)) }
     }
 }
 

@@ -11,7 +11,7 @@ use foldhash::HashMap;
 use forgewatch_plugin_api::abi::abi_stable::sabi_trait::TD_Opaque;
 use forgewatch_plugin_api::abi::abi_stable::std_types::RStr;
 use forgewatch_plugin_api::abi::{ClientObject, HostObject, HostServices_TO, ProviderObject};
-use forgewatch_plugin_api::{Failure, Reason};
+use forgewatch_plugin_api::{Failure, Reason, UrlContext};
 
 use super::super::protocol::{Answer, Bytes, Call, ToHost, ToWorker};
 use super::link::{Link, RemoteHost, Wait};
@@ -27,6 +27,8 @@ pub(super) struct Tasks {
     link: Arc<Link>,
     provider: Arc<ProviderObject>,
     clients: Arc<Mutex<HashMap<u64, Arc<ClientObject>>>>,
+    /// What URLs are taken apart with.
+    context: Arc<UrlContext>,
     running: HashMap<u64, (Task, Waker)>,
     woken: Arc<Woken>,
 }
@@ -70,6 +72,7 @@ impl Tasks {
             link,
             provider: Arc::new(provider),
             clients: Arc::default(),
+            context: Arc::default(),
             running: HashMap::default(),
             woken: Arc::default(),
         }
@@ -99,6 +102,7 @@ impl Tasks {
 
     fn take(&mut self, frame: ToWorker<'static>) -> io::Result<()> {
         match frame {
+            ToWorker::Context(context) => self.context = Arc::new(context.into_owned()),
             ToWorker::Call { id, call } => {
                 let task = self.task(id, call);
                 let waker = Waker::from(Arc::new(TaskWaker { call: id, woken: Arc::clone(&self.woken) }));
@@ -142,10 +146,13 @@ impl Tasks {
     fn task(&self, id: u64, call: Call<'static>) -> Task {
         let provider = Arc::clone(&self.provider);
         match call {
-            Call::ParseUrl { url, context } => Box::pin(async move {
-                let parsed = provider.parse_repository_url(RStr::from_str(&url), &context);
-                parsed.into_result().map(|parsed| Answer::Url(parsed.into()))
-            }),
+            Call::ParseUrl { url, .. } => {
+                let context = Arc::clone(&self.context);
+                Box::pin(async move {
+                    let parsed = provider.parse_repository_url(RStr::from_str(&url), &context);
+                    parsed.into_result().map(|parsed| Answer::Url(parsed.into()))
+                })
+            }
             Call::GetClient { host, integration } => {
                 let host = self.host(host);
                 let clients = Arc::clone(&self.clients);

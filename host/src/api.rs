@@ -1,0 +1,184 @@
+//! The daemon's HTTP side: probes, metrics, and the API with its document.
+//!
+//! - It shows what the ledger and the state say and hands on what is asked for; it decides and keeps nothing.
+//! - Whatever clients send ends in an answer of one shape; their number, their time and what they hold are limited.
+//! - Absent: TLS and HTTP/2, which are for a proxy in front of it, and permission for other origins.
+
+mod access;
+mod answer;
+mod commands;
+mod error;
+mod events;
+mod guard;
+mod incidents;
+mod input;
+mod integrations;
+mod openapi;
+mod page;
+mod plugins;
+mod probes;
+mod repositories;
+mod route;
+mod serve;
+mod status;
+mod stored;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::middleware::from_fn;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+pub use access::{Access, Gate, Unprotected};
+
+use crate::daemon::{Handle, Ledger};
+use crate::prepare::PluginEntry;
+use crate::state::State;
+use crate::verdict::Moment;
+use error::Error;
+use openapi::Documents;
+use route::Routes;
+use stored::Stored;
+
+/// Requests that are answered at once; further ones wait.
+const MOST_REQUESTS: usize = 64;
+/// Streams of events that are open at once.
+const MOST_STREAMS: usize = 64;
+
+/// Where the API gets what it shows.
+pub struct Sources {
+    /// The daemon.
+    pub handle: Handle,
+    /// The state, for reading.
+    pub stored: Arc<State>,
+    /// Whether the daemon does its work.
+    pub ready: watch::Receiver<bool>,
+    /// The metrics as Prometheus reads them. May take a while.
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// Every library file that was found. May take a while.
+    pub plugins: Box<dyn Fn() -> Vec<PluginEntry> + Send + Sync>,
+}
+
+/// A socket that is listened on, and who may come in.
+pub struct Server {
+    listener: TcpListener,
+    gate: Arc<Gate>,
+}
+
+/// Why the API cannot be there.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address cannot be had.
+    #[error("cannot listen on {listen}: choose another `api.listen`, or end what listens there")]
+    Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Anybody could use it.
+    #[error(transparent)]
+    Unprotected(#[from] Unprotected),
+}
+
+/// The address that a client's connection comes from.
+#[derive(Clone, Copy)]
+struct Peer(SocketAddr);
+
+/// What all requests share.
+struct Shared {
+    gate: Arc<Gate>,
+    handle: Handle,
+    stored: Stored,
+    ready: watch::Receiver<bool>,
+    metrics: Box<dyn Fn() -> String + Send + Sync>,
+    plugins: Box<dyn Fn() -> Vec<PluginEntry> + Send + Sync>,
+    started_at: Moment,
+    document: OnceLock<Documents>,
+    requests: Semaphore,
+    streams: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// Listens, so that what stands in the way is told before anything runs. Connections wait until [`Server::serve`].
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be had, or anybody who reaches it could use the API.
+    pub async fn bind(listen: SocketAddr, access: Access) -> Result<Self, BindError> {
+        let gate = Gate::new(listen, access)?;
+        let failed = |source| BindError::Listen { listen, source };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let gate = Arc::new(gate.at(listener.local_addr().map_err(failed)?));
+        Ok(Self { listener, gate })
+    }
+
+    /// The address, with the port that was free where none was chosen.
+    pub fn address(&self) -> SocketAddr {
+        self.gate.listen()
+    }
+
+    /// Who may come in; a reload replaces that.
+    pub fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.gate)
+    }
+
+    /// Answers until `stop`; then streams end at once, and requests under way have a few seconds. Cancelling it ends
+    /// everything at once.
+    pub async fn serve(self, sources: Sources, stop: CancellationToken) {
+        let shared = Arc::new(Shared::new(self.gate, sources, stop.clone()));
+        serve::serve(self.listener, router(shared), stop).await;
+    }
+}
+
+impl Shared {
+    fn new(gate: Arc<Gate>, sources: Sources, stop: CancellationToken) -> Self {
+        let Sources { handle, stored, ready, metrics, plugins } = sources;
+        Self {
+            gate,
+            handle,
+            stored: Stored::new(stored),
+            ready,
+            metrics,
+            plugins,
+            started_at: Moment::now(),
+            document: OnceLock::new(),
+            requests: Semaphore::new(MOST_REQUESTS),
+            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
+            stop,
+        }
+    }
+
+    /// Looks at all of the ledger, on a thread that may be busy for a while.
+    async fn look<T: Send + 'static>(
+        self: &Arc<Self>,
+        look: impl FnOnce(&Ledger) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let handle = self.handle.clone();
+        spawn_blocking(move || handle.read(look)).await.map_err(|error| Error::internal(&error))
+    }
+}
+
+/// All routes behind the guard.
+fn router(shared: Arc<Shared>) -> Router {
+    let mut routes = Routes::new(Arc::clone(&shared));
+    probes::add(&mut routes, shared.gate.is_on_loopback());
+    status::add(&mut routes);
+    repositories::add(&mut routes);
+    integrations::add(&mut routes);
+    plugins::add(&mut routes);
+    incidents::add(&mut routes);
+    events::add(&mut routes);
+    commands::add(&mut routes);
+    let router = routes.finish();
+    let router = router.fallback(route::nowhere).method_not_allowed_fallback(route::wrong_method);
+    router.layer(from_fn(move |request, next| guard::guard(Arc::clone(&shared), request, next)))
+}

@@ -1,0 +1,223 @@
+//! Who may use the API: bearer tokens with scopes, known by their digests alone.
+//!
+//! A reload may replace tokens and names at any time; a request sees one set or the other. Off loopback there is never
+//! a moment without tokens unless the configuration says so.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
+
+use axum::http::{HeaderMap, StatusCode, header};
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+
+use super::error::Error;
+use crate::config::{ApiAuth, ApiScope, HostPort, Loaded, Problem};
+use crate::prepare::read_secret;
+use crate::services::log_limit::Allowance;
+
+/// What a token may be used for; the later includes the earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Scope {
+    Read = 1,
+    Operate = 2,
+}
+
+/// Tokens, and the names that the API is reached by.
+pub struct Access {
+    auth: ApiAuth,
+    hosts: Vec<HostPort>,
+    tokens: Vec<Token>,
+}
+
+struct Token {
+    digest: [u8; 32],
+    scope: Scope,
+}
+
+/// Anybody who reaches the address could use the API.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "other machines can reach `api.listen` ({listen}) and there are no API tokens: add one as `[api.tokens.NAME]`, or \
+     set `api.auth = \"none\"` if something in front of it decides who may use it"
+)]
+pub struct Unprotected {
+    listen: SocketAddr,
+}
+
+impl Access {
+    /// As the configuration has it; `None` after telling of each token that cannot be read.
+    pub async fn of(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Self> {
+        let api = &loaded.config.api;
+        let mut tokens = Vec::new();
+        for (name, configured) in &api.tokens {
+            match read_secret(&configured.token).await {
+                Ok(secret) => tokens.push(Token {
+                    digest: digest(secret.expose_secret()),
+                    scope: configured.scopes.iter().map(|scope| (*scope).into()).max().unwrap_or(Scope::Read),
+                }),
+                Err((message, help)) => {
+                    problems.push(loaded.problem(&["api", "tokens", name, "token"], message, help));
+                }
+            }
+        }
+        let are_all = tokens.len() == api.tokens.len();
+        are_all.then(|| Self { auth: api.auth, hosts: api.hosts.clone(), tokens })
+    }
+
+    fn is_open(&self) -> bool {
+        self.auth == ApiAuth::None || self.tokens.is_empty()
+    }
+
+    /// What a token allows. Takes the same time whichever token it is or is not.
+    fn scope_of(&self, token: &str) -> Option<Scope> {
+        let presented = digest(token);
+        let mut found = 0_u8;
+        for token in &self.tokens {
+            let is_it: Choice = token.digest.ct_eq(&presented);
+            let better = u8::max(found, token.scope as u8);
+            found = u8::conditional_select(&found, &better, is_it);
+        }
+        match found {
+            0 => None,
+            1 => Some(Scope::Read),
+            _ => Some(Scope::Operate),
+        }
+    }
+}
+
+impl From<ApiScope> for Scope {
+    fn from(scope: ApiScope) -> Self {
+        match scope {
+            ApiScope::Read => Self::Read,
+            ApiScope::Operate => Self::Operate,
+        }
+    }
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+/// Lets requests in or not.
+pub struct Gate {
+    listen: SocketAddr,
+    access: RwLock<Arc<Access>>,
+    refusals: Mutex<Allowance>,
+}
+
+impl Gate {
+    /// # Errors
+    ///
+    /// Anybody could come in.
+    pub(super) fn new(listen: SocketAddr, access: Access) -> Result<Self, Unprotected> {
+        let access = protected(listen, access)?;
+        let refusals = Mutex::new(Allowance::new(5, 2));
+        Ok(Self { listen, access: RwLock::new(access), refusals })
+    }
+
+    /// The same, at the address that was really had.
+    pub(super) fn at(self, listen: SocketAddr) -> Self {
+        Self { listen, ..self }
+    }
+
+    /// Whether anybody may come in.
+    pub(super) fn is_open(&self) -> bool {
+        self.access().is_open()
+    }
+
+    /// Takes another configuration's tokens and names over.
+    ///
+    /// # Errors
+    ///
+    /// Anybody could come in then. Everything is as it was.
+    pub fn replace(&self, access: Access) -> Result<(), Unprotected> {
+        let access = protected(self.listen, access)?;
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = access;
+        Ok(())
+    }
+
+    /// Whether only this machine reaches the address.
+    pub(super) fn is_on_loopback(&self) -> bool {
+        self.listen.ip().to_canonical().is_loopback()
+    }
+
+    pub(super) fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Whether a name was configured that the API is reached by.
+    pub(super) fn is_configured(&self, host: &str, fits: impl Fn(u16) -> bool) -> bool {
+        self.access().hosts.iter().any(|known| known.host == host && fits(known.port))
+    }
+
+    /// # Errors
+    ///
+    /// The request's token does not allow this.
+    pub(super) fn admit(&self, headers: &HeaderMap, peer: Option<IpAddr>, scope: Scope) -> Result<(), Error> {
+        let access = self.access();
+        if access.is_open() {
+            return Ok(());
+        }
+        let Some(token) = bearer(headers) else {
+            let message = "a token is needed: send `authorization: Bearer TOKEN`";
+            return Err(unauthorized(message, "Bearer realm=\"forgewatch\""));
+        };
+        match access.scope_of(token) {
+            Some(allowed) if allowed >= scope => Ok(()),
+            Some(_) => Err(Error::forbidden("the token's scopes do not allow this: it takes `operate`")),
+            None => {
+                self.tell_of_unknown_token(peer);
+                let header = "Bearer realm=\"forgewatch\", error=\"invalid_token\"";
+                Err(unauthorized("the token is not known here", header))
+            }
+        }
+    }
+
+    fn tell_of_unknown_token(&self, peer: Option<IpAddr>) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if refusals.take(Instant::now()) {
+            let peer = peer.map_or_else(|| "an unknown address".to_owned(), |peer| peer.to_string());
+            tracing::warn!("a request from {peer} had a token that the API does not know");
+        }
+    }
+
+    fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn protected(listen: SocketAddr, access: Access) -> Result<Arc<Access>, Unprotected> {
+    if !listen.ip().to_canonical().is_loopback() && access.is_open() {
+        if access.auth == ApiAuth::Tokens {
+            return Err(Unprotected { listen });
+        }
+        tracing::warn!(
+            "the API on {listen} asks nobody for a token (`api.auth = \"none\"`): whoever reaches it may use all of it"
+        );
+    }
+    Ok(Arc::new(access))
+}
+
+fn unauthorized(message: &str, challenge: &'static str) -> Error {
+    let error = Error::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
+    error.with_header(header::WWW_AUTHENTICATE, challenge)
+}
+
+/// The token of the one `Authorization` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+#[cfg(test)]
+impl Access {
+    pub(super) fn with(auth: ApiAuth, hosts: &[&str], tokens: &[(&str, Scope)]) -> Self {
+        let tokens = tokens.iter().map(|(token, scope)| Token { digest: digest(token), scope: *scope });
+        let hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
+        Self { auth, hosts, tokens: tokens.collect() }
+    }
+}

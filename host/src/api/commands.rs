@@ -1,0 +1,73 @@
+//! What the daemon can be asked to do.
+
+use axum::http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::access::Scope;
+use super::answer::{Accepted, Found};
+use super::error::Error;
+use super::input::{Nothing, input};
+use super::route::{Call, Operation, Routes};
+use super::status::Reloaded;
+use crate::daemon::Stopping;
+
+pub(super) fn add(routes: &mut Routes) {
+    let scope = Some(Scope::Operate);
+    let summary = "Has repositories checked as soon as there is room. Those that are not watched are named and cost the \
+                   others nothing; 404 when none is.";
+    let operation = Operation { id: "check", summary, scope, errors: &[404] };
+    routes.post("/api/v1/check", operation, check);
+    let summary =
+        "Reads the configuration again. While it is wrong, 422 says how, and the old one stays in use.";
+    let operation = Operation { id: "reload", summary, scope, errors: &[422] };
+    routes.post("/-/reload", operation, reload);
+}
+
+/// What to check.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Names of repositories.
+    #[schemars(length(min = 1, max = 1000))]
+    repositories: Vec<String>,
+}
+
+input!(Wanted);
+
+/// What came of asking for checks.
+#[derive(Serialize, JsonSchema)]
+struct Asked {
+    /// Those that are checked as soon as there is room.
+    accepted: Vec<String>,
+    /// Those that are being checked at this moment; they are checked once more after that.
+    running: Vec<String>,
+    /// Those that are not watched.
+    unknown: Vec<String>,
+}
+
+async fn check(call: Call<Wanted>) -> Result<Accepted<Asked>, Error> {
+    let mut repositories = call.input.repositories;
+    repositories.sort_unstable();
+    repositories.dedup();
+    let asked = call.shared.handle.check_now(repositories).await.map_err(stopping)?;
+    if asked.accepted.is_empty() && asked.running.is_empty() {
+        return Err(Error::not_found("none of these repositories is watched").with_details(asked.unknown));
+    }
+    let unknown = asked.unknown;
+    Ok(Accepted(Asked { accepted: asked.accepted, running: asked.running, unknown }))
+}
+
+async fn reload(call: Call<Nothing>) -> Result<Found<Reloaded>, Error> {
+    let reloads = call.shared.handle.reload().await.map_err(stopping)?;
+    if reloads.successful {
+        return Ok(Found(reloads.into()));
+    }
+    let message = "the configuration is wrong, and the one before it stays in use";
+    let error = Error::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_configuration", message);
+    Err(error.with_details(reloads.problems))
+}
+
+fn stopping(stopping: Stopping) -> Error {
+    Error::unavailable(stopping.to_string())
+}

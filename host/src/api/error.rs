@@ -1,0 +1,96 @@
+//! The one shape of every refusal and failure: a status, a code for programs, a sentence for people.
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::answer::json;
+use crate::text::printable;
+
+/// Longer than any message of ours; what a client sent may be part of it.
+const LONGEST_MESSAGE: usize = 1000;
+
+/// Why there is no other answer.
+#[derive(Clone, Debug)]
+pub(super) struct Error {
+    pub(super) status: StatusCode,
+    body: ErrorBody,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// An answer that is no success.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error", deny_unknown_fields)]
+pub(super) struct ErrorBody {
+    /// What went wrong.
+    error: Trouble,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
+struct Trouble {
+    /// One word for programs.
+    code: Cow<'static, str>,
+    /// One sentence for people.
+    message: String,
+    /// What it is about, where that is more than one thing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    details: Vec<String>,
+}
+
+impl Error {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl AsRef<str>) -> Self {
+        let message = printable(message.as_ref(), LONGEST_MESSAGE).into_owned();
+        let error = Trouble { code: code.into(), message, details: Vec::new() };
+        Self { status, body: ErrorBody { error }, header: None }
+    }
+
+    pub(super) fn bad_request(message: impl AsRef<str>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    pub(super) fn forbidden(message: impl AsRef<str>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    pub(super) fn not_found(message: impl AsRef<str>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// Nothing is wrong with the request; the same one may do later.
+    pub(super) fn unavailable(message: impl AsRef<str>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+    }
+
+    /// Our own fault. Its cause is for the log.
+    pub(super) fn internal(cause: &dyn std::fmt::Display) -> Self {
+        let cause = cause.to_string();
+        tracing::error!("a request of the API failed: {}", printable(&cause, LONGEST_MESSAGE));
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed; the log says why")
+    }
+
+    pub(super) fn with_details(mut self, details: impl IntoIterator<Item = String>) -> Self {
+        self.body.error.details = details.into_iter().collect();
+        self
+    }
+
+    pub(super) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.header = Some((name, HeaderValue::from_static(value)));
+        self
+    }
+
+    pub(super) fn into_response(self) -> Response<Body> {
+        let mut response = json(self.status, &self.body);
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+}

@@ -1,0 +1,149 @@
+//! The integrations, and how their repositories and their forges do.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::access::Scope;
+use super::answer::{Found, Time};
+use super::error::Error;
+use super::input::Nothing;
+use super::repositories::shown_verdict;
+use super::route::{Call, Operation, Routes};
+use crate::daemon::{Entry, Ledger};
+use crate::sweep;
+use crate::text::{mask_url, printable};
+use crate::verdict::{Reason, Verdict};
+
+pub(super) fn add(routes: &mut Routes) {
+    let scope = Some(Scope::Read);
+    let summary = "All integrations, with counts of their repositories.";
+    let operation = Operation { id: "list_integrations", summary, scope, errors: &[] };
+    routes.get("/api/v1/integrations", operation, list);
+    let summary = "One integration.";
+    let operation = Operation { id: "get_integration", summary, scope, errors: &[] };
+    routes.get("/api/v1/integrations/{name}", operation, get);
+}
+
+/// An installed account or organisation on a forge.
+#[derive(Serialize, JsonSchema)]
+struct Integration {
+    name: String,
+    /// The provider's key.
+    provider: String,
+    /// The base URL that is in use, without user name and password.
+    base_url: String,
+    /// The name of its identity.
+    identity: Option<String>,
+    /// How many repositories it has.
+    repositories: usize,
+    #[serde(flatten)]
+    counts: Counts,
+    /// Checks that run.
+    running: usize,
+    /// Checks that are due and wait for their turn.
+    waiting: usize,
+    /// Until when no regular check is made, since the forge wants or needs a rest.
+    held_until: Option<Time>,
+    /// Since when its forge has been in trouble, while it is.
+    trouble_since: Option<Time>,
+    /// Whether many repositories turned at once and the cause is being looked for.
+    investigating: bool,
+}
+
+/// How many repositories there are of each verdict and of each reason.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub(super) struct Counts {
+    verdicts: Verdicts,
+    reasons: BTreeMap<Reason, usize>,
+}
+
+/// How many repositories there are of each verdict.
+#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
+pub(super) struct Verdicts {
+    granted: usize,
+    denied: usize,
+    indeterminate: usize,
+    /// Of which nothing is believed yet.
+    unknown: usize,
+}
+
+/// All integrations.
+#[derive(Serialize, JsonSchema)]
+struct IntegrationList {
+    items: Vec<Integration>,
+}
+
+async fn list(call: Call<Nothing>) -> Result<Found<IntegrationList>, Error> {
+    let items = call.shared.look(|ledger| all(ledger, None)).await?;
+    Ok(Found(IntegrationList { items }))
+}
+
+async fn get(call: Call<Nothing>) -> Result<Found<Integration>, Error> {
+    let name = call.name.clone();
+    let found = call.shared.look(move |ledger| all(ledger, Some(&name))).await?.pop();
+    found.map(Found).ok_or_else(|| Error::not_found(format!("there is no integration `{}`", call.name)))
+}
+
+/// All integrations, or one.
+fn all(ledger: &Ledger, only: Option<&str>) -> Vec<Integration> {
+    let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
+    for (watched, entry) in ledger.iter() {
+        let name = watched.target.integration.name.as_str();
+        if only.is_none_or(|only| only == name) {
+            counts.entry(name).or_default().add(entry);
+        }
+    }
+    let wanted = ledger.world.integrations.values().filter(|it| only.is_none_or(|only| only == it.name));
+    let integrations = wanted.map(|integration| {
+        let counts = counts.remove(integration.name.as_str()).unwrap_or_default();
+        Integration::of(ledger, integration, counts)
+    });
+    integrations.collect()
+}
+
+impl Integration {
+    fn of(ledger: &Ledger, integration: &sweep::Integration, counts: Counts) -> Self {
+        let standby = ledger.integrations.get(&integration.name).cloned().unwrap_or_default();
+        let base_url = integration.services.domain_name();
+        Self {
+            name: integration.name.clone(),
+            provider: integration.provider_key.clone(),
+            base_url: printable(&mask_url(&base_url), 500).into_owned(),
+            identity: integration.services.identity_name().map(str::to_owned),
+            repositories: counts.verdicts.total(),
+            counts,
+            running: standby.running,
+            waiting: standby.waiting,
+            held_until: standby.held_until.map(Time::from),
+            trouble_since: standby.trouble_since.map(Time::from),
+            investigating: standby.investigating,
+        }
+    }
+}
+
+impl Counts {
+    fn add(&mut self, entry: &Entry) {
+        self.verdicts.add(entry);
+        if let Some(reason) = entry.reason() {
+            *self.reasons.entry(reason).or_default() += 1;
+        }
+    }
+}
+
+impl Verdicts {
+    pub(super) fn add(&mut self, entry: &Entry) {
+        let count = match shown_verdict(entry) {
+            Some(Verdict::Granted) => &mut self.granted,
+            Some(Verdict::Denied) => &mut self.denied,
+            Some(Verdict::Indeterminate) => &mut self.indeterminate,
+            None => &mut self.unknown,
+        };
+        *count += 1;
+    }
+
+    pub(super) fn total(&self) -> usize {
+        self.granted + self.denied + self.indeterminate + self.unknown
+    }
+}

@@ -1,0 +1,128 @@
+//! The OpenAPI document, out of the types that the handlers take and give.
+//!
+//! Version 3.1, whose schemas are the JSON schemas that schemars makes.
+
+use axum::http::{Method, StatusCode};
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use super::answer::{Answer, Found, one};
+use super::error::{Error, ErrorBody};
+use super::input::{Input, Nothing};
+use super::route::{Call, Operation};
+
+/// The document while routes are added.
+pub(super) struct Document {
+    schemas: SchemaGenerator,
+    paths: Map<String, Value>,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        let settings = SchemaSettings::draft2020_12().for_serialize().with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+        });
+        Self { schemas: settings.into_generator(), paths: Map::new() }
+    }
+}
+
+impl Document {
+    pub(super) fn add<I: Input, A: Answer>(&mut self, method: &Method, path: &str, operation: Operation) {
+        let is_post = method == Method::POST;
+        let takes_body = is_post && !I::form().is_empty();
+        let mut parameters: Vec<Value> = Vec::new();
+        if path.ends_with("{name}") {
+            let schema = json!({ "type": "string", "minLength": 1 });
+            parameters.push(json!({ "name": "name", "in": "path", "required": true, "schema": schema }));
+        }
+        if !is_post {
+            parameters.extend(I::form().properties().map(|(name, schema)| query_parameter(name, schema)));
+        }
+        let mut responses = A::responses(&mut self.schemas);
+        for status in self.errors(path, takes_body, operation) {
+            let schema = Value::from(self.schemas.subschema_for::<ErrorBody>());
+            let reason = status.canonical_reason().unwrap_or_default();
+            responses.extend(one(status, reason, "application/json", schema));
+        }
+        let mut entry = json!({
+            "operationId": operation.id,
+            "summary": operation.summary,
+            "parameters": parameters,
+            "responses": responses,
+            "security": operation.scope.map_or_else(|| json!([]), |_| json!([{ "token": [] }])),
+        });
+        if takes_body {
+            let content = json!({ "application/json": { "schema": I::form().schema } });
+            entry["requestBody"] = json!({ "required": true, "content": content });
+        }
+        let item = self.paths.entry(path).or_insert_with(|| json!({}));
+        item[method.as_str().to_ascii_lowercase()] = entry;
+    }
+
+    fn errors(&self, path: &str, takes_body: bool, operation: Operation) -> Vec<StatusCode> {
+        // What the guard refuses, and what can happen to any request.
+        let mut statuses = vec![400, 403, 421, 500, 503];
+        statuses.extend(operation.scope.map(|_| 401));
+        statuses.extend(path.ends_with("{name}").then_some(404));
+        statuses.extend(takes_body.then_some([413, 415]).into_iter().flatten());
+        statuses.extend(operation.errors);
+        statuses.sort_unstable();
+        statuses.dedup();
+        statuses.into_iter().filter_map(|status| StatusCode::from_u16(status).ok()).collect()
+    }
+
+    /// The whole of it.
+    pub(super) fn finish(mut self) -> Documents {
+        let document = json!({
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Forgewatch",
+                "version": env!("CARGO_PKG_VERSION"),
+                "description": "What a running forgewatch knows, and what it can be asked to do.",
+            },
+            "paths": self.paths,
+            "components": {
+                "schemas": self.schemas.take_definitions(true),
+                "securitySchemes": { "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token of `[api.tokens.NAME]`; none is asked for where none is configured.",
+                }},
+            },
+        });
+        Documents { with_tokens: document.clone(), without: without_security(document) }
+    }
+}
+
+/// The document, by whether anybody is asked for a token.
+pub(super) struct Documents {
+    with_tokens: Value,
+    without: Value,
+}
+
+pub(super) async fn document(call: Call<Nothing>) -> Result<Found<Value>, Error> {
+    let missing = || Error::internal(&"there is no document");
+    let documents = call.shared.document.get().ok_or_else(missing)?;
+    let is_open = call.shared.gate.is_open();
+    Ok(Found(if is_open { documents.without.clone() } else { documents.with_tokens.clone() }))
+}
+
+fn without_security(mut document: Value) -> Value {
+    let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    for operation in paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+        operation["security"] = json!([]);
+    }
+    document
+}
+
+fn query_parameter(name: &str, schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+    let mut parameter = json!({ "name": name, "in": "query", "required": false, "schema": schema });
+    if let Some(description) = description {
+        parameter["description"] = description;
+    }
+    parameter
+}

@@ -1,0 +1,29 @@
+//! The library files, and how the plugins in them do.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::task::spawn_blocking;
+
+use super::access::Scope;
+use super::answer::Found;
+use super::error::Error;
+use super::input::Nothing;
+use super::route::{Call, Operation, Routes};
+use crate::prepare::PluginEntry;
+
+pub(super) fn add(routes: &mut Routes) {
+    let summary = "Every library file in `plugins.dirs`, those that are not used too.";
+    let operation = Operation { id: "list_plugins", summary, scope: Some(Scope::Read), errors: &[] };
+    routes.get("/api/v1/plugins", operation, list);
+}
+
+/// All library files.
+#[derive(Serialize, JsonSchema)]
+struct PluginList {
+    items: Vec<PluginEntry>,
+}
+
+async fn list(call: Call<Nothing>) -> Result<Found<PluginList>, Error> {
+    let items = spawn_blocking(move || (call.shared.plugins)()).await;
+    items.map(|items| Found(PluginList { items })).map_err(|error| Error::internal(&error))
+}

@@ -1,0 +1,117 @@
+//! The repositories and what is believed of them.
+
+mod choose;
+mod item;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::access::Scope;
+use super::answer::Found;
+use super::error::Error;
+use super::events::Event;
+use super::input::{Nothing, input};
+use super::page::{Cursor, Limit};
+use super::route::{Call, Operation, Routes};
+use super::stored::EventFilter;
+
+use crate::verdict::Reason;
+use choose::{Sort, VerdictFilter};
+pub(in crate::api) use item::shown_verdict;
+use item::{Repository, Rules};
+
+/// Events of a repository that are shown with it.
+const HISTORY: usize = 50;
+
+pub(super) fn add(routes: &mut Routes) {
+    let scope = Some(Scope::Read);
+    let summary = "The repositories that are watched, those that fit all filters, in pages.";
+    routes.get(
+        "/api/v1/repositories",
+        Operation { id: "list_repositories", summary, scope, errors: &[] },
+        list,
+    );
+    let summary = "One repository, with its rules and its latest events.";
+    routes.get(
+        "/api/v1/repositories/{name}",
+        Operation { id: "get_repository", summary, scope, errors: &[] },
+        get,
+    );
+}
+
+/// Which repositories, and in which order.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Query {
+    /// What is believed of it; `unknown` before there was any clear answer.
+    verdict: Option<VerdictFilter>,
+    /// Why.
+    reason: Option<Reason>,
+    /// The integration's name.
+    integration: Option<String>,
+    /// The provider's key.
+    provider: Option<String>,
+    /// A label and its value, as `key:value`; all that are given have to fit.
+    label: Vec<Label>,
+    /// A part of the name, in upper or lower case.
+    #[schemars(length(max = 200))]
+    q: Option<String>,
+    /// The fingerprint of the open incident that it belongs to.
+    incident: Option<String>,
+    /// Whether it has been long without a clear answer.
+    stale: Option<bool>,
+    /// The order; `-` turns it round.
+    sort: Sort,
+    /// How many at most.
+    limit: Limit,
+    /// The `next` of the page before this one. The list goes on in the order that it had there.
+    cursor: Option<Cursor>,
+}
+
+input!(Query);
+
+/// Text with a colon in it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+struct Label(#[schemars(regex(pattern = "^[^:]*:"))] String);
+
+/// A page of repositories.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct RepositoryPage {
+    items: Vec<Repository>,
+    /// How many fit, on all pages.
+    total: usize,
+    /// The cursor of the next page, if there is one.
+    next: Option<Cursor>,
+}
+
+/// A repository with everything about it.
+#[derive(Serialize, JsonSchema)]
+struct RepositoryDetail {
+    #[serde(flatten)]
+    repository: Repository,
+    rules: Rules,
+    /// Its latest events, newest first; `/api/v1/events` has the others.
+    history: Vec<Event>,
+}
+
+async fn list(call: Call<Query>) -> Result<Found<RepositoryPage>, Error> {
+    let query = call.input;
+    let page = call.shared.look(move |ledger| choose::page(ledger, &query)).await??;
+    Ok(Found(page))
+}
+
+async fn get(call: Call<Nothing>) -> Result<Found<RepositoryDetail>, Error> {
+    let name = &call.name;
+    let found = call.shared.handle.read(|ledger| {
+        let (watched, entry) = ledger.get(name)?;
+        Some((Repository::of(ledger, watched, entry), Rules::of(&watched.rules)))
+    });
+    let (repository, rules) =
+        found.ok_or_else(|| Error::not_found(format!("no repository `{name}` is watched")))?;
+    let filter = EventFilter { repository: Some(call.name), ..EventFilter::default() };
+    let history = call.shared.stored.events(filter, None, None, HISTORY).await?;
+    Ok(Found(RepositoryDetail { repository, rules, history: history.into_iter().map(Event::from).collect() }))
+}

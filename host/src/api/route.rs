@@ -1,0 +1,162 @@
+//! Routes: each is registered once, with its handler and its description, so that neither can be without the other.
+//!
+//! What a handler takes and gives is in its types. They judge what comes in, and they are what the document shows.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method, Response};
+use axum::routing::{MethodFilter, on};
+use percent_encoding::percent_decode_str;
+
+use super::access::Scope;
+use super::answer::Answer;
+use super::error::Error;
+use super::input::{self, Input};
+use super::openapi::{self, Document};
+use super::{Peer, Shared};
+
+/// What a route is, beside its types.
+#[derive(Clone, Copy)]
+pub(super) struct Operation {
+    /// Its name for generated clients.
+    pub(super) id: &'static str,
+    /// One sentence.
+    pub(super) summary: &'static str,
+    /// What a token has to allow; nobody is asked for one without.
+    pub(super) scope: Option<Scope>,
+    /// The statuses of errors that are its own, beside those of every route.
+    pub(super) errors: &'static [u16],
+}
+
+/// A request that may be answered.
+pub(super) struct Call<I> {
+    pub(super) shared: Arc<Shared>,
+    /// The last part of the path where that is a name, decoded; else nothing.
+    pub(super) name: String,
+    pub(super) headers: HeaderMap,
+    /// The query's parameters of a GET, the body of a POST.
+    pub(super) input: I,
+}
+
+/// The routes so far.
+pub(super) struct Routes {
+    shared: Arc<Shared>,
+    router: Router,
+    document: Document,
+}
+
+impl Routes {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, router: Router::new(), document: Document::default() }
+    }
+
+    /// A GET of `path`; with `{name}` at its end, the rest of the path is a name, slashes included.
+    pub(super) fn get<I, A, F>(&mut self, path: &'static str, operation: Operation, handler: fn(Call<I>) -> F)
+    where
+        I: Input,
+        A: Answer,
+        F: Future<Output = Result<A, Error>> + Send + 'static,
+    {
+        self.document.add::<I, A>(&Method::GET, path, operation);
+        self.route(MethodFilter::GET, path, operation, handler);
+    }
+
+    /// A POST to `path`.
+    pub(super) fn post<I, A, F>(
+        &mut self,
+        path: &'static str,
+        operation: Operation,
+        handler: fn(Call<I>) -> F,
+    ) where
+        I: Input,
+        A: Answer,
+        F: Future<Output = Result<A, Error>> + Send + 'static,
+    {
+        self.document.add::<I, A>(&Method::POST, path, operation);
+        self.route(MethodFilter::POST, path, operation, handler);
+    }
+
+    fn route<I, A, F>(
+        &mut self,
+        method: MethodFilter,
+        path: &'static str,
+        operation: Operation,
+        handler: fn(Call<I>) -> F,
+    ) where
+        I: Input,
+        A: Answer,
+        F: Future<Output = Result<A, Error>> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let pattern = path.replace("{name}", "{*name}");
+        let prefix = path.strip_suffix("{name}");
+        let answer = move |request: Request| {
+            let shared = Arc::clone(&shared);
+            async move {
+                let answer = async {
+                    let call = call(shared, operation, prefix, request).await?;
+                    handler(call).await
+                };
+                answer.await.map_or_else(Error::into_response, Answer::into_response)
+            }
+        };
+        self.router = std::mem::take(&mut self.router).route(&pattern, on(method, answer));
+    }
+
+    /// The router, with the document that describes it.
+    pub(super) fn finish(mut self) -> Router {
+        let summary = "This document.";
+        let operation = Operation { id: "openapi", summary, scope: Some(Scope::Read), errors: &[] };
+        self.get("/api/v1/openapi.json", operation, openapi::document);
+        // Nobody else sets it.
+        let _ = self.shared.document.set(self.document.finish());
+        self.router
+    }
+}
+
+/// Judges a request.
+async fn call<I: Input>(
+    shared: Arc<Shared>,
+    operation: Operation,
+    prefix: Option<&str>,
+    request: Request,
+) -> Result<Call<I>, Error> {
+    let (parts, body) = request.into_parts();
+    if let Some(scope) = operation.scope {
+        let peer: Option<IpAddr> = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
+        shared.gate.admit(&parts.headers, peer, scope)?;
+    }
+    let name = match prefix {
+        Some(prefix) => name_after(prefix, parts.uri.path())?,
+        None => String::new(),
+    };
+    let query = parts.uri.query().unwrap_or_default();
+    let input = if parts.method == Method::POST {
+        input::of_query::<input::Nothing>(query)?;
+        if I::form().is_empty() { I::form().empty()? } else { input::of_body(&parts.headers, body).await? }
+    } else {
+        input::of_query(query)?
+    };
+    Ok(Call { shared, name, headers: parts.headers, input })
+}
+
+fn name_after(prefix: &str, path: &str) -> Result<String, Error> {
+    let name = percent_decode_str(path.strip_prefix(prefix).unwrap_or_default()).decode_utf8();
+    name.map(Into::into).map_err(|_| Error::bad_request("the path is not UTF-8"))
+}
+
+/// The answer where no route leads.
+pub(super) async fn nowhere() -> Response<Body> {
+    Error::not_found("there is nothing at this path; `/api/v1/openapi.json` says what there is")
+        .into_response()
+}
+
+/// The answer where a route leads, but not with this method. The router adds which ones do.
+pub(super) async fn wrong_method() -> Response<Body> {
+    let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
+    Error::new(status, "method_not_allowed", "the path does not take this method").into_response()
+}

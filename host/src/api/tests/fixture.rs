@@ -1,0 +1,247 @@
+//! An API in this process, and what it answers.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::api::access::{Access, Gate};
+use crate::api::stored::{EventFilter, IncidentCursor, IncidentRow, Journal, Stored, StoredEvent};
+use crate::api::{Shared, Sources, router};
+use crate::config::{ApiAuth, HostPort};
+use crate::daemon::fake::{self, Fake};
+use crate::daemon::{Entry, Seen};
+use crate::journal::{Cause, Fingerprint};
+use crate::state::{EventKind, State, StateError};
+use crate::verdict::{Confirmed, Moment, Reason};
+
+pub(super) const LISTEN: &str = "127.0.0.1:9477";
+
+/// An API and the daemon behind it.
+pub(super) struct Fixture {
+    pub(super) daemon: Fake,
+    pub(super) journal: Arc<FakeJournal>,
+    pub(super) ready: watch::Sender<bool>,
+    pub(super) stop: CancellationToken,
+    pub(super) shared: Arc<Shared>,
+    router: Router,
+}
+
+/// An answer that is there as a whole.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+impl Fixture {
+    /// Listening on loopback, without tokens.
+    pub(super) fn new() -> Self {
+        Self::listening(LISTEN, Access::with(ApiAuth::Tokens, &[], &[]))
+    }
+
+    pub(super) fn listening(listen: &str, access: Access) -> Self {
+        Self::with_world(listen, access, fake::world(REPOSITORIES))
+    }
+
+    pub(super) fn with_world(listen: &str, access: Access, world: crate::prepare::World) -> Self {
+        let daemon = Fake::start(fake::ledger(world));
+        let gate = Arc::new(Gate::new(listen.parse().unwrap(), access).unwrap());
+        let (ready, seen_ready) = watch::channel(true);
+        let stop = CancellationToken::new();
+        let sources = sources(&daemon, seen_ready);
+        let mut shared = Shared::new(gate, sources, stop.clone());
+        let journal = Arc::new(FakeJournal::default());
+        shared.stored = Stored::new(Arc::clone(&journal));
+        let shared = Arc::new(shared);
+        Self { daemon, journal, ready, stop, router: router(Arc::clone(&shared)), shared }
+    }
+
+    /// The answer as it begins.
+    pub(super) async fn send(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    pub(super) async fn answer(&self, request: Request<Body>) -> Answer {
+        let (parts, body) = self.send(request).await.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.answer(request("GET", path).body(Body::empty()).unwrap()).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &str) -> Answer {
+        let request = request("POST", path).header("content-type", "application/json");
+        self.answer(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    /// The names of the items of a page, which has to be one.
+    pub(super) async fn names(&self, query: &str) -> Vec<String> {
+        let answer = self.get(&format!("/api/v1/repositories?{query}")).await;
+        assert_eq!(answer.status, 200, "{query}: {}", answer.body);
+        names(&answer.body)
+    }
+
+    /// Has a repository confirmed for a reason, at a second.
+    pub(super) fn confirm(&self, name: &str, reason: Reason, second: u64) {
+        self.daemon.change(|ledger| {
+            let index = ledger.index(name).unwrap();
+            let entry = &mut ledger.entries[index];
+            entry.standing.confirmed = Some(Confirmed { reason, since: at(second) });
+            see(entry, reason, second);
+        });
+    }
+
+    /// Has a repository checked, with nothing confirmed.
+    pub(super) fn check(&self, name: &str, reason: Reason, second: u64) {
+        self.daemon.change(|ledger| {
+            let index = ledger.index(name).unwrap();
+            see(&mut ledger.entries[index], reason, second);
+        });
+    }
+
+    /// Opens an incident for these repositories; its fingerprint.
+    pub(super) fn open_incident(&self, reason: Reason, names: &[&str], second: u64) -> String {
+        let print = Fingerprint::new("acme", reason, Cause::of(reason), names[0]);
+        self.daemon.change(|ledger| {
+            ledger.incidents.failed(&print, "it is so", at(second));
+            for name in names {
+                ledger.incidents.hold(&print.digest());
+                let index = ledger.index(name).unwrap();
+                ledger.entries[index].incident = Some(print.digest().into());
+            }
+        });
+        print.digest()
+    }
+}
+
+pub(super) fn sources(daemon: &Fake, ready: watch::Receiver<bool>) -> Sources {
+    Sources {
+        handle: daemon.handle.clone(),
+        stored: Arc::new(State::open_read_only(std::path::Path::new("/nonexistent/state.db")).unwrap()),
+        ready,
+        metrics: Box::new(|| "forgewatch_build_info 1\n".to_owned()),
+        plugins: Box::new(Vec::new),
+    }
+}
+
+fn see(entry: &mut Entry, reason: Reason, second: u64) {
+    let detail = "as seen".into();
+    let at = at(second);
+    entry.seen =
+        Some(Seen { reason, detail, http_status: Some(200), retry_after_s: None, at, took_us: 1500 });
+}
+
+type Labels = &'static [(&'static str, &'static str)];
+
+const REPOSITORIES: [(&str, Labels); 5] = [
+    ("alpha", &[("team", "payments"), ("tier", "1")]),
+    ("beta", &[("team", "payments")]),
+    ("Gamma/Übersicht web", &[("team", "web"), ("url", "a:b")]),
+    ("delta", &[]),
+    ("epsilon", &[]),
+];
+
+pub(super) fn request(method: &str, path: &str) -> axum::http::request::Builder {
+    Request::builder().method(method).uri(path).header("host", LISTEN)
+}
+
+pub(super) fn names(page: &Value) -> Vec<String> {
+    let items = page["items"].as_array().unwrap().iter();
+    items.map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+}
+
+pub(super) fn at(second: u64) -> Moment {
+    (std::time::UNIX_EPOCH + std::time::Duration::from_secs(second)).into()
+}
+
+pub(super) fn host_port(text: &str) -> HostPort {
+    text.parse().unwrap()
+}
+
+/// A journal in memory.
+#[derive(Default)]
+pub(super) struct FakeJournal {
+    pub(super) events: Mutex<Vec<StoredEvent>>,
+    pub(super) incidents: Mutex<Vec<IncidentRow>>,
+    /// How often events were read.
+    pub(super) reads: Mutex<usize>,
+}
+
+impl FakeJournal {
+    /// Appends an event; its number.
+    pub(super) fn append(&self, kind: EventKind, repository: &str) -> i64 {
+        let mut events = self.events.lock().unwrap();
+        let seq = events.last().map_or(0, |last| last.seq) + 1;
+        events.push(StoredEvent {
+            seq,
+            id: format!("event-{seq}"),
+            kind,
+            at: at(seq.unsigned_abs()).into(),
+            integration: Some("acme".to_owned()),
+            repository: Some(repository.to_owned()),
+            fingerprint: None,
+            payload: serde_json::json!({ "note": "line\nbreak" }),
+        });
+        seq
+    }
+}
+
+impl Journal for FakeJournal {
+    fn events(
+        &self,
+        filter: &EventFilter,
+        before: Option<i64>,
+        after: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StateError> {
+        *self.reads.lock().unwrap() += 1;
+        let events = self.events.lock().unwrap();
+        let fits = |event: &&StoredEvent| {
+            filter.kind.is_none_or(|kind| kind == event.kind)
+                && (filter.integration.is_none() || filter.integration == event.integration)
+                && (filter.repository.is_none() || filter.repository == event.repository)
+                && before.is_none_or(|before| event.seq < before)
+                && after.is_none_or(|after| event.seq > after)
+        };
+        let fitting = events.iter().filter(fits).cloned();
+        Ok(match after {
+            Some(_) => fitting.take(limit).collect(),
+            None => fitting.rev().take(limit).collect(),
+        })
+    }
+
+    fn incidents(
+        &self,
+        open: bool,
+        before: Option<&IncidentCursor>,
+        limit: usize,
+    ) -> Result<Vec<IncidentRow>, StateError> {
+        let mut rows = self.incidents.lock().unwrap().clone();
+        rows.retain(|row| row.resolved_at.is_none() == open);
+        let place = |row: &IncidentRow| (row.cursor().at, row.id.clone());
+        rows.sort_by_key(|row| std::cmp::Reverse(place(row)));
+        rows.retain(|row| before.is_none_or(|before| place(row) < (before.at, before.id.clone())));
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
+    fn oldest_seq(&self) -> Result<Option<i64>, StateError> {
+        Ok(self.events.lock().unwrap().first().map(|event| event.seq))
+    }
+
+    fn last_seq(&self) -> Result<i64, StateError> {
+        Ok(self.events.lock().unwrap().last().map_or(0, |event| event.seq))
+    }
+}

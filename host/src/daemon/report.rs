@@ -1,0 +1,324 @@
+//! How the daemon does, in short: what its API tells and what `forgewatch status` reads. The JSON form is a contract.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use super::handle::{Handle, Reloads};
+use super::ledger::{Ledger, Standby};
+use super::snapshot::Tally;
+use crate::journal::{Cause, Incident};
+use crate::metrics::started_at;
+use crate::prepare::World;
+use crate::state::Health;
+use crate::text::printable;
+use crate::verdict::{Moment, Reason, Verdict};
+
+/// How many incidents are told one by one.
+const MOST_INCIDENTS: usize = 20;
+/// Characters of a detail or a cause.
+const LONGEST_TEXT: usize = 500;
+
+/// How the daemon does. All text in it is safe to print.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The version that runs.
+    pub version: String,
+    /// When its process began.
+    pub started_at: Stamp,
+    /// How long ago that was, in seconds.
+    pub uptime_s: u64,
+    /// Whether it takes orders.
+    pub ready: bool,
+    /// All repositories, counted.
+    pub repositories: RepositoriesReport,
+    /// Every integration, in name order.
+    pub integrations: Vec<IntegrationReport>,
+    /// The open incidents that affect most, most first, at most 20.
+    pub incidents: Vec<IncidentReport>,
+    /// How many incidents are open.
+    pub incidents_open: usize,
+    /// How the state does.
+    pub state: StateReport,
+    /// How the configuration was read.
+    pub config: ConfigReport,
+    /// Every plugin that is used, in key order.
+    pub plugins: Vec<PluginReport>,
+}
+
+/// Repositories, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepositoriesReport {
+    /// All of them.
+    pub total: usize,
+    /// With access.
+    pub granted: usize,
+    /// Without.
+    pub denied: usize,
+    /// Nobody could say yet.
+    pub indeterminate: usize,
+    /// Not checked yet.
+    pub unknown: usize,
+    /// Without a clear answer for too long, whatever was believed before.
+    pub stale: usize,
+}
+
+/// How an integration does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IntegrationReport {
+    /// Its name.
+    pub name: String,
+    /// Its provider's key.
+    pub provider: String,
+    /// Repositories with access.
+    pub granted: usize,
+    /// Repositories without.
+    pub denied: usize,
+    /// Repositories of which nobody could say yet.
+    pub indeterminate: usize,
+    /// Repositories that were not checked yet.
+    pub unknown: usize,
+    /// Until when no regular check is made.
+    pub held_until: Option<Stamp>,
+    /// Since when its forge has been in trouble.
+    pub trouble_since: Option<Stamp>,
+}
+
+/// An open incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IncidentReport {
+    /// Unique for ever.
+    pub id: String,
+    /// The integration that it happens to.
+    pub integration: String,
+    /// Why its checks fail.
+    pub reason: Reason,
+    /// What is behind it.
+    pub cause: Cause,
+    /// Repositories that it holds.
+    pub affected: u32,
+    /// When it was opened.
+    pub first_seen: Stamp,
+    /// What was seen at last, and what to do.
+    pub detail: String,
+}
+
+/// How the state does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StateReport {
+    /// Whether writes work.
+    pub persisting: bool,
+    /// Why not.
+    pub problem: Option<String>,
+    /// Since when.
+    pub since: Option<Stamp>,
+    /// Groups of events that wait to be written.
+    pub waiting: usize,
+}
+
+/// How the configuration was read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConfigReport {
+    /// Whether the last attempt was taken over.
+    pub successful: bool,
+    /// When it was made.
+    pub at: Stamp,
+    /// When the configuration that is in use was read.
+    pub loaded_at: Stamp,
+    /// What was wrong.
+    pub problems: Vec<String>,
+    /// What could not be changed without a restart.
+    pub needs_restart: Vec<String>,
+}
+
+/// How a plugin does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PluginReport {
+    /// Its provider's key.
+    pub key: String,
+    /// One word; `ready` when it takes calls.
+    pub state: String,
+    /// Why it is not ready, or not the newest.
+    pub cause: Option<String>,
+}
+
+/// A moment whose JSON form is text (RFC 3339, UTC).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp(pub Moment);
+
+impl Report {
+    /// How a daemon does now. Checks wait for one pass over the ledger.
+    pub fn of(handle: &Handle) -> Self {
+        let counted = handle.read(Counted::of);
+        let is_ready = !handle.shared.commands.is_closed();
+        counted.complete(is_ready, &handle.health().borrow(), handle.reloads())
+    }
+
+    /// Whether something is wrong with the daemon itself, so that what it says may be old or incomplete.
+    pub fn is_degraded(&self) -> bool {
+        let has_plugins_down = self.plugins.iter().any(|plugin| plugin.state != "ready");
+        !self.ready || !self.state.persisting || !self.config.successful || has_plugins_down
+    }
+
+    /// Whether access is missing, or something is the matter that costs answers.
+    pub fn has_trouble(&self) -> bool {
+        self.repositories.denied > 0 || self.incidents_open > 0
+    }
+}
+
+/// What is taken out of the ledger.
+struct Counted {
+    tally: Tally,
+    standbys: Vec<Standby>,
+    incidents: Vec<IncidentReport>,
+    incidents_open: usize,
+}
+
+impl Counted {
+    fn of(ledger: &Ledger) -> Self {
+        let mut open: Vec<&Incident> = ledger.incidents.open().collect();
+        let incidents_open = open.len();
+        open.sort_by_key(|incident| (std::cmp::Reverse(incident.affected), incident.first_seen));
+        open.truncate(MOST_INCIDENTS);
+        Self {
+            tally: Tally::of(ledger, false),
+            standbys: ledger.integrations.values().cloned().collect(),
+            incidents: open.into_iter().map(IncidentReport::from).collect(),
+            incidents_open,
+        }
+    }
+
+    fn complete(self, ready: bool, health: &Health, reloads: Reloads) -> Report {
+        let (tally, now) = (&self.tally, Moment::now());
+        let integrations = tally.integrations.iter().zip(&self.standbys);
+        let started_at = started_at().into();
+        Report {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: Stamp(started_at),
+            uptime_s: now.since(started_at).as_secs(),
+            ready,
+            repositories: tally.repositories(|_| true),
+            integrations: integrations
+                .map(|(integration, standby)| {
+                    let counts = tally.repositories(|name| name == integration.name);
+                    IntegrationReport::new(&tally.world, &integration.name, counts, standby)
+                })
+                .collect(),
+            incidents: self.incidents,
+            incidents_open: self.incidents_open,
+            state: health.into(),
+            config: reloads.into(),
+            plugins: plugins(&tally.world),
+        }
+    }
+}
+
+impl Tally {
+    /// The repositories of the integrations that are `wanted`.
+    fn repositories(&self, wanted: impl Fn(&str) -> bool) -> RepositoriesReport {
+        let mut report = RepositoriesReport::default();
+        for ((_, reason), count) in self.repositories.iter().filter(|((name, _), _)| wanted(name)) {
+            report.total += count;
+            *match reason.map(Reason::verdict) {
+                Some(Verdict::Granted) => &mut report.granted,
+                Some(Verdict::Denied) => &mut report.denied,
+                Some(Verdict::Indeterminate) => &mut report.indeterminate,
+                None => &mut report.unknown,
+            } += count;
+        }
+        let stale = self.integrations.iter().filter(|it| wanted(&it.name)).map(|it| it.stale);
+        RepositoriesReport { stale: stale.sum(), ..report }
+    }
+}
+
+impl IntegrationReport {
+    fn new(world: &World, name: &str, counts: RepositoriesReport, standby: &Standby) -> Self {
+        let RepositoriesReport { granted, denied, indeterminate, unknown, .. } = counts;
+        Self {
+            name: shown(name),
+            provider: world.integrations.get(name).map(|it| it.provider_key.clone()).unwrap_or_default(),
+            granted,
+            denied,
+            indeterminate,
+            unknown,
+            held_until: standby.held_until.map(Stamp),
+            trouble_since: standby.trouble_since.map(Stamp),
+        }
+    }
+}
+
+impl From<&Incident> for IncidentReport {
+    fn from(incident: &Incident) -> Self {
+        Self {
+            id: incident.id.clone(),
+            integration: shown(&incident.integration),
+            reason: incident.reason,
+            cause: incident.cause,
+            affected: incident.affected,
+            first_seen: Stamp(incident.first_seen),
+            detail: shown(&incident.detail),
+        }
+    }
+}
+
+impl From<&Health> for StateReport {
+    fn from(health: &Health) -> Self {
+        Self {
+            persisting: health.persisting,
+            problem: health.problem.as_deref().map(shown),
+            since: health.since.map(|since| Stamp(since.into())),
+            waiting: health.waiting,
+        }
+    }
+}
+
+impl From<Reloads> for ConfigReport {
+    fn from(reloads: Reloads) -> Self {
+        let Reloads { successful, at, loaded_at, problems, needs_restart, .. } = reloads;
+        Self { successful, at: Stamp(at), loaded_at: Stamp(loaded_at), problems, needs_restart }
+    }
+}
+
+fn plugins(world: &World) -> Vec<PluginReport> {
+    let plugins = world.providers.iter().map(|(key, provider)| {
+        let condition = provider.condition();
+        PluginReport {
+            key: key.clone(),
+            state: condition.state.to_owned(),
+            cause: condition.cause.as_deref().map(shown),
+        }
+    });
+    plugins.collect()
+}
+
+fn shown(text: &str) -> String {
+    printable(text, LONGEST_TEXT).into_owned()
+}
+
+impl Stamp {
+    /// How long ago it was; nothing if it is in the future.
+    pub fn age(self) -> std::time::Duration {
+        Moment::now().since(self.0)
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Stamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let time: SystemTime = humantime::parse_rfc3339(&text).map_err(D::Error::custom)?;
+        Ok(Self(time.into()))
+    }
+}
