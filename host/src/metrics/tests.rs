@@ -1,3 +1,6 @@
+mod examples;
+mod rendered;
+
 use super::*;
 use crate::state::Health;
 use crate::verdict::Moment;

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::http::{HttpClient, HttpSettings};
 use super::identity::{Identity, Material};
-use super::{IntegrationServices, IntegrationSettings, ProviderPolicy, Services, Traffic};
+use super::{IntegrationServices, IntegrationSettings, ProviderPolicy, Services};
 use crate::config::HostPort;
 use crate::state::State;
 use server::Server;

@@ -5,31 +5,31 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use forgewatch::config::Config;
-use forgewatch::daemon::{Ledger, Reloads, Tally};
-use forgewatch::journal::{Cause, Fingerprint, Incidents};
-use forgewatch::metrics::{Metrics, Plugin};
-use forgewatch::plugins::{Registry, RestartCause, Room};
-use forgewatch::prepare::{Watched, World};
-use forgewatch::services::http::{HttpClient, HttpSettings};
-use forgewatch::services::identity::{Identity, Material};
-use forgewatch::services::{IntegrationSettings, ProviderPolicy, Services, for_plugin};
-use forgewatch::state::{Health, State};
-use forgewatch::sweep::{Integration, Target};
-use forgewatch::verdict::{Confirmed, Moment, Reason};
+use crate::config::Config;
+use crate::daemon::{Ledger, Reloads, Tally};
+use crate::journal::{Cause, Fingerprint, Incidents};
+use crate::metrics::{Metrics, Plugin};
+use crate::plugins::{Registry, RestartCause, Room};
+use crate::prepare::{Watched, World};
+use crate::services::http::{HttpClient, HttpSettings};
+use crate::services::identity::{Identity, Material};
+use crate::services::{IntegrationSettings, ProviderPolicy, Services, for_plugin};
+use crate::state::{Health, State};
+use crate::sweep::{Integration, Target};
+use crate::verdict::{Confirmed, Moment, Reason};
 use forgewatch_plugin_api as api;
 
 /// What a scrape gives, one series for each repository included.
-pub(crate) fn metrics() -> String {
-    let metrics = Metrics::new();
+pub(super) fn metrics() -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
+    let client = HttpClient::new(HttpSettings::default(), None).unwrap();
+    let services = Services::new(client, state, api::SiloMode::MONOLITH);
+    let metrics = Metrics::new(services.traffic().clone());
     metrics.checked("broken", Reason::Granted, Duration::from_millis(30));
     metrics.started(Duration::from_millis(3));
     metrics.turned(None, Reason::Granted);
     metrics.reloaded(true);
-    let folder = tempfile::tempdir().unwrap();
-    let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
-    let client = HttpClient::new(&HttpSettings::default()).unwrap();
-    let services = Services::new(client, state, api::SiloMode::MONOLITH).counted_in(metrics.traffic());
     fs::write(folder.path().join("libforgewatch_broken.so"), "no library").unwrap();
     let mut ledger = ledger(services, &Registry::discover(&[folder.path().to_owned()], None));
     ledger.entries[0].standing.confirmed = Some(Confirmed { reason: Reason::Granted, since: Moment::now() });
@@ -83,12 +83,7 @@ fn ledger(services: Services, registry: &Registry) -> Ledger {
         integration: Arc::clone(&integration),
         repository: Ok(api::Repository::new("payments-api")),
     };
-    let world = World {
-        services,
-        integrations: BTreeMap::from([(name, integration)]),
-        repositories: vec![Watched { target, rules: Config::default().defaults, labels: Arc::default() }],
-        providers: BTreeMap::from([("broken".to_owned(), provider)]),
-        check_timeout: Duration::from_secs(60),
-    };
+    let repositories = vec![Watched { target, rules: Config::default().defaults, labels: Arc::default() }];
+    let world = World::by_hand(services, BTreeMap::from([(name, integration)]), repositories);
     Ledger::new(Arc::new(world), |_| None, Incidents::default())
 }

@@ -2,19 +2,18 @@
 //!
 //! `promtool` is asked where it is installed.
 
-mod rendered;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use forgewatch_tests::build;
 use serde_json::Value;
 
+use super::rendered;
+
 fn example(name: &str) -> PathBuf {
-    build::root().join("examples").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)
 }
 
 /// What `promtool` says to `arguments` in the folder of the rules, with `input`; nothing where it is not installed.
