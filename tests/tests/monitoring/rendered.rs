@@ -26,11 +26,11 @@ pub(crate) fn metrics() -> String {
     metrics.started(Duration::from_millis(3));
     metrics.turned(None, Reason::Granted);
     metrics.reloaded(true);
-    let folder = tempfile::tempdir().unwrap();
-    let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
-    let client = HttpClient::new(&HttpSettings::default()).unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let state = Arc::new(State::open(&folder.path().join("state.db")).expect("a state"));
+    let client = HttpClient::new(&HttpSettings::default()).expect("a client");
     let services = Services::new(client, state, api::SiloMode::MONOLITH).counted_in(metrics.traffic());
-    fs::write(folder.path().join("libforgewatch_broken.so"), "no library").unwrap();
+    fs::write(folder.path().join("libforgewatch_broken.so"), "no library").expect("a file can be written");
     let mut ledger = ledger(services, &Registry::discover(&[folder.path().to_owned()], None));
     ledger.entries[0].standing.confirmed = Some(Confirmed { reason: Reason::Granted, since: Moment::now() });
     let print = Fingerprint::new("ac\"me\\", Reason::Unauthorized, Cause::Identity, "");
@@ -54,7 +54,8 @@ pub(crate) fn metrics() -> String {
 /// One integration with a name that needs escaping, and one repository of it.
 fn ledger(services: Services, registry: &Registry) -> Ledger {
     let name = "ac\"me\\".to_owned();
-    let provider = registry.provider("broken", Room::InProcess, || for_plugin("broken")).unwrap();
+    let provider =
+        registry.provider("broken", Room::InProcess, || for_plugin("broken")).expect("the file is there");
     let material = Material::OAuth2 {
         token_url: "https://login.example/token".to_owned(),
         client_id: "me".to_owned(),
@@ -68,7 +69,7 @@ fn ledger(services: Services, registry: &Registry) -> Ledger {
         key: name.clone(),
         domain_name: "https://forge.example/".to_owned(),
         allow_insecure_http: false,
-        identity: Some(Identity::new("bot", material).unwrap()),
+        identity: Some(Identity::new("bot", material).expect("the material can be used")),
         metadata: BTreeMap::new(),
     };
     let integration = Arc::new(Integration {
