@@ -77,7 +77,7 @@ pub struct GlobalArgs {
     /// Set one key to a TOML value or, if it is none, to text; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// How much to log on standard error: error, warn, info, debug or trace [default: warn].
+    /// How much to log on standard error: error, warn, info, debug or trace [default: warn; for the daemon, `logging.level`].
     #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
     pub log_level: Option<LogLevel>,
 }

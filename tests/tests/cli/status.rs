@@ -12,20 +12,20 @@ use crate::support::{assert_harmless, assert_has};
 
 /// Answers every request with `status` and `body`, and hands on what was asked.
 fn daemon(status: u16, body: String) -> (String, Receiver<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback works");
+    let address = listener.local_addr().expect("the loopback works").to_string();
     let (sender, requests) = channel();
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let lines = BufReader::new(&stream).lines().map(Result::unwrap);
+            let mut stream = stream.expect("the loopback works");
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
             let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
             let length = body.len();
             write!(
                 stream,
                 "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
             )
-            .unwrap();
+            .expect("the loopback works");
             if sender.send(head).is_err() {
                 return;
             }

@@ -44,7 +44,7 @@ impl HostServices for Log {
     }
 
     fn log(&self, record: LogRecord) {
-        self.messages.lock().unwrap().push(record.message.into());
+        self.messages.lock().expect("nobody panics").push(record.message.into());
     }
 
     fn now_unix_ms(&self) -> u64 {
@@ -62,8 +62,8 @@ impl HostServices for Log {
 
 fn worker(program: PathBuf, host: HostObject) -> Provider {
     let settings = WorkerSettings { program, require_sandbox: false, stall: Duration::from_secs(10) };
-    let library = SealedLibrary::of(build::misbehaving(), None).unwrap();
-    open_in(Room::Worker(settings), library, None, host).unwrap()
+    let library = SealedLibrary::of(build::misbehaving(), None).expect("the library can be read");
+    open_in(Room::Worker(settings), library, None, host).expect("a worker is started")
 }
 
 #[tokio::test]

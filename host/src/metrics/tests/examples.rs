@@ -24,8 +24,10 @@ fn promtool(arguments: &[&str], input: &str) -> Option<Output> {
         println!("promtool is not installed: `promtool {}` is skipped", arguments.join(" "));
         return None;
     };
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    Some(child.wait_with_output().unwrap())
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin.write_all(input.as_bytes()).expect("promtool reads");
+    drop(stdin);
+    Some(child.wait_with_output().expect("promtool ends"))
 }
 
 /// Everything in a text that looks like the name of a metric of ours.

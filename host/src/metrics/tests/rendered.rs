@@ -54,7 +54,8 @@ pub(super) fn metrics() -> String {
 /// One integration with a name that needs escaping, and one repository of it.
 fn ledger(services: Services, registry: &Registry) -> Ledger {
     let name = "ac\"me\\".to_owned();
-    let provider = registry.provider("broken", Room::InProcess, || for_plugin("broken")).unwrap();
+    let provider =
+        registry.provider("broken", Room::InProcess, || for_plugin("broken")).expect("the file is there");
     let material = Material::OAuth2 {
         token_url: "https://login.example/token".to_owned(),
         client_id: "me".to_owned(),
@@ -68,7 +69,7 @@ fn ledger(services: Services, registry: &Registry) -> Ledger {
         key: name.clone(),
         domain_name: "https://forge.example/".to_owned(),
         allow_insecure_http: false,
-        identity: Some(Identity::new("bot", material).unwrap()),
+        identity: Some(Identity::new("bot", material).expect("the material can be used")),
         metadata: BTreeMap::new(),
     };
     let integration = Arc::new(Integration {
