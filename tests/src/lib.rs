@@ -7,6 +7,8 @@ pub mod abi;
 pub mod build;
 #[cfg(target_os = "linux")]
 pub mod daemon;
+#[cfg(target_os = "linux")]
+pub mod endurance;
 pub mod fake;
 pub mod haystack;
 pub mod patch;
