@@ -10,13 +10,13 @@ use serde_json::Value;
 use crate::support::{checks, hide_project, large, until_granted, wait_for_checks};
 
 /// Denials that trip the breaker, canaries, what was under way, and room.
-const FEW: usize = 40;
+const FEW: usize = 30;
 
 /// Confirming takes long here, so that nothing but one cause for all explains a quick incident.
 fn list(projects: usize, repositories_per_project: usize) -> Watchlist {
     Watchlist::large(projects, repositories_per_project)
-        .set("defaults.interval", r#""4s""#)
-        .set("schedule.confirm_after", r#""3s""#)
+        .set("defaults.interval", r#""2s""#)
+        .set("schedule.confirm_after", r#""1500ms""#)
 }
 
 fn set_token(fake: &Fake, standing: Standing) {
@@ -38,7 +38,7 @@ fn all_lost_and_back(fake: &Fake, count: usize, turn: impl Fn(bool), reason: &st
     let daemon = Daemon::start(&sandbox);
     until_granted(&daemon, count);
     // The good checks of before count for nothing.
-    wait_for_checks(fake, count * 2);
+    wait_for_checks(fake, count);
     let since = Instant::now();
     turn(true);
     let incident = daemon.until("an incident", |records| records.incidents().pop());

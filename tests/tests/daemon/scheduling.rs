@@ -15,18 +15,18 @@ const PARTS: usize = 6;
 #[test]
 fn checks_are_spread_over_the_interval() {
     let fake = large(1, 300);
-    let sandbox = Watchlist::large(1, 300).set("defaults.interval", r#""3s""#).sandbox(&fake);
+    let sandbox = Watchlist::large(1, 300).set("defaults.interval", r#""2s""#).sandbox(&fake);
     let daemon = Daemon::start(&sandbox);
     // The first checks catch up, and have a pace of their own.
     wait_for_checks(&fake, 300);
     fake.take_requests();
-    wait_for_checks(&fake, 900);
+    wait_for_checks(&fake, 600);
     daemon.stop();
     let start = fake.requests()[0].at;
     let mut parts = [0_usize; PARTS];
     for request in checks(&fake) {
-        let into = (request.at - start).as_millis() as usize % 3_000;
-        parts[into * PARTS / 3_000] += 1;
+        let into = (request.at - start).as_millis() as usize % 2_000;
+        parts[into * PARTS / 2_000] += 1;
     }
     // A sixth in each, with room for the scatter of 300 phases and for a machine that has other things to do.
     let all: usize = parts.iter().sum();

@@ -1,7 +1,5 @@
 //! What the stories share: what happens to the fake forge, and what is looked for in requests.
 
-use std::time::Instant;
-
 use forgewatch_tests::daemon::Daemon;
 use forgewatch_tests::fake::{Answer, Fake, Match, Recorded, World, contoso};
 use forgewatch_tests::process::wait_for;
@@ -48,11 +46,6 @@ pub(crate) fn asked_for(fake: &Fake, project: usize, repository: usize) -> Vec<R
 /// Requests for single repositories, whichever.
 pub(crate) fn checks(fake: &Fake) -> Vec<Recorded> {
     fake.requests_to(|request| request.method == "GET" && request.path.contains("/repositories/"))
-}
-
-/// Requests for single repositories that came after a moment.
-pub(crate) fn checks_since(fake: &Fake, moment: Instant) -> usize {
-    checks(fake).iter().filter(|request| request.at > moment).count()
 }
 
 /// Waits until so many more of them have come.
