@@ -16,8 +16,7 @@ use super::error::Error;
 use super::input::input;
 use super::page::Limit;
 use super::route::{Call, Operation, Routes};
-use super::stored::{EventFilter, StoredEvent};
-use crate::state::EventKind;
+use crate::state::{EventFilter, EventKind, StoredEvent};
 use crate::verdict::Moment;
 
 const STREAM: &str = "text/event-stream";
