@@ -36,7 +36,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-pub use access::{Access, Gate, Unprotected};
+pub use access::{Access, Admissible, Gate, Unprotected};
 
 use crate::daemon::{Handle, Ledger};
 use crate::prepare::PluginEntry;

@@ -10,6 +10,7 @@ mod plugin;
 mod route;
 mod run;
 mod state;
+mod status;
 
 use std::{
     io::{self, Write},
@@ -45,6 +46,7 @@ enum Command {
     Check(check::Arguments),
     Run(run::Arguments),
     Route(route::Arguments),
+    Status(status::Arguments),
     /// List, inspect, verify and lock plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -163,6 +165,7 @@ pub fn run() -> ExitCode {
                 Command::Check(arguments) => arguments.run(&global),
                 Command::Run(arguments) => arguments.run(&global),
                 Command::Route(arguments) => arguments.run(&global),
+                Command::Status(arguments) => arguments.run(&global),
                 Command::Plugin(command) => command.run(&global),
                 Command::Config(command) => command.run(&global),
                 Command::State(command) => command.run(&global),

@@ -5,12 +5,19 @@
 
 pub mod abi;
 pub mod build;
+#[cfg(target_os = "linux")]
+pub mod daemon;
+#[cfg(target_os = "linux")]
+pub mod endurance;
 pub mod fake;
+pub mod haystack;
 pub mod patch;
 #[cfg(target_os = "linux")]
 pub mod process;
+pub mod records;
 #[cfg(target_os = "linux")]
 pub mod running;
 pub mod sandbox;
 #[cfg(target_os = "linux")]
 pub mod soak;
+pub mod watchlist;

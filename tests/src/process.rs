@@ -5,7 +5,7 @@ use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, kill_process_group, prlimit};
 
 /// How long anything that is waited for may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -15,6 +15,11 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub struct Process(Pid);
 
 impl Process {
+    /// This process.
+    pub fn own() -> Self {
+        Self(rustix::process::getpid())
+    }
+
     /// A child of this process.
     pub fn of(child: &Child) -> Self {
         Self(Pid::from_child(child))
@@ -59,6 +64,15 @@ impl Process {
         workers
     }
 
+    /// Has every write fail that would make a file longer than this, from now on; `None` allows all again.
+    ///
+    /// # Panics
+    /// If it is gone.
+    pub fn limit_files(self, bytes: Option<u64>) {
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Some(self.0), Resource::Fsize, limit).expect("it is there, and its own limit is higher");
+    }
+
     /// How many descriptors it has open.
     pub fn descriptors(self) -> usize {
         fs::read_dir(self.file("fd")).map_or(0, Iterator::count)
@@ -74,6 +88,13 @@ impl Process {
     /// How long it has run its own code, in the kernel's ticks.
     pub fn processor_ticks(self) -> u64 {
         self.stat().get(11).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
+    }
+
+    /// How long it has kept a processor busy, the kernel's work for it included.
+    pub fn processor_time(self) -> Duration {
+        // The kernel shows all programs a hundred ticks a second, however many it has.
+        let ticks = self.stat().get(11..=12).map(|ticks| ticks.iter().flat_map(|it| it.parse::<u64>()).sum());
+        Duration::from_millis(ticks.unwrap_or(0) * 10)
     }
 
     /// Whether a signal to the group that `leader` leads reaches it.

@@ -91,6 +91,20 @@ impl Running {
         locked(&self.stdout.text).clone()
     }
 
+    /// Where standard error ends so far, in bytes.
+    pub fn told(&self) -> usize {
+        locked(&self.stderr.text).len()
+    }
+
+    /// The first line of standard error that begins there or later and has this text, if there is one by now.
+    pub fn told_since(&self, part: &str, from: usize) -> Option<String> {
+        let text = locked(&self.stderr.text);
+        let since = text.get(from..).unwrap_or_default();
+        let at = since.find(part)?;
+        let start = since[..at].rfind('\n').map_or(0, |end| end + 1);
+        since[start..].lines().next().map(ToOwned::to_owned)
+    }
+
     /// Waits until standard error has this text for the `times`th time.
     ///
     /// # Panics

@@ -7,6 +7,8 @@ use std::process::{Command, ExitCode};
 #[cfg(target_os = "linux")]
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use forgewatch_tests::endurance::Options;
 use forgewatch_tests::fake::{Answer, Fake, Match, Organisation, Project, Repository, World, contoso};
 use forgewatch_tests::{abi, build};
 
@@ -17,7 +19,9 @@ fn main() -> ExitCode {
         Some("renew-baseline") => renew_baseline(),
         #[cfg(target_os = "linux")]
         Some("soak") => soak(),
-        _ => Err("usage: dev quickstart|describe-abi|renew-baseline|soak [--minutes N|--seconds N]".into()),
+        #[cfg(target_os = "linux")]
+        Some("endurance") => endurance(),
+        _ => Err("usage: dev quickstart|describe-abi|renew-baseline|soak|endurance [OPTION…]".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -86,6 +90,35 @@ fn soak() -> Result<(), Box<dyn Error>> {
         return Err("checks without a verdict, or processes that nobody looked after: see above".into());
     }
     Ok(())
+}
+
+/// Watches the daemon over very many repositories, in good times and bad.
+#[cfg(target_os = "linux")]
+fn endurance() -> Result<(), Box<dyn Error>> {
+    let mut options = Options::default();
+    let mut arguments = std::env::args().skip(2);
+    while let Some(option) = arguments.next() {
+        let value = arguments.next().ok_or_else(|| format!("`{option}` needs a value"))?;
+        match option.as_str() {
+            "--repositories" => options.repositories = value.parse()?,
+            "--minutes" => options.duration = Duration::from_secs(value.parse::<u64>()?.saturating_mul(60)),
+            "--seconds" => options.duration = Duration::from_secs(value.parse()?),
+            "--interval" => options.interval = value,
+            "--phases" => options.phases = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
+            _ => {
+                let usage = "usage: dev endurance [--repositories N] [--minutes N|--seconds N] [--interval 5m] \
+                             [--phases start,steady,revoke,reload,kill,stop]";
+                return Err(usage.into());
+            }
+        }
+    }
+    let report = forgewatch_tests::endurance::endurance(&options);
+    print!("{report}");
+    if report.wrong.is_empty() {
+        Ok(())
+    } else {
+        Err("something was lost, repeated or not told: see above".into())
+    }
 }
 
 /// Freezes ABI 1 as it is now: plugin-api's sources for the old provider and the old host, and the description that

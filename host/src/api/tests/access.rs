@@ -99,13 +99,14 @@ async fn without_tokens_only_loopback_is_open() {
 async fn a_reload_replaces_tokens_but_never_takes_the_last_one_away_off_loopback() {
     let api = guarded();
     let fresh = Access::with(ApiAuth::Tokens, &[], &[("fresh", Scope::Read)]);
-    api.shared.gate.replace(fresh).unwrap();
+    let gate = &api.shared.gate;
+    gate.replace(gate.admissible(fresh).unwrap());
     let status = |token: &'static str| with_header(&api, "GET", "/api/v1/status", ("authorization", token));
     assert_eq!(status("Bearer reader").await.status, 401);
     assert_eq!(status("Bearer fresh").await.status, 200);
 
     let gate = Gate::new("192.0.2.1:1".parse().unwrap(), Access::with(ApiAuth::Tokens, &[], TOKENS)).unwrap();
-    assert!(gate.replace(Access::with(ApiAuth::Tokens, &[], &[])).is_err());
+    assert!(gate.admissible(Access::with(ApiAuth::Tokens, &[], &[])).is_err());
     let headers = axum::http::HeaderMap::new();
     assert!(gate.admit(&headers, None, Scope::Read).is_err(), "it must be as closed as before");
 }

@@ -1,0 +1,65 @@
+//! Numbers in few words.
+
+use std::fmt::{self, Display};
+use std::time::Duration;
+
+/// Values in the order of time.
+#[derive(Default)]
+pub(super) struct Series(Vec<f64>);
+
+impl Series {
+    pub(super) fn push(&mut self, value: f64) {
+        self.0.push(value);
+    }
+
+    fn sorted(&self) -> Vec<f64> {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted
+    }
+
+    fn median(&self) -> f64 {
+        let sorted = self.sorted();
+        sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+    }
+
+    /// The standard deviation as a part of the mean, in percent.
+    fn deviation_percent(&self) -> f64 {
+        let count = self.0.len().max(1) as f64;
+        let mean = self.0.iter().sum::<f64>() / count;
+        let variance = self.0.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+        if mean == 0.0 { 0.0 } else { variance.sqrt() / mean * 100.0 }
+    }
+
+    /// Minimum, median and maximum, and how much they differ.
+    pub(super) fn evenness(&self) -> impl Display {
+        let deviation = self.deviation_percent();
+        format!("{self}, deviation {deviation:.1} %")
+    }
+}
+
+impl Display for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sorted = self.sorted();
+        let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else { return f.write_str("none") };
+        write!(f, "min {first:.1}, median {:.1}, max {last:.1}", self.median())
+    }
+}
+
+impl FromIterator<f64> for Series {
+    fn from_iter<T: IntoIterator<Item = f64>>(values: T) -> Self {
+        Self(values.into_iter().collect())
+    }
+}
+
+pub(super) fn ms(time: Duration) -> impl Display {
+    format!("{:.0} ms", time.as_secs_f64() * 1e3)
+}
+
+pub(super) fn seconds(time: Duration) -> impl Display {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+pub(super) fn mib(bytes: u64) -> impl Display {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
