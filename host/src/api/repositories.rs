@@ -13,7 +13,7 @@ use super::events::Event;
 use super::input::{Nothing, input};
 use super::page::{Cursor, Limit};
 use super::route::{Call, Operation, Routes};
-use super::stored::EventFilter;
+use crate::state::EventFilter;
 
 use crate::verdict::Reason;
 use choose::{Sort, VerdictFilter};
