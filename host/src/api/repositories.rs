@@ -17,7 +17,6 @@ use crate::state::EventFilter;
 
 use crate::verdict::Reason;
 use choose::{Sort, VerdictFilter};
-pub(in crate::api) use item::shown_verdict;
 use item::{Repository, Rules};
 
 /// Events of a repository that are shown with it.
