@@ -32,11 +32,11 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::middleware::from_fn;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-pub use access::{Access, Gate, Unprotected};
+pub use access::{Access, Admissible, Gate, Unprotected};
 
 use crate::daemon::{Handle, Ledger};
 use crate::prepare::PluginEntry;
@@ -102,7 +102,7 @@ struct Shared {
     plugins: Box<dyn Fn() -> Vec<PluginEntry> + Send + Sync>,
     started_at: Moment,
     document: OnceLock<Documents>,
-    requests: Semaphore,
+    requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     stop: CancellationToken,
 }
@@ -151,10 +151,16 @@ impl Shared {
             plugins,
             started_at: Moment::now(),
             document: OnceLock::new(),
-            requests: Semaphore::new(MOST_REQUESTS),
+            requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
             stop,
         }
+    }
+
+    /// Waits until there is room for one more request.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        // Nobody closes the semaphore.
+        Arc::clone(&self.requests).acquire_owned().await.ok()
     }
 
     /// Looks at all of the ledger, on a thread that may be busy for a while.

@@ -10,6 +10,7 @@ mod plugin;
 mod route;
 mod run;
 mod state;
+mod status;
 
 use std::{
     io::{self, Write},
@@ -45,6 +46,7 @@ enum Command {
     Check(check::Arguments),
     Run(run::Arguments),
     Route(route::Arguments),
+    Status(status::Arguments),
     /// List, inspect, verify and lock plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -75,7 +77,7 @@ pub struct GlobalArgs {
     /// Set one key to a TOML value or, if it is none, to text; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// How much to log on standard error: error, warn, info, debug or trace [default: warn].
+    /// How much to log on standard error: error, warn, info, debug or trace [default: warn; for the daemon, `logging.level`].
     #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
     pub log_level: Option<LogLevel>,
 }
@@ -163,6 +165,7 @@ pub fn run() -> ExitCode {
                 Command::Check(arguments) => arguments.run(&global),
                 Command::Run(arguments) => arguments.run(&global),
                 Command::Route(arguments) => arguments.run(&global),
+                Command::Status(arguments) => arguments.run(&global),
                 Command::Plugin(command) => command.run(&global),
                 Command::Config(command) => command.run(&global),
                 Command::State(command) => command.run(&global),

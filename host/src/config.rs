@@ -30,15 +30,17 @@ mod values;
 mod watch;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     ffi::OsString,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde_json::Value;
 
 pub use self::{
     daemon::{Api, ApiAuth, ApiScope, ApiToken, Breaker, LogFormat, LogLevel, Logging, Retention, Schedule},
+    inputs::TOKEN_VARIABLE,
     model::{
         Config, Defaults, Discovery, Entra, Http, Identity, Integration, Isolation, Oauth2, Overrides,
         Plugins, Provider, Repository, SiloMode, State,
@@ -58,7 +60,8 @@ use self::{
 };
 
 /// The tables that more is found out about after loading.
-const TABLES: [&str; 6] = ["plugins", "providers", "state", "identities", "integrations", "repositories"];
+const TABLES: [&str; 7] =
+    ["api", "plugins", "providers", "state", "identities", "integrations", "repositories"];
 
 /// What to load.
 #[derive(Clone, Debug)]
@@ -257,7 +260,7 @@ fn typed(
     schema: &Schema,
     findings: &mut Vec<Finding>,
 ) -> serde_json::Result<BTreeMap<String, Repository>> {
-    let mut typed = BTreeMap::new();
+    let (mut typed, mut labels) = (BTreeMap::new(), HashSet::new());
     for (name, entry) in repositories.into_values() {
         // The whole way down from the top, so that findings say where they are.
         let mut document = serde_json::json!({ REPOSITORIES: { &name: entry } });
@@ -266,7 +269,12 @@ fn typed(
         let entry = document[REPOSITORIES][&name].take();
         findings.extend(check::findings_of(&name, &entry, settings));
         if findings.len() == known {
-            typed.insert(name, serde_json::from_value(entry)?);
+            let mut repository: Repository = serde_json::from_value(entry)?;
+            match labels.get(&repository.labels) {
+                Some(known) => repository.labels = Arc::clone(known),
+                None => drop(labels.insert(Arc::clone(&repository.labels))),
+            }
+            typed.insert(name, repository);
         }
     }
     Ok(typed)

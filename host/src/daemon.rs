@@ -14,18 +14,18 @@ mod gate;
 mod handle;
 mod judge;
 mod ledger;
+mod notify;
 mod queue;
 mod reload;
 mod report;
 mod settings;
 mod snapshot;
-#[cfg(test)]
-mod tests;
 mod timing;
 
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -33,13 +33,14 @@ use tokio_util::task::TaskTracker;
 
 pub use handle::{Asked, Handle, Reloads, Stopping};
 pub use ledger::{Entry, Ledger, Seen, Standby};
+pub use notify::{Notifier, Watchdog};
 pub use report::{
     ConfigReport, IncidentReport, IntegrationReport, PluginReport, Report, RepositoriesReport, Stamp,
     StateReport,
 };
 pub use snapshot::Tally;
 
-use crate::config::{Loaded, Request};
+use crate::config::{Loaded, Problems, Request};
 use crate::journal::{Incident, Incidents, Journal, event};
 use crate::metrics::Metrics;
 use crate::prepare::World;
@@ -67,9 +68,22 @@ pub struct Beginning {
     pub writer: Writer,
     /// What is counted.
     pub metrics: Metrics,
-    /// Told of every configuration that is taken over.
-    pub adopted: Box<dyn Fn(&Loaded) + Send + Sync>,
+    /// What follows the configuration beside the checks.
+    pub follower: Arc<dyn Follower>,
 }
+
+/// Something that follows the configuration.
+pub trait Follower: Send + Sync {
+    /// Makes ready to follow a configuration, and changes nothing before that is taken over.
+    ///
+    /// # Errors
+    ///
+    /// Everything of it that is wrong; then it is not taken over at all.
+    fn prepare<'a>(&'a self, loaded: &'a Loaded) -> BoxFuture<'a, Result<TakeOver, Problems>>;
+}
+
+/// Follows the configuration, now that it is in use.
+pub type TakeOver = Box<dyn FnOnce() + Send>;
 
 /// A running daemon.
 pub struct Daemon {
@@ -88,7 +102,7 @@ impl Daemon {
     ///
     /// The state cannot be read.
     pub fn start(beginning: Beginning) -> Result<Self, StateError> {
-        let Beginning { request, loaded, world, state, writer, metrics, adopted } = beginning;
+        let Beginning { request, loaded, world, state, writer, metrics, follower } = beginning;
         let world = Arc::new(world);
         let ledger = restored(&state, Arc::clone(&world))?;
         let (writer, now) = (Arc::new(writer), Moment::now());
@@ -122,7 +136,7 @@ impl Daemon {
         let fixed = Fixed::of(&loaded.config);
         let files = loaded.watch();
         let reloader =
-            Reloader { request, state, metrics, world, fixed, files, status, commands, adopted, busy };
+            Reloader { request, state, metrics, world, fixed, files, status, commands, follower, busy };
         tasks.spawn(reloader.run(reload_requests, stop.clone()));
         tasks.close();
         Ok(Self { handle: Handle { shared }, stop, tasks, writer, reloading })

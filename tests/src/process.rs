@@ -5,7 +5,7 @@ use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, kill_process_group, prlimit};
 
 /// How long anything that is waited for may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -62,6 +62,15 @@ impl Process {
         let mut workers: Vec<_> = self.children().into_iter().filter(|child| child.is_worker(key)).collect();
         workers.sort_by_key(|worker| (worker.started(), worker.0.as_raw_nonzero()));
         workers
+    }
+
+    /// Has every write fail that would make a file longer than this, from now on; `None` allows all again.
+    ///
+    /// # Panics
+    /// If it is gone.
+    pub fn limit_files(self, bytes: Option<u64>) {
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Some(self.0), Resource::Fsize, limit).expect("it is there, and its own limit is higher");
     }
 
     /// How many descriptors it has open.

@@ -100,6 +100,9 @@ fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
+/// Tokens and names that leave the API protected.
+pub struct Admissible(Arc<Access>);
+
 /// Lets requests in or not.
 pub struct Gate {
     listen: SocketAddr,
@@ -127,15 +130,18 @@ impl Gate {
         self.access().is_open()
     }
 
-    /// Takes another configuration's tokens and names over.
+    /// What another configuration says, if it may be taken over.
     ///
     /// # Errors
     ///
-    /// Anybody could come in then. Everything is as it was.
-    pub fn replace(&self, access: Access) -> Result<(), Unprotected> {
-        let access = protected(self.listen, access)?;
+    /// Anybody could come in then.
+    pub fn admissible(&self, access: Access) -> Result<Admissible, Unprotected> {
+        protected(self.listen, access).map(Admissible)
+    }
+
+    /// Takes another configuration's tokens and names over.
+    pub fn replace(&self, Admissible(access): Admissible) {
         *self.access.write().unwrap_or_else(PoisonError::into_inner) = access;
-        Ok(())
     }
 
     /// Whether only this machine reaches the address.
@@ -201,8 +207,7 @@ fn protected(listen: SocketAddr, access: Access) -> Result<Arc<Access>, Unprotec
 }
 
 fn unauthorized(message: &str, challenge: &'static str) -> Error {
-    let error = Error::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
-    error.with_header(header::WWW_AUTHENTICATE, challenge)
+    Error::new(StatusCode::UNAUTHORIZED, "unauthorized", message).with_challenge(challenge)
 }
 
 /// The token of the one `Authorization` header.

@@ -1,9 +1,7 @@
 //! The one shape of every refusal and failure: a status, a code for programs, a sentence for people.
 
-use std::borrow::Cow;
-
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderValue, Response, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -18,7 +16,7 @@ const LONGEST_MESSAGE: usize = 1000;
 pub(super) struct Error {
     pub(super) status: StatusCode,
     body: ErrorBody,
-    header: Option<(HeaderName, HeaderValue)>,
+    challenge: Option<&'static str>,
 }
 
 /// An answer that is no success.
@@ -33,7 +31,7 @@ pub(super) struct ErrorBody {
 #[schemars(inline, deny_unknown_fields)]
 struct Trouble {
     /// One word for programs.
-    code: Cow<'static, str>,
+    code: &'static str,
     /// One sentence for people.
     message: String,
     /// What it is about, where that is more than one thing.
@@ -45,8 +43,8 @@ struct Trouble {
 impl Error {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl AsRef<str>) -> Self {
         let message = printable(message.as_ref(), LONGEST_MESSAGE).into_owned();
-        let error = Trouble { code: code.into(), message, details: Vec::new() };
-        Self { status, body: ErrorBody { error }, header: None }
+        let error = Trouble { code, message, details: Vec::new() };
+        Self { status, body: ErrorBody { error }, challenge: None }
     }
 
     pub(super) fn bad_request(message: impl AsRef<str>) -> Self {
@@ -78,15 +76,15 @@ impl Error {
         self
     }
 
-    pub(super) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, HeaderValue::from_static(value)));
-        self
+    /// With what a client is to do to be let in.
+    pub(super) fn with_challenge(self, challenge: &'static str) -> Self {
+        Self { challenge: Some(challenge), ..self }
     }
 
     pub(super) fn into_response(self) -> Response<Body> {
         let mut response = json(self.status, &self.body);
-        if let Some((name, value)) = self.header {
-            response.headers_mut().insert(name, value);
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));

@@ -27,6 +27,9 @@ pub(super) fn add(routes: &mut Routes) {
                    every event from a place on, as it comes.";
     let operation = Operation { id: "list_events", summary, scope: Some(Scope::Read), errors: &[] };
     routes.get("/api/v1/events", operation, list);
+    let description = "The number of the event after which a stream goes on.";
+    let schema = json!({ "type": "integer", "minimum": 0 });
+    routes.describe_header("/api/v1/events", "Last-Event-ID", description, &schema);
 }
 
 /// Which events.

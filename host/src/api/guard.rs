@@ -36,7 +36,7 @@ const HEADERS: [(HeaderName, &str); 4] = [
 
 pub(super) async fn guard(shared: Arc<Shared>, request: Request, next: Next) -> Response<Body> {
     let mut response = match judge(&shared.gate, &request) {
-        Ok(()) => bounded(&shared, next.run(request)).await,
+        Ok(()) => bounded(next.run(request)).await,
         Err(error) => error.into_response(),
     };
     for (name, value) in HEADERS {
@@ -45,13 +45,8 @@ pub(super) async fn guard(shared: Arc<Shared>, request: Request, next: Next) -> 
     response
 }
 
-/// Waits for its turn and then for the answer.
-async fn bounded(shared: &Shared, answer: impl Future<Output = Response<Body>>) -> Response<Body> {
-    let turn = async {
-        let _turn = shared.requests.acquire().await;
-        answer.await
-    };
-    timeout(REQUEST_TIMEOUT, turn).await.unwrap_or_else(|_| {
+async fn bounded(answer: impl Future<Output = Response<Body>>) -> Response<Body> {
+    timeout(REQUEST_TIMEOUT, answer).await.unwrap_or_else(|_| {
         let message = format!("no answer within {REQUEST_TIMEOUT:?}; what was begun goes on");
         Error::unavailable(message).into_response()
     })
@@ -115,7 +110,7 @@ fn is_ours(gate: &Gate, authority: &Authority, trust: Trust) -> bool {
     let listen = gate.listen();
     let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
     let port = authority.port_u16();
-    if authority.port().is_some() && port.is_none() {
+    if port.is_none() && authority.as_str().len() > authority.host().len() {
         return false;
     }
     let is_port = |known: u16| port.map_or(matches!(known, 80 | 443), |port| port == known);

@@ -1,5 +1,7 @@
 //! What clients send: query parameters and JSON bodies, judged by the very schema that the document shows.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -9,11 +11,14 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use super::error::Error;
 
 /// The largest body that is read.
 const MAX_BODY_BYTES: usize = 64 * 1024;
+/// How long a client may take to send it.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An input that can be judged. [`input`] implements it.
 pub(super) trait Input: DeserializeOwned + JsonSchema + Send + 'static {
@@ -172,13 +177,17 @@ pub(super) async fn of_body<T: Input>(headers: &HeaderMap, body: Body) -> Result
         let message = "the body has to be JSON, with `content-type: application/json`";
         return Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     }
-    let bytes = match Limited::new(body, MAX_BODY_BYTES).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
+    let bytes = match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Err(_) => {
+            let message = format!("the body was not there within {BODY_TIMEOUT:?}");
+            return Err(Error::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message));
+        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
             return Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
         }
-        Err(_) => return Err(Error::bad_request("the body ends too early")),
+        Ok(Err(_)) => return Err(Error::bad_request("the body ends too early")),
     };
     let value = serde_json::from_slice(&bytes)
         .map_err(|error| Error::bad_request(format!("the body is no JSON: {error}")))?;

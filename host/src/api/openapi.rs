@@ -61,12 +61,21 @@ impl Document {
         item[method.as_str().to_ascii_lowercase()] = entry;
     }
 
+    /// Describes a header that the GET of `path` reads.
+    pub(super) fn add_header(&mut self, path: &str, name: &str, description: &str, schema: &Value) {
+        let header = json!({ "name": name, "in": "header", "description": description, "schema": schema });
+        let parameters = self.paths.get_mut(path).map(|path| &mut path["get"]["parameters"]);
+        if let Some(parameters) = parameters.and_then(Value::as_array_mut) {
+            parameters.push(header);
+        }
+    }
+
     fn errors(&self, path: &str, takes_body: bool, operation: Operation) -> Vec<StatusCode> {
         // What the guard refuses, and what can happen to any request.
         let mut statuses = vec![400, 403, 421, 500, 503];
         statuses.extend(operation.scope.map(|_| 401));
         statuses.extend(path.ends_with("{name}").then_some(404));
-        statuses.extend(takes_body.then_some([413, 415]).into_iter().flatten());
+        statuses.extend(takes_body.then_some([408, 413, 415]).into_iter().flatten());
         statuses.extend(operation.errors);
         statuses.sort_unstable();
         statuses.dedup();

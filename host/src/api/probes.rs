@@ -37,6 +37,10 @@ async fn ready(call: Call<Nothing>) -> Result<Text, Error> {
 }
 
 async fn metrics(call: Call<Nothing>) -> Result<Text, Error> {
+    let _turn = match call.shared.gate.is_on_loopback() {
+        true => call.shared.turn().await,
+        false => None,
+    };
     let text = spawn_blocking(move || (call.shared.metrics)()).await;
     text.map(Text::of_metrics).map_err(|error| Error::internal(&error))
 }

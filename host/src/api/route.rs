@@ -11,6 +11,8 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Method, Response};
 use axum::routing::{MethodFilter, on};
 use percent_encoding::percent_decode_str;
+use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::access::Scope;
 use super::answer::Answer;
@@ -40,6 +42,8 @@ pub(super) struct Call<I> {
     pub(super) headers: HeaderMap,
     /// The query's parameters of a GET, the body of a POST.
     pub(super) input: I,
+    /// Its turn, where it has to wait for one.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 /// The routes so far.
@@ -78,6 +82,11 @@ impl Routes {
     {
         self.document.add::<I, A>(&Method::POST, path, operation);
         self.route(MethodFilter::POST, path, operation, handler);
+    }
+
+    /// Describes a header that the GET of `path` reads.
+    pub(super) fn describe_header(&mut self, path: &str, name: &str, description: &str, schema: &Value) {
+        self.document.add_header(path, name, description, schema);
     }
 
     fn route<I, A, F>(
@@ -130,6 +139,11 @@ async fn call<I: Input>(
         let peer: Option<IpAddr> = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
         shared.gate.admit(&parts.headers, peer, scope)?;
     }
+    // Whoever may not come in takes nobody's turn, and probes are answered whatever else there is to do.
+    let turn = match operation.scope {
+        Some(_) => Some(shared.turn().await),
+        None => None,
+    };
     let name = match prefix {
         Some(prefix) => name_after(prefix, parts.uri.path())?,
         None => String::new(),
@@ -141,7 +155,7 @@ async fn call<I: Input>(
     } else {
         input::of_query(query)?
     };
-    Ok(Call { shared, name, headers: parts.headers, input })
+    Ok(Call { shared, name, headers: parts.headers, input, _turn: turn.flatten() })
 }
 
 fn name_after(prefix: &str, path: &str) -> Result<String, Error> {

@@ -20,7 +20,7 @@ use tower::ServiceExt;
 use super::Peer;
 
 /// Further ones wait until one of these ends.
-const MOST_CONNECTIONS: usize = 512;
+pub(super) const MOST_CONNECTIONS: usize = 512;
 /// How long a client may take to send a head, or to begin another request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take nothing of its answer.

@@ -1,24 +1,36 @@
 //! `forgewatch run`: the daemon, from its start to its end.
 
+mod signals;
+
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anstyle::AnsiColor;
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{GlobalArgs, USAGE, refuse, runtime, tell};
-use crate::config::Loaded;
-use crate::daemon::{Beginning, Daemon};
+use crate::api::{Access, Gate, Server, Sources};
+use crate::config::{Loaded, Problem, Problems};
+use crate::daemon::{Beginning, Daemon, Follower, Handle, Notifier, TakeOver, Watchdog};
 use crate::logging::Logging;
 use crate::metrics::Metrics;
 use crate::prepare::World;
 use crate::state::{State, StateError, Writer};
+use signals::{Signals, Told};
+
+/// How long the HTTP side may still take once everything else has ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
 /// Check all repositories again and again, and serve what is known over HTTP.
 ///
-/// SIGHUP reads the configuration again, as does a change of its files; SIGTERM and SIGINT stop. Exit status: 0
-/// stopped as told, 2 wrong usage or configuration, or the state or the address cannot be used.
+/// SIGHUP reads the configuration again, as does any change of its files; SIGTERM and SIGINT stop it, twice at once.
+/// Exit status: 0 stopped as told, 1 stopped at once, 2 wrong usage or configuration, or a state or an address that
+/// cannot be used.
 #[derive(Args, Debug)]
 pub(super) struct Arguments {}
 
@@ -33,44 +45,137 @@ impl Arguments {
             Ok(runtime) => runtime,
             Err(status) => return status,
         };
-        let status = runtime.block_on(serve(global, loaded, logging)).err().unwrap_or(ExitCode::SUCCESS);
+        let status = runtime.block_on(serve(global, loaded, logging)).unwrap_or_else(|status| status);
         // A plugin that blocks its thread must not hold the process.
         runtime.shutdown_background();
         status
     }
 }
 
-async fn serve(global: &GlobalArgs, loaded: Loaded, logging: Logging) -> Result<(), ExitCode> {
+async fn serve(global: &GlobalArgs, loaded: Loaded, logging: Logging) -> Result<ExitCode, ExitCode> {
     let mut signals = Signals::new().map_err(failed)?;
-    let writer = Writer::start(&loaded.config.state.path).map_err(|error| unusable(&loaded, &error))?;
-    let state = Arc::new(State::open(&loaded.config.state.path).map_err(|error| unusable(&loaded, &error))?);
+    let notifier = Arc::new(Notifier::of_process());
+    let mut problems = Vec::new();
+    let access = Access::of(&loaded, &mut problems).await;
+    let access = access.ok_or_else(|| refuse(&Problems(problems)))?;
+    let server = Server::bind(loaded.config.api.listen.get(), access).await;
+    let server = server.map_err(|error| failed(chain(&error)))?;
+    let path = loaded.config.state.path.clone();
+    let writer = Writer::start(&path).map_err(|error| unusable(&loaded, &error))?;
+    let state = Arc::new(State::open(&path).map_err(|error| unusable(&loaded, &error))?);
+    let stored = Arc::new(State::open_read_only(&path).map_err(|error| unusable(&loaded, &error))?);
     let world =
         World::prepare(&loaded, Arc::clone(&state), None).await.map_err(|problems| refuse(&problems))?;
     let metrics = Metrics::new(world.services.traffic().clone());
     let repositories = world.repositories.len();
-    let beginning = Beginning {
-        request: global.request(),
-        world,
-        state,
-        writer,
-        metrics,
-        adopted: Box::new(move |loaded| logging.set_level(loaded.config.logging.level)),
-        loaded,
-    };
+    let each = Arc::new(AtomicBool::new(loaded.config.api.repository_metrics));
+    let follower = Following { logging, gate: server.gate(), each: Arc::clone(&each) };
+    let request = global.request();
+    let metrics_of = metrics.clone();
+    let beginning =
+        Beginning { request, loaded, world, state, writer, metrics, follower: Arc::new(follower) };
     let daemon = Daemon::start(beginning).map_err(failed)?;
-    tracing::info!("ready: {repositories} repositories are watched");
+    let handle = daemon.handle().clone();
+
+    let (ready, is_ready) = watch::channel(true);
+    let (shown, listed) = (handle.clone(), handle.clone());
+    let sources = Sources {
+        handle: handle.clone(),
+        stored,
+        ready: is_ready,
+        metrics: Box::new(move || metrics_of.render(shown.snapshot(each.load(Ordering::Relaxed)))),
+        plugins: Box::new(move || listed.read(|ledger| Arc::clone(&ledger.world)).plugins()),
+    };
+    let address = server.address();
+    let closing = CancellationToken::new();
+    let serving = tokio::spawn(server.serve(sources, closing.clone()));
+    tracing::info!("ready: {repositories} repositories are watched, http://{address} answers");
+    notifier.ready(&format!("{repositories} repositories are watched"));
+    let _watchdog =
+        Watchdog::of_process().map(|watchdog| AbortOnDropHandle::new(pet(watchdog, &notifier, &handle)));
+    let _reloads = AbortOnDropHandle::new(tell_reloads(&daemon, &notifier));
+
     while signals.next().await == Told::Reload {
-        let handle = daemon.handle().clone();
+        let handle = handle.clone();
         tokio::spawn(async move { handle.reload().await });
     }
     tracing::info!("stopping");
-    let stopping = tokio::spawn(daemon.stop());
+    ready.send_replace(false);
+    notifier.stopping();
+    let stopping = async {
+        daemon.stop().await;
+        closing.cancel();
+        // Clients that do not hang up are hung up on.
+        let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
+    };
     tokio::select! {
-        _ = stopping => Ok(()),
+        () = stopping => Ok(ExitCode::SUCCESS),
         () = signals.stop() => {
-            tracing::warn!("told to stop again: what is running is dropped");
-            std::process::exit(1)
+            tracing::warn!("told to stop again: what still runs is dropped");
+            Err(ExitCode::FAILURE)
         }
+    }
+}
+
+fn pet(watchdog: Watchdog, notifier: &Arc<Notifier>, handle: &Handle) -> tokio::task::JoinHandle<()> {
+    let (notifier, handle) = (Arc::clone(notifier), handle.clone());
+    let answers = move || {
+        let handle = handle.clone();
+        async move { handle.ping().await.is_ok() }
+    };
+    tokio::spawn(async move { watchdog.pet(&notifier, answers).await })
+}
+
+/// Tells the service manager of each attempt to read the configuration again.
+fn tell_reloads(daemon: &Daemon, notifier: &Arc<Notifier>) -> tokio::task::JoinHandle<()> {
+    let (mut reloading, notifier) = (daemon.reloading.clone(), Arc::clone(notifier));
+    let handle = daemon.handle().clone();
+    tokio::spawn(async move {
+        while reloading.changed().await.is_ok() {
+            if *reloading.borrow_and_update() {
+                notifier.reloading();
+                continue;
+            }
+            let repositories = handle.read(|ledger| ledger.entries.len());
+            let problems = match handle.reloads().problems.len() {
+                0 => String::new(),
+                count => format!("; the new configuration is wrong ({count} problems), the old one stays"),
+            };
+            notifier.ready(&format!("{repositories} repositories are watched{problems}"));
+        }
+    })
+}
+
+/// What follows the configuration beside the checks.
+struct Following {
+    logging: Logging,
+    gate: Arc<Gate>,
+    each: Arc<AtomicBool>,
+}
+
+impl Follower for Following {
+    fn prepare<'a>(
+        &'a self,
+        loaded: &'a Loaded,
+    ) -> futures_util::future::BoxFuture<'a, Result<TakeOver, Problems>> {
+        Box::pin(async move {
+            let mut problems = Vec::new();
+            let Some(access) = Access::of(loaded, &mut problems).await else {
+                return Err(Problems(problems));
+            };
+            let access = self.gate.admissible(access).map_err(|error| {
+                let (key, message) = ("api".to_owned(), error.to_string());
+                Problems(vec![Problem { key, source: loaded.source(&["api"]), message, help: None }])
+            })?;
+            let (gate, logging, each) =
+                (Arc::clone(&self.gate), self.logging.clone(), Arc::clone(&self.each));
+            let (level, wanted) = (loaded.config.logging.level, loaded.config.api.repository_metrics);
+            Ok(Box::new(move || {
+                gate.replace(access);
+                logging.set_level(level);
+                each.store(wanted, Ordering::Relaxed);
+            }) as TakeOver)
+        })
     }
 }
 
@@ -83,40 +188,7 @@ fn unusable(loaded: &Loaded, error: &StateError) -> ExitCode {
     failed(loaded.problem(&["state", "path"], error.to_string(), None))
 }
 
-#[derive(PartialEq)]
-enum Told {
-    Reload,
-    Stop,
-}
-
-/// What the process is told by signals.
-struct Signals {
-    hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-    /// A limit on the size of files is an error of the write that meets it, and not the end of the daemon.
-    _file_size: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            _file_size: signal(SignalKind::from_raw(libc::SIGXFSZ))?,
-        })
-    }
-
-    async fn next(&mut self) -> Told {
-        tokio::select! {
-            _ = self.hangup.recv() => Told::Reload,
-            _ = self.terminate.recv() => Told::Stop,
-            _ = self.interrupt.recv() => Told::Stop,
-        }
-    }
-
-    async fn stop(&mut self) {
-        while self.next().await != Told::Stop {}
-    }
+/// An error with what is behind it.
+fn chain(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {}", chain(source)))
 }

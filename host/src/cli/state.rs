@@ -32,7 +32,8 @@ pub(super) enum Command {
 /// Write a copy of the state into a file. It may be in use.
 ///
 /// The copy holds tokens, as the state does, and is yours alone to read. To go back to it: stop the daemon, remove
-/// the state file and those whose names start with its name, and put the copy in its place.
+/// the state file and those beside it that have the same name with `-wal` and `-shm` at its end, and put the copy in
+/// its place.
 #[derive(Args, Debug)]
 pub(super) struct Backup {
     /// The file to write.

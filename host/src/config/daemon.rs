@@ -44,14 +44,13 @@ impl Default for Schedule {
 #[serde(default)]
 #[schemars(inline, deny_unknown_fields)]
 pub struct Breaker {
-    /// Of those of an integration's repositories with access that were checked within `window`, the part that has
-    /// to lose it, in percent.
+    /// Of the latest checks of an integration's repositories with access, the part that has to deny it, in percent.
     #[schemars(range(min = 1, max = 100))]
     pub share_percent: u8,
-    /// How many repositories that has to be at least.
+    /// How many denials that has to be at least.
     #[schemars(range(min = 2, max = 1_000_000))]
     pub minimum: u32,
-    /// How far back it looks.
+    /// How far back the latest checks reach at most.
     pub window: Period,
 }
 

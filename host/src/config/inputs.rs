@@ -17,6 +17,8 @@ use super::{
 };
 
 const PREFIX: &str = "FORGEWATCH_";
+/// Holds a token for commands that ask a running daemon. It is no setting, and nothing of it is shown.
+pub const TOKEN_VARIABLE: &str = "FORGEWATCH_TOKEN";
 
 /// The variable that sets a path.
 pub(super) fn variable_name<S: AsRef<str>>(path: &[S]) -> String {
@@ -38,6 +40,9 @@ pub(super) fn environment(
         variables.iter().filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes())).collect();
     ours.sort();
     for (name, text) in ours {
+        if name == TOKEN_VARIABLE {
+            continue;
+        }
         let name = name.to_string_lossy();
         let path: Vec<_> = name[PREFIX.len()..].split("__").map(str::to_ascii_lowercase).collect();
         let problem = |message: &str, help| Problem {

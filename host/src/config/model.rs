@@ -4,7 +4,7 @@
 //! published schema is generated from these types, so their documentation is what `config schema` prints.
 //! Rules that need more than one value are not here but in `check`.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -398,8 +398,9 @@ pub struct Repository {
     /// The repository's address, in place of `project` and `name`.
     pub url: Option<Address>,
     /// Labels for filters and reports.
+    // Shared by all repositories that have the same, since a map for each weighs more than all the rest of it.
     #[serde(default)]
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
     /// Its own values for `defaults`.
     #[serde(flatten)]
     pub overrides: Overrides,

@@ -97,6 +97,7 @@ fn resolve_paths(values: &mut Dict, base: &Path) {
         &["plugins", "dirs"],
         &["plugins", "lock_file"],
         &["identities", "*", "*", "file"],
+        &["api", "tokens", "*", "token", "file"],
     ] {
         resolve_at(values, pattern, base);
     }

@@ -64,7 +64,8 @@ pub(super) enum Finding {
 }
 
 impl Breaker {
-    /// A repository that had access was checked and gave a clear answer. True if that makes too many.
+    /// A repository that had access was checked and gave a clear answer. True if that makes too many losses among the
+    /// latest answers, however many of these are looked at: the good ones of before must not hide what begins now.
     pub(super) fn observe(&mut self, lost: bool, now: Instant, settings: &config::Breaker) -> bool {
         self.recent.push_back((now, lost));
         let window = settings.window.get();
@@ -73,10 +74,17 @@ impl Breaker {
         {
             self.recent.pop_front();
         }
-        let lost = self.recent.iter().filter(|(_, lost)| *lost).count();
-        lost >= settings.minimum as usize
-            && lost * 100 >= self.recent.len() * usize::from(settings.share_percent)
-            && self.may_ask(now)
+        lost && self.are_too_many(settings) && self.may_ask(now)
+    }
+
+    fn are_too_many(&self, settings: &config::Breaker) -> bool {
+        let latest = self.recent.iter().rev().zip(1_usize..);
+        let counted = latest.scan(0_usize, |losses, ((_, lost), answers)| {
+            *losses += usize::from(*lost);
+            Some((*losses, answers))
+        });
+        let (minimum, share) = (settings.minimum as usize, usize::from(settings.share_percent));
+        counted.into_iter().any(|(losses, answers)| losses >= minimum && losses * 100 >= answers * share)
     }
 
     /// Whether an inquiry could begin.
@@ -162,6 +170,14 @@ mod tests {
         for n in 0..300 {
             assert!(!breaker.observe(n % 3 == 0, now, &settings()), "{n}");
         }
+    }
+
+    #[test]
+    fn good_checks_of_before_do_not_hide_a_loss() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        assert!(!(0..300).any(|_| breaker.observe(false, now, &settings())));
+        let tripped: Vec<bool> = (0..5).map(|_| breaker.observe(true, now, &settings())).collect();
+        assert_eq!(tripped, [false, false, false, false, true]);
     }
 
     #[test]

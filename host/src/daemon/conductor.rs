@@ -25,7 +25,7 @@ use crate::journal::{Journal, event};
 use crate::metrics::Metrics;
 use crate::prepare::World;
 use crate::state::Health;
-use crate::sweep::{CheckResult, Spans};
+use crate::sweep::{CheckResult, Integration, Spans};
 use crate::text::printable;
 use crate::verdict::{Moment, Outcome, Reason};
 
@@ -55,6 +55,15 @@ pub(super) struct InCharge {
     pub(super) breaker: Breaker,
     /// Fingerprint of the incident that canaries have found to be the whole integration's.
     pub(super) whole: Option<String>,
+    /// What was seen of its forge's trouble at last, while checks rest for it.
+    pub(super) trouble: Option<(Reason, String)>,
+}
+
+impl InCharge {
+    fn new(integration: Arc<Integration>) -> Self {
+        let client = Arc::new(ClientOf::new(integration));
+        Self { client, breaker: Breaker::default(), whole: None, trouble: None }
+    }
 }
 
 /// A check that has ended.
@@ -285,12 +294,14 @@ impl Conductor {
         for (lane, (name, integration)) in world.integrations.iter().enumerate() {
             // What was known of another forge or identity under this name says nothing about this one.
             let same = former.remove(name).filter(|(it, _)| Arc::ptr_eq(&it.client.integration, integration));
-            let (client, whole, gate) = match same {
-                Some((InCharge { client, whole, .. }, gate)) => (client, whole, gate),
-                None => (Arc::new(ClientOf::new(Arc::clone(integration))), None, Gate::default()),
-            };
+            let (in_charge, gate) = same.unwrap_or_else(|| {
+                if let Some(standby) = ledger.integrations.get_mut(name) {
+                    standby.trouble_since = None;
+                }
+                (InCharge::new(Arc::clone(integration)), Gate::default())
+            });
             self.queue.lanes[lane].gate = gate;
-            self.integrations.push(InCharge { client, whole, breaker: Breaker::default() });
+            self.integrations.push(InCharge { breaker: Breaker::default(), ..in_charge });
         }
         for index in running.iter().filter_map(|name| ledger.index(name)) {
             self.queue.resume(index);

@@ -120,7 +120,7 @@ pub(crate) fn world<'a>(
     });
     let mut repositories: Vec<_> = watched.collect();
     repositories.sort_by(|one, other| one.target.name.cmp(&other.target.name));
-    World::by_hand(services, integration, repositories)
+    World::by_hand(services, BTreeMap::from([("acme".to_owned(), integration)]), repositories)
 }
 
 /// What is known of a world at first: nothing.

@@ -52,11 +52,14 @@ impl Conductor {
 
     fn pass_gate(&mut self, ledger: &mut Ledger, lane: usize, result: &CheckResult, now: Instant) {
         let gate = &mut self.queue.lanes[lane].gate;
-        if !gate.ended(&result.outcome, now) {
+        let turned = gate.ended(&result.outcome, now);
+        let closed = gate.is_closed();
+        let in_charge = &mut self.integrations[lane];
+        in_charge.trouble = closed.then(|| (result.outcome.reason, result.outcome.detail.clone()));
+        if !turned {
             return;
         }
-        let integration = &self.integrations[lane].client.integration.name;
-        let closed = gate.is_closed();
+        let integration = &in_charge.client.integration.name;
         if let Some(standby) = ledger.integrations.get_mut(integration) {
             standby.trouble_since = closed.then(Moment::now);
         }
@@ -416,10 +419,11 @@ impl Conductor {
         let world = Arc::clone(&ledger.world);
         let (target, entry) = (&world.repositories[index].target, &ledger.entries[index]);
         let seen = entry.seen.as_ref().filter(|seen| seen.reason.verdict() == Verdict::Indeterminate);
-        let (reason, detail) = match seen {
-            Some(seen) => (seen.reason, seen.detail.to_string()),
-            None if resting => (Reason::Unreachable, "its forge has been in trouble".to_owned()),
-            None => return,
+        let (reason, detail) = match (seen, &self.integrations[self.queue.lane_of(index)].trouble) {
+            (Some(seen), _) => (seen.reason, seen.detail.to_string()),
+            // What holds its checks is what would be seen of it.
+            (None, Some((reason, detail))) if resting => (*reason, detail.clone()),
+            (None, _) => return,
         };
         let more =
             json!({ "reason": reason, "since": entry.standing.unclear_since.map(|since| since.to_string()) });

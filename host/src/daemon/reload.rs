@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::handle::{Command, Reloads};
 use super::settings::Settings;
-use crate::config::{self, Config, FilesWatch, Loaded, Request};
+use super::{Follower, TakeOver};
+use crate::config::{self, Config, FilesWatch, Loaded, Problem, Request};
 use crate::journal::event;
 use crate::metrics::Metrics;
 use crate::prepare::World;
@@ -33,8 +34,7 @@ pub(super) struct Reloader {
     pub(super) files: FilesWatch,
     pub(super) status: watch::Sender<Reloads>,
     pub(super) commands: mpsc::Sender<Command>,
-    /// Told of every configuration that is taken over.
-    pub(super) adopted: Box<dyn Fn(&Loaded) + Send + Sync>,
+    pub(super) follower: Arc<dyn Follower>,
     /// Told before and after each attempt.
     pub(super) busy: watch::Sender<bool>,
 }
@@ -102,8 +102,9 @@ impl Reloader {
         let mut reloads =
             Reloads { successful: false, at, took: Duration::ZERO, problems: Vec::new(), ..before };
         match self.prepare().await {
-            Ok((loaded, world)) => {
+            Ok((loaded, world, take_over)) => {
                 self.adopt(&loaded, world).await;
+                take_over();
                 reloads.successful = true;
                 reloads.loaded_at = at;
                 reloads.needs_restart = self.fixed.differing(&Fixed::of(&loaded.config));
@@ -138,31 +139,37 @@ impl Reloader {
 
     /// Everything that the configuration leads to now, or what is wrong with it. The files are watched as it names
     /// them, since a wrong configuration is put right in one of these.
-    async fn prepare(&mut self) -> Result<(Loaded, World), Vec<String>> {
+    async fn prepare(&mut self) -> Result<(Loaded, World, TakeOver), Vec<String>> {
         let (request, state, former) =
             (self.request.clone(), Arc::clone(&self.state), Arc::clone(&self.world));
-        let runtime = tokio::runtime::Handle::current();
+        let (runtime, follower) = (tokio::runtime::Handle::current(), Arc::clone(&self.follower));
         let prepared = spawn_blocking(move || {
             let loaded = config::load(&request);
             let files = loaded.watch();
-            let world = runtime.block_on(World::prepare(&loaded, state, Some(&former)));
-            (loaded, files, world)
+            let made = runtime.block_on(async {
+                // What is wrong is told together, wherever it is.
+                let world = World::prepare(&loaded, state, Some(&former)).await;
+                match (world, follower.prepare(&loaded).await) {
+                    (Ok(world), Ok(take_over)) => Ok((world, take_over)),
+                    (world, following) => {
+                        let of_world = world.err().map_or_else(Vec::new, |problems| problems.0);
+                        let of_following = following.err().map_or_else(Vec::new, |problems| problems.0);
+                        Err(of_world.into_iter().chain(of_following).collect::<Vec<_>>())
+                    }
+                }
+            });
+            (loaded, files, made)
         });
-        let Ok((loaded, files, world)) = prepared.await else {
+        let Ok((loaded, files, made)) = prepared.await else {
             return Err(vec!["reading it panicked, which is a fault of forgewatch".to_owned()]);
         };
         self.files = files;
         for warning in &loaded.warnings {
             tracing::warn!("{}", printable(&warning.to_string(), 2_000));
         }
-        match world {
-            Ok(world) => Ok((loaded, world)),
-            Err(problems) => {
-                let told =
-                    problems.0.iter().map(|problem| printable(&problem.to_string(), 2_000).into_owned());
-                Err(told.collect())
-            }
-        }
+        let told = |problem: &Problem| printable(&problem.to_string(), 2_000).into_owned();
+        let (world, take_over) = made.map_err(|problems| problems.iter().map(told).collect::<Vec<_>>())?;
+        Ok((loaded, world, take_over))
     }
 
     async fn adopt(&mut self, loaded: &Loaded, world: World) {
@@ -174,6 +181,5 @@ impl Reloader {
         if self.commands.send(command).await.is_ok() {
             let _ = adopted.await;
         }
-        (self.adopted)(loaded);
     }
 }

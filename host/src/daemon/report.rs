@@ -1,5 +1,8 @@
 //! How the daemon does, in short: what its API tells and what `forgewatch status` reads. The JSON form is a contract.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::time::SystemTime;
 

@@ -108,18 +108,19 @@ impl World {
         self.found.as_ref().map_or_else(Vec::new, |found| found.entries(&self.providers))
     }
 
-    /// One integration's repositories, for tests of those who only look at a world.
+    /// A world without library files, for tests of those who only look at one.
     #[cfg(test)]
     pub(crate) fn by_hand(
         services: Services,
-        integration: Arc<Integration>,
+        integrations: BTreeMap<String, Arc<Integration>>,
         repositories: Vec<Watched>,
     ) -> Self {
+        let providers = integrations.values().map(|it| (it.provider_key.clone(), it.provider.clone()));
         Self {
             services,
-            integrations: BTreeMap::from([(integration.name.clone(), integration)]),
+            providers: providers.collect(),
+            integrations,
             repositories,
-            providers: BTreeMap::new(),
             check_timeout: Duration::from_secs(60),
             identities: BTreeMap::new(),
             found: None,

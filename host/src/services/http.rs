@@ -8,19 +8,22 @@
 //! Judging what may be requested and adding credentials are absent here: what arrives is sent.
 
 mod cause;
+mod own;
 mod settings;
 mod tls;
 
 use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use forgewatch_plugin_api::{BodyState, Failure, Reason};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, ClientBuilder, Method, StatusCode};
 use tokio::sync::Semaphore;
 use url::Url;
 
+pub use own::{AskError, ask};
 pub use settings::{BuildError, HttpSettings};
 
 use super::call::CallRecord;
@@ -122,12 +125,7 @@ impl HttpClient {
         }
         let MadeOf { settings, authorities } = &made_of;
         let authorities = settings.ca_file.as_deref().zip(authorities.as_deref());
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls::config(authorities)?)
-            .user_agent(concat!("forgewatch/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(settings.concurrency)
-            .no_proxy();
+        let mut builder = builder(authorities)?.pool_max_idle_per_host(settings.concurrency);
         let mut via = String::new();
         if let Some((proxy, shown)) = settings.proxy()? {
             builder = builder.proxy(proxy);
@@ -242,6 +240,15 @@ impl Shared {
             body_state,
         })
     }
+}
+
+/// What holds for every client.
+fn builder(authorities: Option<(&Path, &[u8])>) -> Result<ClientBuilder, BuildError> {
+    Ok(Client::builder()
+        .tls_backend_preconfigured(tls::config(authorities)?)
+        .user_agent(concat!("forgewatch/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy())
 }
 
 fn request(outgoing: &Outgoing, credential: Option<&(HeaderName, HeaderValue)>) -> reqwest::Request {

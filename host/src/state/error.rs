@@ -23,7 +23,7 @@ pub enum StateError {
     },
     /// It is damaged, or something else altogether.
     #[error(
-        "`{}` is no intact state of forgewatch: {problem}; put a backup in its place, move it away, or choose another `state.path`",
+        "`{}` is no intact state of forgewatch: {problem}; move it away, put a backup in its place, or choose another `state.path`",
         .path.display()
     )]
     NotAStore {

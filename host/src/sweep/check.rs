@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use forgewatch_plugin_api as api;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
 use crate::plugins::{Client, Provider};
 use crate::services::IntegrationServices;
@@ -83,7 +84,8 @@ impl Integration {
             let metadata = metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             description.clone().with_domain_name(&services.domain_name()).with_metadata(metadata)
         };
-        let call = self.provider.get_client(self.services.host_object(), describe);
+        let span = tracing::info_span!("get_client", integration = self.name);
+        let call = self.provider.get_client(self.services.host_object(), describe).instrument(span);
         let deadline = Instant::now() + limit;
         match timeout_at(deadline, call::scope(Arc::clone(&record), call)).await {
             Ok(Ok(client)) => Ok(client),
@@ -107,7 +109,11 @@ impl Target {
         let get_client = start.elapsed();
         let outcome = match (&self.repository, &*connected) {
             (Ok(repository), Ok(client)) => {
-                let call = call::scope(Arc::clone(&record), client.has_repo_access(repository));
+                // The log of the plugin and of its requests says for whom they are.
+                let span =
+                    tracing::info_span!("check", repository = self.name, integration = self.integration.name);
+                let call = client.has_repo_access(repository).instrument(span);
+                let call = call::scope(Arc::clone(&record), call);
                 match timeout_at(start + limit, call).await {
                     Ok(answer) => complete(answer.into(), &record),
                     Err(_) => timed_out("the check", limit),

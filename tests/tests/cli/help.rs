@@ -5,10 +5,12 @@ use forgewatch_tests::sandbox::Sandbox;
 use crate::support::{assert_harmless, assert_has};
 
 /// Every command, as its path of names.
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 19] = [
     &[],
     &["check"],
+    &["run"],
     &["route"],
+    &["status"],
     &["plugin"],
     &["plugin", "list"],
     &["plugin", "inspect"],

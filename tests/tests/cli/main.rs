@@ -11,4 +11,5 @@ mod plugin_files;
 mod plugins;
 mod state;
 mod state_commands;
+mod status;
 mod support;

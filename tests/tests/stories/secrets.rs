@@ -3,7 +3,6 @@
 //! Recognisable secrets are planted wherever one may be; then everything that was printed and every file that is
 //! left is searched for them: as they are, percent-encoded, JSON-escaped, and in base64 wherever it began.
 
-mod haystack;
 mod wrong;
 
 use std::fs;
@@ -13,11 +12,11 @@ use std::process::Stdio;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use forgewatch_tests::fake::{Answer, Credential, Fake, Match, World, contoso};
+use forgewatch_tests::haystack::{self, Haystack};
 use forgewatch_tests::sandbox::{Run, Sandbox};
 use serde_json::json;
 
 use crate::support::{ALLOWED, BASE_URL, Config, Results, state_file};
-use haystack::Haystack;
 
 const PROXY_PASSWORD: &str = "planted0proxy/pass+word";
 const BASIC_PASSWORD: &str = "planted0basic/päss+word \"quoted\"";

@@ -9,3 +9,4 @@ mod replacing;
 mod soak;
 mod supervision;
 mod support;
+mod telling;

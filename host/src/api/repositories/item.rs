@@ -104,7 +104,7 @@ impl Repository {
             integration: target.integration.name.clone(),
             provider: target.integration.provider_key.clone(),
             project: text(repository.and_then(|it| it.project())),
-            repository: text(repository.map(|it| it.name())),
+            repository: text(repository.map(forgewatch_plugin_api::Repository::name)),
             external_id: text(repository.and_then(|it| it.external_id())),
             labels: (*watched.labels).clone(),
             has_access: standing.verdict() == Some(Verdict::Granted),

@@ -14,7 +14,7 @@ use tower::ServiceExt;
 use crate::api::access::{Access, Gate};
 use crate::api::stored::{EventFilter, IncidentCursor, IncidentRow, Journal, Stored, StoredEvent};
 use crate::api::{Shared, Sources, router};
-use crate::config::{ApiAuth, HostPort};
+use crate::config::ApiAuth;
 use crate::daemon::fake::{self, Fake};
 use crate::daemon::{Entry, Seen};
 use crate::journal::{Cause, Fingerprint};
@@ -164,10 +164,6 @@ pub(super) fn names(page: &Value) -> Vec<String> {
 
 pub(super) fn at(second: u64) -> Moment {
     (std::time::UNIX_EPOCH + std::time::Duration::from_secs(second)).into()
-}
-
-pub(super) fn host_port(text: &str) -> HostPort {
-    text.parse().unwrap()
 }
 
 /// A journal in memory.

@@ -83,7 +83,10 @@ fn repositories_merge_like_everything_else() {
     let a = &repositories["a"];
     let texts = [&a.integration, &a.project, &a.name].map(Option::as_deref);
     assert_eq!(texts, [Some("i"), Some("q"), Some("a")]);
-    assert_eq!(a.labels, BTreeMap::from([("x", "1"), ("y", "2")].map(|(k, v)| (k.to_owned(), v.to_owned()))));
+    assert_eq!(
+        *a.labels,
+        BTreeMap::from([("x", "1"), ("y", "2")].map(|(k, v)| (k.to_owned(), v.to_owned())))
+    );
     assert_eq!(a.overrides.failure_threshold, Some(7));
     assert_eq!(repositories["b"].url.as_ref().map(Address::expose), Some("v"));
     assert_eq!(loaded.effective()["repositories"]["a"]["labels"], json!({ "x": "1", "y": "2" }));
@@ -112,4 +115,12 @@ fn a_faulty_repository_leaves_the_others() {
         places,
         ["repositories.a.url c.toml:2", "repositories.c c.toml:5", "repositories.c.nme c.toml:6"]
     );
+}
+
+#[test]
+fn equal_labels_are_kept_once() {
+    let entry = |name: &str| format!("[repositories.{name}]\nurl = 'u'\nlabels = {{ team = 't' }}\n");
+    let loaded = World::of(&(entry("a") + &entry("b"))).loaded();
+    let repositories = &loaded.config.repositories;
+    assert!(Arc::ptr_eq(&repositories["a"].labels, &repositories["b"].labels));
 }

@@ -240,6 +240,7 @@ fn variables_and_flags_are_read_by_the_schema() {
         .var("FORGEWATCH_HTTP__CONCURRENCY", "0012")
         .var("FORGEWATCH_PLUGINS__DIRS", "plug ins")
         .var("FORGEWATCH_PORT", "tcp://10.0.0.1:80")
+        .var("FORGEWATCH_TOKEN", "hunter2")
         .set("integrations.a.external_id=0123")
         .set("integrations.a.allow_insecure_http=true")
         .set("integrations.a.metadata.\"x.y\"=[1")

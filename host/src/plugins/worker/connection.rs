@@ -6,7 +6,7 @@
 //! - When the worker ends, every call that it had ends with the cause.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -56,6 +56,10 @@ pub(super) struct Connection {
     served: AtomicBool,
     /// Told when the last call has ended.
     idle: Notify,
+    /// Takes the plugin's log, and says how much of it.
+    log: Arc<HostObject>,
+    /// The level that the worker was told last.
+    log_level: AtomicU8,
 }
 
 /// What is to be written.
@@ -127,6 +131,8 @@ pub(super) enum Hangup {
 impl Connection {
     /// A connection whose worker says to `started` how its start went; `host` takes the plugin's log.
     pub(super) fn new(host: Arc<HostObject>, started: oneshot::Sender<Started>) -> Self {
+        let log_level = AtomicU8::new(host.log_level());
+        let log = Arc::clone(&host);
         let inside = Inside { hosts: HashMap::from_iter([(0, host)]), ..Inside::default() };
         Self {
             out: Mutex::default(),
@@ -140,6 +146,21 @@ impl Connection {
             started: Mutex::new(Some(started)),
             served: AtomicBool::new(false),
             idle: Notify::new(),
+            log,
+            log_level,
+        }
+    }
+
+    /// The level that the worker has to log at.
+    pub(super) fn log_level(&self) -> u8 {
+        self.log_level.load(Ordering::Relaxed)
+    }
+
+    /// Tells the worker if the host's log takes more or less than it did.
+    fn tell_log_level(&self) {
+        let level = self.log.log_level();
+        if self.log_level.swap(level, Ordering::Relaxed) != level {
+            self.push(&ToWorker::LogLevel(level));
         }
     }
 
@@ -189,6 +210,7 @@ impl Connection {
             }
             inside.calls.insert(id, waiting);
         }
+        self.tell_log_level();
         let mut cancel = Cancel { connection: self, id: Some(id) };
         let frame = ToWorker::Call { id, call };
         // The worker may end while the call still waits to be sent.
@@ -368,14 +390,8 @@ impl Connection {
                 drop(host);
             }
             ToHost::Log { call, record } => {
-                let (host, span) = {
-                    let inside = self.inside();
-                    let span = inside.calls.get(&call).map(|waiting| waiting.span.clone());
-                    (inside.hosts.get(&0).cloned(), span.unwrap_or_else(Span::none))
-                };
-                if let Some(host) = host {
-                    span.in_scope(|| host.log(record.into_owned()));
-                }
+                let span = self.inside().calls.get(&call).map(|waiting| waiting.span.clone());
+                span.unwrap_or_else(Span::none).in_scope(|| self.log.log(record.into_owned()));
             }
             ToHost::Pong => {}
             ToHost::Entered { coverage } => {

@@ -40,6 +40,8 @@ pub(super) enum ToWorker<'a> {
     DropClient { client: u64 },
     /// Answered by [`ToHost::Pong`] as soon as no plugin code runs.
     Ping,
+    /// The host's log takes events up to another level now.
+    LogLevel(u8),
 }
 
 /// What a worker has to know before it opens its library.

@@ -385,7 +385,7 @@ impl Keeper {
             shown: library.file.path.to_string_lossy().into_owned(),
             copy: library.copy.path.as_ref().map(|path| path.to_string_lossy().into_owned()),
             require_sandbox: settings.require_sandbox,
-            log_level: host.log_level(),
+            log_level: connection.log_level(),
         }));
         let close = self.stop.child_token();
         let looked_after =

@@ -219,3 +219,49 @@ async fn a_call_is_noted() {
         assert_eq!(record.seen(), expected, "{path}");
     }
 }
+
+#[tokio::test]
+async fn requests_are_counted_as_they_go_out() {
+    let fixture = Fixture::new();
+    let services = fixture.services();
+    let traffic = services.traffic();
+    let busy: Script = || answer(503, &[], "");
+    let ok: Script = || answer(200, &[], "");
+    let reset: Script = || Reply::Reset;
+    let server = scripted([busy, ok, reset, reset, reset]).await;
+    let integration = fixture.integration_of(&services, &server.url(""), None);
+    assert!(integration.http(&Request::get(server.url("x")), None).await.is_ok());
+    assert!(integration.http(&Request::get(server.url("x")), None).await.is_err());
+    let expected = [("1xx", 0), ("2xx", 1), ("3xx", 0), ("4xx", 0), ("5xx", 1), ("error", 3)];
+    assert_eq!(traffic.requests()["vsts"], expected);
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_waits_for_has_no_answer() {
+    let mut fixture = Fixture::new();
+    fixture.http.timeout = Duration::from_millis(50);
+    let services = fixture.services();
+    let traffic = services.traffic();
+    let server = Server::start(|_, _| Reply::Hang(Vec::new())).await;
+    let integration = fixture.integration_of(&services, &server.url(""), None);
+    assert!(integration.http(&Request::get(server.url("x")), None).await.is_err());
+    assert_eq!(traffic.requests()["vsts"][5], ("error", 1));
+}
+
+#[tokio::test]
+async fn what_a_forge_says_of_its_limit_is_kept_until_it_says_more() {
+    let fixture = Fixture::new();
+    let replies: [Script; 5] = [
+        || answer(200, &[], ""),
+        || answer(200, &["X-RateLimit-Remaining: 41"], ""),
+        || answer(200, &[], ""),
+        || answer(429, &["ratelimit-remaining: 0"], ""),
+        || answer(200, &["x-ratelimit-remaining: many"], ""),
+    ];
+    let server = scripted(replies).await;
+    let integration = fixture.integration(&server.url(""), None);
+    for expected in [None, Some(41), Some(41), Some(0), Some(0)] {
+        integration.http(&Request::get(server.url("x")), None).await.unwrap();
+        assert_eq!(integration.rate_budget(), expected);
+    }
+}

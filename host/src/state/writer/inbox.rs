@@ -101,8 +101,8 @@ impl Shared {
         let few_before = inbox.backlog.rows() < self.pace.rows;
         let dropped = inbox.backlog.add(save, bound);
         inbox.dropped += dropped.all() as u64;
-        let first_lost =
-            dropped.others > 0 && !std::mem::replace(&mut inbox.told_dropped, dropped.others > 0);
+        let first_lost = dropped.others > 0 && !inbox.told_dropped;
+        inbox.told_dropped |= first_lost;
         let first = inbox.oldest.is_none() && !inbox.backlog.is_empty();
         if first {
             inbox.oldest = Some(Instant::now());

@@ -2,7 +2,7 @@
 
 use forgewatch_tests::sandbox::Sandbox;
 
-use super::haystack::Haystack;
+use forgewatch_tests::haystack::Haystack;
 
 #[test]
 fn wrong_configurations_are_not_quoted() {

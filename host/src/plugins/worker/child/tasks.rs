@@ -125,6 +125,7 @@ impl Tasks {
                 self.link.send(&ToHost::Pong);
                 self.link.flush()?;
             }
+            ToWorker::LogLevel(level) => self.link.set_log_level(level),
             ToWorker::Hello(_) => {}
         }
         Ok(())

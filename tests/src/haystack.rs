@@ -8,13 +8,14 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The forms of one secret.
-pub(super) struct Haystack {
+pub struct Haystack {
     secret: String,
     forms: Vec<String>,
 }
 
 impl Haystack {
-    pub(super) fn new(secret: &str) -> Self {
+    /// The forms of this one.
+    pub fn new(secret: &str) -> Self {
         let percent = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
         let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         let json = serde_json::Value::from(secret).to_string();
@@ -35,8 +36,12 @@ impl Haystack {
         Self { secret: secret.to_owned(), forms }
     }
 
+    /// Checks that none of them is in `hay`, which `place` names.
+    ///
+    /// # Panics
+    /// If one is.
     #[track_caller]
-    pub(super) fn assert_absent_from(&self, hay: &[u8], place: &str) {
+    pub fn assert_absent_from(&self, hay: &[u8], place: &str) {
         let hay = String::from_utf8_lossy(hay);
         for form in &self.forms {
             if let Some(at) = hay.find(form.as_str()) {
@@ -56,7 +61,10 @@ fn inner_piece(engine: &impl Engine, secret: &str, offset: usize) -> String {
 }
 
 /// All files below a folder, without those whose own or whose folder's name is among `but`.
-pub(super) fn files(folder: &Path, but: &[&str]) -> Vec<PathBuf> {
+///
+/// # Panics
+/// If a folder cannot be listed.
+pub fn files(folder: &Path, but: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
         if but.iter().any(|name| entry.file_name() == *name) {

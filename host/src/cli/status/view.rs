@@ -1,0 +1,200 @@
+//! The report for people: what is broken first, each with what to do.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use unicode_width::UnicodeWidthStr;
+
+use crate::daemon::{IncidentReport, IntegrationReport, Report, Stamp};
+use crate::journal::Cause;
+use crate::text::printable;
+
+/// Characters of anything that another process has written.
+const LONGEST: usize = 500;
+
+/// The whole report.
+pub(super) fn render(report: &Report, url: &str) -> String {
+    let mut page = Page::default();
+    let up = rough(Duration::from_secs(report.uptime_s));
+    let version = shown(&report.version);
+    page.line(format_args!("forgewatch {version} at {url}, up {up}"));
+    daemon(&mut page, report);
+    incidents(&mut page, report);
+    forges(&mut page, report);
+    integrations(&mut page, &report.integrations);
+    page.line(format_args!("\n{}", closing_line(report)));
+    page.text
+}
+
+fn daemon(page: &mut Page, report: &Report) {
+    let (state, config) = (&report.state, &report.config);
+    if !report.ready {
+        page.problem("the daemon takes no orders: it is stopping");
+        page.way_out("wait, then start it again with `forgewatch run` unless something else does");
+    }
+    if !state.persisting {
+        let since = state.since.map(|since| format!(" for {}", rough(since.age()))).unwrap_or_default();
+        page.problem(format_args!("nothing has been saved{since}"));
+        page.detail(state.problem.as_deref());
+        let waiting = state.waiting;
+        page.way_out(format_args!(
+            "free space or make `state.path` writable; {waiting} groups of events wait and are lost if it ends before"
+        ));
+    }
+    if !config.successful {
+        let (tried, used) = (rough(config.at.age()), rough(config.loaded_at.age()));
+        page.problem(format_args!("the reload {tried} ago failed; what was read {used} ago is in use"));
+        config.problems.iter().for_each(|problem| page.detail(Some(problem)));
+        page.way_out("correct it, try `forgewatch config check`, then reload");
+    }
+    for plugin in report.plugins.iter().filter(|plugin| plugin.state != "ready") {
+        page.problem(format_args!("the plugin `{}` is {}", shown(&plugin.key), shown(&plugin.state)));
+        page.detail(plugin.cause.as_deref());
+        page.way_out("see `forgewatch plugin list`; its repositories have no verdict meanwhile");
+    }
+    if config.successful && !config.needs_restart.is_empty() {
+        let keys: Vec<_> = config.needs_restart.iter().map(|key| shown(key)).collect();
+        page.notice(format_args!("changed, and used only after a restart: {}", keys.join(", ")));
+    }
+}
+
+fn incidents(page: &mut Page, report: &Report) {
+    for incident in &report.incidents {
+        let IncidentReport { affected, reason, cause, .. } = incident;
+        let repositories = if *affected == 1 { "repository" } else { "repositories" };
+        page.problem(format_args!(
+            "{affected} {repositories} of `{}`: {} (cause: {}) for {}",
+            shown(&incident.integration),
+            reason.as_str(),
+            cause.as_str(),
+            rough(incident.first_seen.age())
+        ));
+        page.detail(Some(&incident.detail));
+        page.way_out(advice(*cause));
+    }
+    let more = report.incidents_open.saturating_sub(report.incidents.len());
+    if more > 0 {
+        page.notice(format_args!(
+            "{more} more incidents are open; `--format json` has no more of them, the API does"
+        ));
+    }
+}
+
+fn advice(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Identity => "renew the credential of its identity, then reload",
+        Cause::Forge => {
+            "look whether the forge is up and reachable from here; nothing counts as lost meanwhile"
+        }
+        Cause::Plugin => "see `forgewatch plugin list`, and report it to the plugin's author",
+        Cause::Integration => {
+            "look at what changed for the whole integration: permissions, organisation, network"
+        }
+        Cause::Repository => {
+            "look whether it was moved, deleted or locked, and what the identity may do there"
+        }
+    }
+}
+
+fn forges(page: &mut Page, report: &Report) {
+    for integration in &report.integrations {
+        let name = shown(&integration.name);
+        if let Some(since) = integration.trouble_since {
+            page.notice(format_args!("the forge of `{name}` has been in trouble for {}", rough(since.age())));
+        }
+        if let Some(until) = integration.held_until {
+            page.notice(format_args!("checks of `{name}` pause until {}", second(until)));
+        }
+    }
+}
+
+fn integrations(page: &mut Page, integrations: &[IntegrationReport]) {
+    if integrations.is_empty() {
+        return;
+    }
+    let names: Vec<_> = integrations.iter().map(|integration| shown(&integration.name)).collect();
+    let width = names.iter().map(|name| name.width()).chain(["INTEGRATION".len()]).max().unwrap_or(0);
+    let heads = ["GRANTED", "DENIED", "INDETERMINATE", "UNKNOWN"];
+    let head = heads.iter().fold(format!("\n{:width$}", "INTEGRATION"), |line, head| line + "  " + head);
+    page.line(head);
+    for (integration, name) in integrations.iter().zip(&names) {
+        let IntegrationReport { granted, denied, indeterminate, unknown, .. } = integration;
+        let mut line = format!("{name}{}", " ".repeat(width - name.width()));
+        for (head, count) in heads.iter().zip([granted, denied, indeterminate, unknown]) {
+            // Writing to a text does not fail.
+            let _ = write!(line, "  {count:>0$}", head.len());
+        }
+        page.line(line);
+    }
+}
+
+fn closing_line(report: &Report) -> String {
+    let all = report.repositories;
+    let counted = format!(
+        "{} repositories: {} granted, {} denied, {} indeterminate, {} not checked yet, {} without a clear answer for long",
+        all.total, all.granted, all.denied, all.indeterminate, all.unknown, all.stale
+    );
+    let said = match (report.is_degraded(), report.has_trouble()) {
+        (true, _) => "the daemon is not well",
+        (false, true) => "access is missing",
+        (false, false) => "all is well",
+    };
+    format!("{counted}: {said}")
+}
+
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn line(&mut self, line: impl std::fmt::Display) {
+        // Writing to a text does not fail.
+        let _ = writeln!(self.text, "{line}");
+    }
+
+    fn problem(&mut self, what: impl std::fmt::Display) {
+        self.marked(AnsiColor::Red, "✗", what);
+    }
+
+    fn notice(&mut self, what: impl std::fmt::Display) {
+        self.marked(AnsiColor::Yellow, "!", what);
+    }
+
+    fn marked(&mut self, colour: AnsiColor, mark: &str, what: impl std::fmt::Display) {
+        let style = Style::new().fg_color(Some(colour.into())).bold();
+        self.line(format_args!("\n{style}{mark}{style:#} {what}"));
+    }
+
+    fn detail(&mut self, detail: Option<&str>) {
+        for line in detail.unwrap_or_default().lines() {
+            self.line(format_args!("  {}", shown(line)));
+        }
+    }
+
+    fn way_out(&mut self, what: impl std::fmt::Display) {
+        self.line(format_args!("  -> {what}"));
+    }
+}
+
+fn shown(text: &str) -> String {
+    printable(text, LONGEST).into_owned()
+}
+
+/// The two largest units.
+fn rough(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let unit = if seconds < 3600 {
+        1
+    } else if seconds < 86_400 {
+        60
+    } else {
+        3600
+    };
+    humantime::format_duration(Duration::from_secs(seconds / unit * unit)).to_string()
+}
+
+fn second(stamp: Stamp) -> String {
+    humantime::format_rfc3339_seconds(stamp.0.into()).to_string()
+}

@@ -1,0 +1,104 @@
+//! Many repositories lost at once for one cause.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use forgewatch_tests::daemon::Daemon;
+use forgewatch_tests::fake::{Fake, Standing};
+use forgewatch_tests::watchlist::Watchlist;
+use serde_json::Value;
+
+use crate::support::{checks, hide_project, large, until_granted, wait_for_checks};
+
+/// Denials that trip the breaker, canaries, what was under way, and room.
+const FEW: usize = 30;
+
+/// Confirming takes long here, so that nothing but one cause for all explains a quick incident.
+fn list(projects: usize, repositories_per_project: usize) -> Watchlist {
+    Watchlist::large(projects, repositories_per_project)
+        .set("defaults.interval", r#""2s""#)
+        .set("schedule.confirm_after", r#""1500ms""#)
+}
+
+fn set_token(fake: &Fake, standing: Standing) {
+    fake.world(|world| world.credentials[0].standing = standing);
+}
+
+/// Requests from a moment on until the incident was opened.
+fn requests_before(fake: &Fake, incident: &Value, since: Instant) -> usize {
+    let opened = incident["first_seen"].as_i64().expect("a moment");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later").as_millis() as i64;
+    let ago = std::time::Duration::from_millis(u64::try_from(now - opened).expect("it was earlier"));
+    let opened = Instant::now().checked_sub(ago).expect("the machine is older");
+    checks(fake).iter().filter(|request| request.at > since && request.at < opened).count()
+}
+
+/// Takes access to all of `count` repositories away and gives it back: one incident comes of it.
+fn all_lost_and_back(fake: &Fake, count: usize, turn: impl Fn(bool), reason: &str, cause: &str) {
+    let sandbox = list(1, count).sandbox(fake);
+    let daemon = Daemon::start(&sandbox);
+    until_granted(&daemon, count);
+    // The good checks of before count for nothing.
+    wait_for_checks(fake, count);
+    let since = Instant::now();
+    turn(true);
+    let incident = daemon.until("an incident", |records| records.incidents().pop());
+    let requests = requests_before(fake, &incident, since);
+    assert!(requests <= FEW, "{requests} requests until one cause was seen");
+    daemon.until_confirmed(count, reason);
+    let print = incident["fingerprint"].as_str().expect("text");
+    let standings = daemon.records().standings();
+    assert!(standings.values().all(|standing| standing["incident"] == print), "{standings:#?}");
+    let open = daemon.records().open_incidents();
+    assert_eq!((open.len(), open[0]["affected"].as_u64()), (1, Some(count as u64)));
+    turn(false);
+    until_granted(&daemon, count);
+    daemon.until("an end of it", |records| records.open_incidents().is_empty().then_some(()));
+    let records = daemon.records().clone();
+    daemon.stop();
+    assert_eq!(records.incidents().len(), 1);
+    assert_eq!((records.of_incidents("opened").len(), records.of_incidents("resolved").len()), (1, 1));
+    for (repository, turns) in records.all_transitions() {
+        let expected = [">granted".to_owned(), format!("granted>{reason}"), format!("{reason}>granted")];
+        assert_eq!(turns, expected, "{repository}");
+    }
+    let incident = &records.incidents()[0];
+    assert_eq!((&incident["cause"], &incident["most_affected"]), (&cause.into(), &count.into()));
+    // What a restart finds, nobody belongs to.
+    assert!(records.standings().values().all(|standing| standing["incident"].is_null()));
+}
+
+#[test]
+fn a_revoked_identity_is_one_incident_for_200_repositories() {
+    let fake = large(1, 200);
+    let turn = |lost| set_token(&fake, if lost { Standing::Expired } else { Standing::Valid });
+    all_lost_and_back(&fake, 200, turn, "unauthorized", "identity");
+}
+
+#[test]
+fn a_forge_that_hides_everything_is_one_incident_of_the_integration() {
+    let fake = large(1, 60);
+    all_lost_and_back(&fake, 60, |lost| hide_project(&fake, 0, lost), "not_found", "integration");
+}
+
+#[test]
+fn canaries_find_that_only_one_of_two_projects_is_gone() {
+    let fake = large(2, 30);
+    let sandbox = list(2, 30).sandbox(&fake);
+    let daemon = Daemon::start(&sandbox);
+    until_granted(&daemon, 60);
+    wait_for_checks(&fake, 60);
+    hide_project(&fake, 0, true);
+    daemon.until("questions to canaries", |records| records.generic("looking_for_cause").pop());
+    daemon.until_confirmed(30, "not_found");
+    let records = daemon.records().clone();
+    daemon.stop();
+    for (repository, reason) in records.confirmed() {
+        let expected = if repository.starts_with("p0-") { "not_found" } else { "granted" };
+        assert_eq!(reason, expected, "{repository}");
+    }
+    let kept = records.all_transitions().into_iter().filter(|(name, _)| name.starts_with("p1-"));
+    assert!(kept.into_iter().all(|(_, turns)| turns == [">granted"]));
+    let open = records.open_incidents();
+    assert_eq!(open.len(), 1, "{open:#?}");
+    assert_eq!((&open[0]["cause"], &open[0]["affected"]), (&"integration".into(), &30.into()));
+}

@@ -1,0 +1,82 @@
+//! Which checks are made when, and how many at once.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use forgewatch_tests::daemon::Daemon;
+use forgewatch_tests::fake::{Answer, Fake, Match};
+use forgewatch_tests::watchlist::Watchlist;
+
+use crate::support::{checks, large, wait_for_checks};
+
+/// Parts of an interval in which requests are counted.
+const PARTS: usize = 6;
+
+#[test]
+fn checks_are_spread_over_the_interval() {
+    let fake = large(1, 300);
+    let sandbox = Watchlist::large(1, 300).set("defaults.interval", r#""2s""#).sandbox(&fake);
+    let daemon = Daemon::start(&sandbox);
+    // The first checks catch up, and have a pace of their own.
+    wait_for_checks(&fake, 300);
+    fake.take_requests();
+    wait_for_checks(&fake, 600);
+    daemon.stop();
+    let start = fake.requests()[0].at;
+    let mut parts = [0_usize; PARTS];
+    for request in checks(&fake) {
+        let into = (request.at - start).as_millis() as usize % 2_000;
+        parts[into * PARTS / 2_000] += 1;
+    }
+    // A sixth in each, with room for the scatter of 300 phases and for a machine that has other things to do.
+    let all: usize = parts.iter().sum();
+    assert!(parts.iter().all(|part| part * 20 > all && part * 20 < all * 7), "{parts:?}");
+}
+
+/// The most requests that were certainly under way at once, as none of them was answered before `delay` was over.
+fn most_at_once(moments: &[Instant], delay: Duration) -> usize {
+    let within =
+        |start: usize| moments[start..].iter().take_while(|at| **at - moments[start] < delay).count();
+    (0..moments.len()).map(within).max().unwrap_or(0)
+}
+
+fn moments(
+    fake: &Fake,
+    key: impl Fn(&forgewatch_tests::fake::Recorded) -> String,
+) -> BTreeMap<String, Vec<Instant>> {
+    let mut moments: BTreeMap<String, Vec<Instant>> = BTreeMap::new();
+    for request in checks(fake) {
+        moments.entry(key(&request)).or_default().push(request.at);
+    }
+    moments
+}
+
+#[test]
+fn no_more_checks_run_at_once_than_allowed_and_of_one_repository_never_two() {
+    const DELAY: Duration = Duration::from_millis(200);
+    let fake = large(1, 10);
+    fake.fault(Match::any(), Answer::from_world().after(DELAY));
+    let mut list = Watchlist::large(1, 10)
+        .set("defaults.interval", r#""100ms""#)
+        .set("schedule.concurrency", "5")
+        .set("schedule.integration_concurrency", "3")
+        .integration("other", "https://large.visualstudio.com/", "");
+    for r in 0..10 {
+        list = list.repository(&format!("o-r{r}"), "other", "project-0", &format!("repository-{r}"), "");
+    }
+    let sandbox = list.sandbox(&fake);
+    let daemon = Daemon::start(&sandbox);
+    wait_for_checks(&fake, 80);
+    daemon.stop();
+    let all = moments(&fake, |_| String::new());
+    assert_eq!(most_at_once(&all[""], DELAY), 5);
+    for (host, moments) in moments(&fake, |request| request.host.clone()) {
+        assert_eq!(most_at_once(&moments, DELAY), 3, "{host}");
+    }
+    let repositories = moments(&fake, |request| format!("{}{}", request.host, request.path));
+    assert_eq!(repositories.len(), 20);
+    for (repository, moments) in repositories {
+        assert!(moments.len() > 1, "{repository} never has its turn again");
+        assert_eq!(most_at_once(&moments, DELAY), 1, "{repository}");
+    }
+}
