@@ -341,13 +341,10 @@ impl Conductor {
         let held: Vec<usize> = (0..ledger.entries.len())
             .filter(|it| ledger.entries[*it].incident.as_deref() == Some(print))
             .collect();
-        let world = Arc::clone(&ledger.world);
-        let shortest = world.repositories.iter().map(|it| it.rules.interval.get()).min().unwrap_or(NEWS);
-        let pace = (shortest / u32::try_from(held.len()).unwrap_or(u32::MAX).max(1)).min(NEWS);
-        for (nth, index) in (0_u32..).zip(held) {
-            ledger.entries[index].incident = None;
-            self.plan_at(ledger, index, now, pace * nth);
+        for index in &held {
+            ledger.entries[*index].incident = None;
         }
+        self.plan_news(ledger, &held, now);
         self.integrations[lane].breaker.settle(now, self.settings.confirm_after);
     }
 
@@ -356,8 +353,16 @@ impl Conductor {
         let losing: Vec<usize> = (0..ledger.entries.len())
             .filter(|it| self.queue.lane_of(*it) == lane && ledger.entries[*it].standing.is_losing())
             .collect();
-        for (nth, index) in (0_u32..).zip(losing) {
-            self.plan_at(ledger, index, now, NEWS * nth);
+        self.plan_news(ledger, &losing, now);
+    }
+
+    /// The next checks of all of which there is news: at an even pace, and each within its own interval, so that a
+    /// few that are checked often do not make the others come all at once.
+    fn plan_news(&mut self, ledger: &mut Ledger, all: &[usize], now: Instant) {
+        let count = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        for (nth, index) in (0_u32..).zip(all) {
+            let pace = ledger.world.repositories[*index].rules.interval.get() / count;
+            self.plan_at(ledger, *index, now, pace.min(NEWS) * nth);
         }
     }
 
