@@ -71,9 +71,9 @@ fn no_more_checks_run_at_once_than_allowed_and_of_one_repository_never_two() {
     daemon.stop();
     let all = moments(&fake, |_| String::new());
     assert_eq!(most_at_once(&all[""], DELAY), 5);
-    for (host, moments) in moments(&fake, |request| request.host.clone()) {
-        assert_eq!(most_at_once(&moments, DELAY), 3, "{host}");
-    }
+    let hosts = moments(&fake, |request| request.host.clone());
+    assert_eq!(most_at_once(&hosts["dev.azure.com"], DELAY), 3);
+    assert!(most_at_once(&hosts["large.visualstudio.com"], DELAY) <= 3);
     let repositories = moments(&fake, |request| format!("{}{}", request.host, request.path));
     assert_eq!(repositories.len(), 13);
     for (repository, moments) in repositories {
