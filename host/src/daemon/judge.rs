@@ -255,11 +255,12 @@ impl Conductor {
     fn ask_whether_it_is_over(&mut self, ledger: &Ledger, index: usize, lane: usize, now: Instant) {
         let Some(incident) = ledger.incident_of(&ledger.entries[index]) else { return };
         let is_shared = incident.cause != Cause::Repository && incident.affected as usize > CANARIES;
-        if is_shared && self.integrations[lane].breaker.may_ask(now) {
-            let print = incident.fingerprint.as_str();
+        let print = incident.fingerprint.as_str();
+        let about = About::Recovery(print.to_owned());
+        if is_shared && self.integrations[lane].breaker.may_ask(&about, now) {
             let is_held = |it: usize| ledger.entries[it].incident.as_deref() == Some(print);
             let canaries = self.spread(ledger, lane, |it| it != index && is_held(it));
-            self.ask(lane, About::Recovery(print.to_owned()), canaries, now);
+            self.ask(lane, about, canaries, now);
         }
     }
 
@@ -296,7 +297,7 @@ impl Conductor {
             About::Loss => self.settings.breaker.window.get(),
             About::Recovery(_) => self.settings.confirm_after,
         };
-        self.integrations[lane].breaker.settle(now, quiet);
+        self.integrations[lane].breaker.settle(about, now, quiet);
         if *about == About::Loss {
             self.queue.lanes[lane].only_urgent = false;
             self.plan_losing(ledger, lane, now);
@@ -345,7 +346,8 @@ impl Conductor {
             ledger.entries[*index].incident = None;
         }
         self.plan_news(ledger, &held, now);
-        self.integrations[lane].breaker.settle(now, self.settings.confirm_after);
+        let quiet = self.settings.confirm_after;
+        self.integrations[lane].breaker.settle(&About::Loss, now, quiet);
     }
 
     /// The confirming checks of all that lost access while the cause was looked for.
