@@ -41,7 +41,6 @@ pub use access::{Access, Admissible, Gate, Unprotected};
 use crate::daemon::{Handle, Ledger};
 use crate::prepare::PluginEntry;
 use crate::state::State;
-use crate::verdict::Moment;
 use error::Error;
 use openapi::Documents;
 use route::Routes;
@@ -100,7 +99,6 @@ struct Shared {
     ready: watch::Receiver<bool>,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
     plugins: Box<dyn Fn() -> Vec<PluginEntry> + Send + Sync>,
-    started_at: Moment,
     document: OnceLock<Documents>,
     requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
@@ -149,7 +147,6 @@ impl Shared {
             ready,
             metrics,
             plugins,
-            started_at: Moment::now(),
             document: OnceLock::new(),
             requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),

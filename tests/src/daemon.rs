@@ -1,11 +1,13 @@
-//! `forgewatch run` in a sandbox: started, watched through its state and its log, told to reload and to stop.
+//! `forgewatch run` in a sandbox: started, watched through its state, its log and its API, told to reload and to stop.
 
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::ask::{Reply, ask};
 use crate::process::{Process, wait_for};
 use crate::records::Records;
 use crate::running::Running;
@@ -45,6 +47,32 @@ impl Daemon {
     /// What it has written down.
     pub fn records(&self) -> &Records {
         &self.records
+    }
+
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// If it has not said so.
+    pub fn address(&self) -> SocketAddr {
+        let log = self.errors();
+        let told = log.split_once(" http://").and_then(|(_, rest)| rest.split_once(' '));
+        told.and_then(|(address, _)| address.parse().ok()).unwrap_or_else(|| panic!("no address in:\n{log}"))
+    }
+
+    /// Reads a path of its HTTP side.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub fn get(&self, path: &str) -> Reply {
+        ask(self.address(), "GET", path, "").expect("it answers")
+    }
+
+    /// Sends JSON to a path of its HTTP side.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub fn post(&self, path: &str, body: &str) -> Reply {
+        ask(self.address(), "POST", path, body).expect("it answers")
     }
 
     /// Waits until `look` finds something in what it has written down.

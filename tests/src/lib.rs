@@ -4,6 +4,7 @@
 //! into the host's internals.
 
 pub mod abi;
+pub mod ask;
 pub mod build;
 #[cfg(target_os = "linux")]
 pub mod daemon;

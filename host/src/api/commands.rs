@@ -9,8 +9,7 @@ use super::answer::{Accepted, Found};
 use super::error::Error;
 use super::input::{Nothing, input};
 use super::route::{Call, Operation, Routes};
-use super::status::Reloaded;
-use crate::daemon::Stopping;
+use crate::daemon::{ConfigReport, Stopping};
 
 pub(super) fn add(routes: &mut Routes) {
     let scope = Some(Scope::Operate);
@@ -58,7 +57,7 @@ async fn check(call: Call<Wanted>) -> Result<Accepted<Asked>, Error> {
     Ok(Accepted(Asked { accepted: asked.accepted, running: asked.running, unknown }))
 }
 
-async fn reload(call: Call<Nothing>) -> Result<Found<Reloaded>, Error> {
+async fn reload(call: Call<Nothing>) -> Result<Found<ConfigReport>, Error> {
     let reloads = call.shared.handle.reload().await.map_err(stopping)?;
     if reloads.successful {
         return Ok(Found(reloads.into()));

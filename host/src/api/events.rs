@@ -16,8 +16,7 @@ use super::error::Error;
 use super::input::input;
 use super::page::Limit;
 use super::route::{Call, Operation, Routes};
-use super::stored::{EventFilter, StoredEvent};
-use crate::state::EventKind;
+use crate::state::{EventFilter, EventKind, StoredEvent};
 use crate::verdict::Moment;
 
 const STREAM: &str = "text/event-stream";
@@ -150,8 +149,9 @@ async fn list(call: Call<Query>) -> Result<Events, Error> {
     let Query { after, before, kind, integration, repository, limit } = call.input;
     let filter = EventFilter { kind: kind.map(EventKind::from), integration, repository, fingerprint: None };
     let (after, before) = (after.map(|seq| seq.0), before.map(|seq| seq.0));
+    let last = last_event_id(&call.headers)?;
     if wants_stream(&call.headers) {
-        let from = last_event_id(&call.headers)?.or(after);
+        let from = last.or(after);
         return Ok(Events::Stream(stream::open(&call.shared, filter, from).await?));
     }
     let limit = limit.get();
@@ -172,9 +172,6 @@ fn wants_stream(headers: &HeaderMap) -> bool {
 fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Error> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
     let text: Cow<'_, str> = String::from_utf8_lossy(value.as_bytes());
-    if text.is_empty() {
-        return Ok(None);
-    }
     let seq = text.parse().ok().filter(|seq: &i64| *seq >= 0);
     seq.map(Some).ok_or_else(|| Error::bad_request("`Last-Event-ID` is no number of an event"))
 }

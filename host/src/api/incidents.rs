@@ -13,9 +13,9 @@ use super::error::Error;
 use super::input::{Nothing, input};
 use super::page::{Cursor, Limit};
 use super::route::{Call, Operation, Routes};
-use super::stored::{IncidentCursor, IncidentRow};
 use crate::journal;
 use crate::journal::Cause;
+use crate::state::{IncidentCursor, IncidentRow};
 use crate::verdict::{Moment, Reason};
 
 pub(super) fn add(routes: &mut Routes) {
@@ -118,7 +118,7 @@ async fn get(call: Call<Nothing>) -> Result<Found<Incident>, Error> {
         call.shared.handle.read(|ledger| ledger.incidents.open().find(|incident| incident.id == id).cloned());
     let found = match found {
         Some(open) => Some(open),
-        None => call.shared.stored.resolved_incident(id.clone()).await?.as_ref().map(kept).transpose()?,
+        None => call.shared.stored.incident(id.clone()).await?.as_ref().map(kept).transpose()?,
     };
     let unknown = || Error::not_found(format!("there is no incident `{id}`"));
     found.map(|incident| Found(incident.into())).ok_or_else(unknown)

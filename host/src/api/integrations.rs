@@ -9,7 +9,6 @@ use super::access::Scope;
 use super::answer::{Found, Time};
 use super::error::Error;
 use super::input::Nothing;
-use super::repositories::shown_verdict;
 use super::route::{Call, Operation, Routes};
 use crate::daemon::{Entry, Ledger};
 use crate::sweep;
@@ -134,7 +133,7 @@ impl Counts {
 
 impl Verdicts {
     pub(super) fn add(&mut self, entry: &Entry) {
-        let count = match shown_verdict(entry) {
+        let count = match entry.verdict() {
             Some(Verdict::Granted) => &mut self.granted,
             Some(Verdict::Denied) => &mut self.denied,
             Some(Verdict::Indeterminate) => &mut self.indeterminate,

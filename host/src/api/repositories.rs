@@ -13,11 +13,10 @@ use super::events::Event;
 use super::input::{Nothing, input};
 use super::page::{Cursor, Limit};
 use super::route::{Call, Operation, Routes};
-use super::stored::EventFilter;
+use crate::state::EventFilter;
 
 use crate::verdict::Reason;
 use choose::{Sort, VerdictFilter};
-pub(in crate::api) use item::shown_verdict;
 use item::{Repository, Rules};
 
 /// Events of a repository that are shown with it.

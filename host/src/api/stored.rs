@@ -1,12 +1,11 @@
 //! The state as the API reads it: off the threads that answer, and no more of it than a page.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio::task::spawn_blocking;
 
 use super::error::Error;
-use crate::state::{EventKind, State, StateError};
+use crate::state::{EventFilter, IncidentCursor, IncidentRow, State, StateError, StoredEvent};
 
 /// What is read.
 #[derive(Clone)]
@@ -31,6 +30,9 @@ pub(super) trait Journal: Send + Sync {
         before: Option<&IncidentCursor>,
         limit: usize,
     ) -> Result<Vec<IncidentRow>, StateError>;
+
+    /// One incident.
+    fn incident(&self, id: &str) -> Result<Option<IncidentRow>, StateError>;
 
     /// The number of the oldest event that is still there.
     fn oldest_seq(&self) -> Result<Option<i64>, StateError>;
@@ -62,22 +64,9 @@ impl Stored {
         self.read(move |journal| journal.incidents(false, before.as_ref(), limit)).await
     }
 
-    /// A resolved incident.
-    pub(super) async fn resolved_incident(&self, id: String) -> Result<Option<IncidentRow>, Error> {
-        const PAGE: usize = 1000;
-        self.read(move |journal| {
-            let mut before = None;
-            loop {
-                let rows = journal.incidents(false, before.as_ref(), PAGE)?;
-                let is_last = rows.len() < PAGE;
-                before = rows.last().map(IncidentRow::cursor);
-                match rows.into_iter().find(|row| row.id == id) {
-                    None if !is_last => {}
-                    found => return Ok(found),
-                }
-            }
-        })
-        .await
+    /// An incident as it was kept last.
+    pub(super) async fn incident(&self, id: String) -> Result<Option<IncidentRow>, Error> {
+        self.read(move |journal| journal.incident(&id)).await
     }
 
     pub(super) async fn oldest_seq(&self) -> Result<Option<i64>, Error> {
@@ -103,76 +92,35 @@ impl Stored {
     }
 }
 
-/// An event as it is in the journal.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct StoredEvent {
-    pub(super) seq: i64,
-    pub(super) id: String,
-    pub(super) kind: EventKind,
-    pub(super) at: SystemTime,
-    pub(super) integration: Option<String>,
-    pub(super) repository: Option<String>,
-    pub(super) fingerprint: Option<String>,
-    pub(super) payload: serde_json::Value,
-}
-
-/// Which events to read; what is `None` does not matter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct EventFilter {
-    pub(super) kind: Option<EventKind>,
-    pub(super) integration: Option<String>,
-    pub(super) repository: Option<String>,
-    pub(super) fingerprint: Option<String>,
-}
-
-/// An incident as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct IncidentRow {
-    pub(super) id: String,
-    pub(super) fingerprint: String,
-    pub(super) opened_at: SystemTime,
-    pub(super) resolved_at: Option<SystemTime>,
-    pub(super) incident: String,
-}
-
-impl IncidentRow {
-    pub(super) fn cursor(&self) -> IncidentCursor {
-        IncidentCursor { at: self.resolved_at.unwrap_or(self.opened_at), id: self.id.clone() }
-    }
-}
-
-/// A place in a list of incidents, newest first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct IncidentCursor {
-    pub(super) at: SystemTime,
-    pub(super) id: String,
-}
-
 impl Journal for State {
     fn events(
         &self,
-        _: &EventFilter,
-        _: Option<i64>,
-        _: Option<i64>,
-        _: usize,
+        filter: &EventFilter,
+        before: Option<i64>,
+        after: Option<i64>,
+        limit: usize,
     ) -> Result<Vec<StoredEvent>, StateError> {
-        Ok(Vec::new())
+        self.events(filter, before, after, limit)
     }
 
     fn incidents(
         &self,
-        _: bool,
-        _: Option<&IncidentCursor>,
-        _: usize,
+        open: bool,
+        before: Option<&IncidentCursor>,
+        limit: usize,
     ) -> Result<Vec<IncidentRow>, StateError> {
-        Ok(Vec::new())
+        self.incidents(open, before, limit)
+    }
+
+    fn incident(&self, id: &str) -> Result<Option<IncidentRow>, StateError> {
+        self.incident(id)
     }
 
     fn oldest_seq(&self) -> Result<Option<i64>, StateError> {
-        Ok(None)
+        self.oldest_seq()
     }
 
     fn last_seq(&self) -> Result<i64, StateError> {
-        Ok(0)
+        self.last_seq()
     }
 }

@@ -6,3 +6,4 @@ mod fixture;
 mod lists;
 mod rules;
 mod socket;
+mod stored;

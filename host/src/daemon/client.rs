@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use crate::sweep::{Connected, Integration};
-use crate::text::printable;
 
 /// How long a client is used: the domain check belongs to making it, and is repeated with it.
 const LONGEST_USE: Duration = Duration::from_secs(10 * 60);
@@ -35,9 +33,7 @@ impl ClientOf {
                 return Arc::clone(connected);
             }
         }
-        let name = printable(&self.integration.name, 500);
-        let span = tracing::error_span!(parent: None, "get_client", integration = %name);
-        let connected = Arc::new(self.integration.connect(limit).instrument(span).await);
+        let connected = Arc::new(self.integration.connect(limit).await);
         *kept = Some((Instant::now(), Arc::clone(&connected)));
         connected
     }

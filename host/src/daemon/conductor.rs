@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 
 use super::breaker::Breaker;
 use super::client::ClientOf;
@@ -141,6 +140,8 @@ impl Conductor {
             }
             next = self.checks.try_join_next();
         }
+        let shared = Arc::clone(&self.shared);
+        self.show_lanes(&mut shared.write());
         self.journal.submit();
     }
 
@@ -346,12 +347,7 @@ impl Conductor {
 async fn check(world: Arc<World>, index: usize, subject: u64, client: Arc<ClientOf>) -> Ended {
     let target = &world.repositories[index].target;
     let limit = world.check_timeout;
-    let span = tracing::error_span!(
-        "check",
-        repository = %target.name,
-        integration = %printable(&target.integration.name, 500)
-    );
-    let check = target.check(client.get(limit), limit).instrument(span);
+    let check = target.check(client.get(limit), limit);
     let result = AssertUnwindSafe(check).catch_unwind().await.unwrap_or_else(|_| {
         let detail = "the check panicked, which is a fault of forgewatch: see its log, and report it";
         CheckResult {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::journal::{Incident, Incidents};
 use crate::prepare::{Watched, World};
 use crate::sweep::CheckResult;
-use crate::verdict::{Confirmed, Moment, Pending, Reason, Standing};
+use crate::verdict::{Confirmed, Moment, Pending, Reason, Standing, Verdict};
 
 /// Everything that is known.
 pub struct Ledger {
@@ -207,10 +207,17 @@ impl Entry {
         Ok(Self { subject, standing, seen, incident, stale, ..Self::default() })
     }
 
-    /// The reason to show: what was confirmed or, before anything was, what was seen.
+    /// The reason to show: what was confirmed or, where no answer has been clear yet or for too long, why not.
     pub fn reason(&self) -> Option<Reason> {
+        let seen = self.seen.as_ref().map(|seen| seen.reason);
+        let unclear = seen.filter(|reason| reason.verdict() == Verdict::Indeterminate);
         let confirmed = self.standing.confirmed.map(|confirmed| confirmed.reason);
-        confirmed.or(self.seen.as_ref().map(|seen| seen.reason))
+        if self.stale { unclear.or(confirmed) } else { confirmed.or(unclear) }
+    }
+
+    /// The verdict to show.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.reason().map(Reason::verdict)
     }
 }
 

@@ -3,9 +3,11 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::handle::{Handle, Reloads};
@@ -24,7 +26,7 @@ const MOST_INCIDENTS: usize = 20;
 const LONGEST_TEXT: usize = 500;
 
 /// How the daemon does. All text in it is safe to print.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// The version that runs.
     pub version: String,
@@ -38,6 +40,8 @@ pub struct Report {
     pub repositories: RepositoriesReport,
     /// Every integration, in name order.
     pub integrations: Vec<IntegrationReport>,
+    /// How checks keep up.
+    pub schedule: ScheduleReport,
     /// The open incidents that affect most, most first, at most 20.
     pub incidents: Vec<IncidentReport>,
     /// How many incidents are open.
@@ -51,7 +55,7 @@ pub struct Report {
 }
 
 /// Repositories, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RepositoriesReport {
     /// All of them.
     pub total: usize,
@@ -67,8 +71,19 @@ pub struct RepositoriesReport {
     pub stale: usize,
 }
 
+/// How checks keep up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScheduleReport {
+    /// Checks that run.
+    pub running: usize,
+    /// Checks that are due and wait for their turn.
+    pub waiting: usize,
+    /// How long the check that is most overdue has been due, in seconds.
+    pub lag_s: f64,
+}
+
 /// How an integration does.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IntegrationReport {
     /// Its name.
     pub name: String,
@@ -89,7 +104,7 @@ pub struct IntegrationReport {
 }
 
 /// An open incident.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IncidentReport {
     /// Unique for ever.
     pub id: String,
@@ -108,7 +123,7 @@ pub struct IncidentReport {
 }
 
 /// How the state does.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StateReport {
     /// Whether writes work.
     pub persisting: bool,
@@ -116,12 +131,16 @@ pub struct StateReport {
     pub problem: Option<String>,
     /// Since when.
     pub since: Option<Stamp>,
-    /// Groups of events that wait to be written.
+    /// Rows that wait to be written.
     pub waiting: usize,
+    /// Events that found no more room while nothing could be written.
+    pub dropped_events: u64,
+    /// The number of the last event on disk.
+    pub last_seq: i64,
 }
 
 /// How the configuration was read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigReport {
     /// Whether the last attempt was taken over.
     pub successful: bool,
@@ -129,6 +148,8 @@ pub struct ConfigReport {
     pub at: Stamp,
     /// When the configuration that is in use was read.
     pub loaded_at: Stamp,
+    /// How long the last attempt took, in milliseconds.
+    pub duration_ms: f64,
     /// What was wrong.
     pub problems: Vec<String>,
     /// What could not be changed without a restart.
@@ -136,7 +157,7 @@ pub struct ConfigReport {
 }
 
 /// How a plugin does.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PluginReport {
     /// Its provider's key.
     pub key: String,
@@ -174,6 +195,7 @@ impl Report {
 struct Counted {
     tally: Tally,
     standbys: Vec<Standby>,
+    schedule: ScheduleReport,
     incidents: Vec<IncidentReport>,
     incidents_open: usize,
 }
@@ -187,6 +209,7 @@ impl Counted {
         Self {
             tally: Tally::of(ledger, false),
             standbys: ledger.integrations.values().cloned().collect(),
+            schedule: ScheduleReport::of(ledger),
             incidents: open.into_iter().map(IncidentReport::from).collect(),
             incidents_open,
         }
@@ -208,6 +231,7 @@ impl Counted {
                     IntegrationReport::new(&tally.world, &integration.name, counts, standby)
                 })
                 .collect(),
+            schedule: self.schedule,
             incidents: self.incidents,
             incidents_open: self.incidents_open,
             state: health.into(),
@@ -232,6 +256,19 @@ impl Tally {
         }
         let stale = self.integrations.iter().filter(|it| wanted(&it.name)).map(|it| it.stale);
         RepositoriesReport { stale: stale.sum(), ..report }
+    }
+}
+
+impl ScheduleReport {
+    fn of(ledger: &Ledger) -> Self {
+        let now = Moment::now();
+        let due = ledger.entries.iter().filter_map(|entry| entry.next_check).min();
+        let standbys = || ledger.integrations.values();
+        Self {
+            running: standbys().map(|standby| standby.running).sum(),
+            waiting: standbys().map(|standby| standby.waiting).sum(),
+            lag_s: due.map_or(0.0, |due| now.since(due).as_secs_f64()),
+        }
     }
 }
 
@@ -272,14 +309,17 @@ impl From<&Health> for StateReport {
             problem: health.problem.as_deref().map(shown),
             since: health.since.map(|since| Stamp(since.into())),
             waiting: health.waiting,
+            dropped_events: health.dropped_events,
+            last_seq: health.last_seq,
         }
     }
 }
 
 impl From<Reloads> for ConfigReport {
     fn from(reloads: Reloads) -> Self {
-        let Reloads { successful, at, loaded_at, problems, needs_restart, .. } = reloads;
-        Self { successful, at: Stamp(at), loaded_at: Stamp(loaded_at), problems, needs_restart }
+        let Reloads { successful, at, loaded_at, took, problems, needs_restart } = reloads;
+        let duration_ms = took.as_secs_f64() * 1e3;
+        Self { successful, at: Stamp(at), loaded_at: Stamp(loaded_at), duration_ms, problems, needs_restart }
     }
 }
 
@@ -309,6 +349,20 @@ impl Stamp {
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl JsonSchema for Stamp {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "date-time" })
+    }
+
+    fn inline_schema() -> bool {
+        true
     }
 }
 

@@ -71,6 +71,19 @@ impl State {
         })
     }
 
+    /// An incident by its id, open or resolved.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn incident(&self, id: &str) -> Result<Option<IncidentRow>, StateError> {
+        self.read_current(|connection| {
+            let query =
+                "SELECT id, fingerprint, opened_at, resolved_at, incident FROM incidents WHERE id = ?1";
+            connection.prepare_cached(query)?.query_row([id], incident).optional()
+        })
+    }
+
     /// The number of the oldest event that is still there.
     ///
     /// # Errors

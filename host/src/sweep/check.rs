@@ -84,7 +84,9 @@ impl Integration {
             let metadata = metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             description.clone().with_domain_name(&services.domain_name()).with_metadata(metadata)
         };
-        let span = tracing::info_span!("get_client", integration = self.name);
+        // The client is made inside whichever check comes first, and is not that check's alone.
+        let name = printable(&self.name, 500);
+        let span = tracing::error_span!(parent: None, "get_client", integration = %name);
         let call = self.provider.get_client(self.services.host_object(), describe).instrument(span);
         let deadline = Instant::now() + limit;
         match timeout_at(deadline, call::scope(Arc::clone(&record), call)).await {
@@ -110,8 +112,8 @@ impl Target {
         let outcome = match (&self.repository, &*connected) {
             (Ok(repository), Ok(client)) => {
                 // The log of the plugin and of its requests says for whom they are.
-                let span =
-                    tracing::info_span!("check", repository = self.name, integration = self.integration.name);
+                let integration = printable(&self.integration.name, 500);
+                let span = tracing::error_span!("check", repository = %self.name, integration = %integration);
                 let call = client.has_repo_access(repository).instrument(span);
                 let call = call::scope(Arc::clone(&record), call);
                 match timeout_at(start + limit, call).await {

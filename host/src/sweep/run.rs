@@ -8,10 +8,8 @@ use std::time::Duration;
 use tokio::sync::{OnceCell, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
 use super::check::{CheckResult, Connected, Target};
-use crate::text::printable;
 use crate::verdict::Verdict;
 
 /// A list of repositories and the limits within which to check them.
@@ -106,11 +104,5 @@ async fn check(shared: &Shared, target: &Target) -> CheckResult {
     let limit = shared.sweep.check_timeout;
     let integration = &target.integration;
     let client = &shared.clients[&integration.name];
-    let span = tracing::error_span!("check", repository = %target.name, integration = %printable(&integration.name, 500));
-    // The client is made inside whichever check comes first, and is not that check's alone.
-    let connect = || {
-        let span = tracing::error_span!(parent: None, "get_client", integration = %printable(&integration.name, 500));
-        integration.connect(limit).instrument(span)
-    };
-    target.check(client.get_or_init(connect), limit).instrument(span).await
+    target.check(client.get_or_init(|| integration.connect(limit)), limit).await
 }

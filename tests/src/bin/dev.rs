@@ -40,8 +40,14 @@ fn fabrikam() -> Organisation {
         .project(factory.repository(robots))
 }
 
-/// Runs the real binary with the real plugin and `examples/quickstart` against a fake forge.
+/// Runs the real binary with the real plugin and `examples/quickstart` against a fake forge: one check or, if told to
+/// `run`, the daemon.
 fn quickstart() -> Result<(), Box<dyn Error>> {
+    let command = match std::env::args().skip(2).collect::<Vec<_>>().as_slice() {
+        [] => "check",
+        [run] if run == "run" => "run",
+        _ => return Err("usage: dev quickstart [run]".into()),
+    };
     eprintln!("building forgewatch and its plugins …");
     let built = build::workspace();
     let fake = Fake::start_blocking(World::contoso().organisation(fabrikam()));
@@ -51,10 +57,10 @@ fn quickstart() -> Result<(), Box<dyn Error>> {
     fake.write_ca(&ca_file)?;
     let plugins = built.plugin("vsts").parent().ok_or("the plugin lies in a folder")?;
 
-    let shown = "forgewatch check --config examples/quickstart/forgewatch.toml";
+    let shown = format!("forgewatch {command} --config examples/quickstart/forgewatch.toml");
     eprintln!("a fake Azure DevOps listens on {}\n\n$ {shown}", fake.address());
     let status = Command::new(&built.forgewatch)
-        .args(["check", "--config"])
+        .args([command, "--config"])
         .arg(build::root().join("examples/quickstart/forgewatch.toml"))
         .args(["--set", &format!("plugins.dirs=[{plugins:?}]")])
         .args(["--set", &format!("http.ca_file={ca_file:?}")])
@@ -63,14 +69,16 @@ fn quickstart() -> Result<(), Box<dyn Error>> {
         .env("CONTOSO_PAT", contoso::PAT)
         .env("FABRIKAM_PAT", contoso::EXPIRED_PAT)
         .status()?;
-    match status.code() {
-        Some(1) => {
+    match (command, status.code()) {
+        ("check", Some(1)) => {
             eprintln!(
                 "\nThe exit status is 1, since access to some repositories is denied. That is as it should be."
             );
             Ok(())
         }
-        _ => Err(format!("the check was expected to end with status 1: {status}").into()),
+        ("check", _) => Err(format!("the check was expected to end with status 1: {status}").into()),
+        _ if status.success() => Ok(()),
+        _ => Err(format!("the daemon ended with {status}").into()),
     }
 }
 

@@ -44,10 +44,12 @@ fn well() -> Value {
             "held_until": null, "trouble_since": null
         }],
         "incidents": [], "incidents_open": 0,
-        "state": {"persisting": true, "problem": null, "since": null, "waiting": 0},
+        "schedule": {"running": 0, "waiting": 0, "lag_s": 0.0},
+        "state":
+            {"persisting": true, "problem": null, "since": null, "waiting": 0, "dropped_events": 0, "last_seq": 7},
         "config": {
             "successful": true, "at": "2026-01-05T10:00:00.000Z", "loaded_at": "2026-01-05T10:00:00.000Z",
-            "problems": [], "needs_restart": []
+            "duration_ms": 3.5, "problems": [], "needs_restart": []
         },
         "plugins": [{"key": "vsts", "state": "ready", "cause": null}],
         "of_a_later_version": 1

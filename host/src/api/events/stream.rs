@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Event, EventFilter};
 use crate::api::error::Error;
-use crate::api::stored::{Stored, StoredEvent};
+use crate::api::stored::Stored;
 use crate::api::{MOST_STREAMS, Shared};
-use crate::state::Health;
+use crate::state::{Health, StoredEvent};
 
 /// Events that are read at once.
 const PAGE: usize = 100;

@@ -6,7 +6,7 @@ use regex::{Regex, RegexBuilder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::item::{Repository, shown_verdict};
+use super::item::Repository;
 use super::{Label, Query, RepositoryPage};
 use crate::api::error::Error;
 use crate::api::page::Cursor;
@@ -80,7 +80,7 @@ impl Sort {
             Self::Name | Self::NameDown => 0,
             Self::CheckedAt | Self::CheckedAtDown => key_of(entry.seen.as_ref().map(|seen| seen.at)),
             Self::Since | Self::SinceDown => key_of(entry.standing.confirmed.map(|it| it.since)),
-            Self::Verdict | Self::VerdictDown => match shown_verdict(entry) {
+            Self::Verdict | Self::VerdictDown => match entry.verdict() {
                 None => 0,
                 Some(Verdict::Denied) => 1,
                 Some(Verdict::Indeterminate) => 2,
@@ -186,7 +186,7 @@ impl<'a> Filter<'a> {
     fn takes(&self, watched: &Watched, entry: &Entry) -> bool {
         let Query { verdict, reason, integration, provider, incident, stale, .. } = self.query;
         let of = &watched.target.integration;
-        verdict.is_none_or(|verdict| verdict.verdict() == shown_verdict(entry))
+        verdict.is_none_or(|verdict| verdict.verdict() == entry.verdict())
             && reason.is_none_or(|reason| entry.reason() == Some(reason))
             && integration.as_ref().is_none_or(|name| *name == of.name)
             && provider.as_ref().is_none_or(|key| *key == of.provider_key)

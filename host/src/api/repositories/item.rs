@@ -87,12 +87,6 @@ pub(super) struct Rules {
     stale_after_s: f64,
 }
 
-/// What is believed: confirmed, or that no answer has been clear.
-pub(in crate::api) fn shown_verdict(entry: &Entry) -> Option<Verdict> {
-    let is_unclear = |verdict: &Verdict| *verdict == Verdict::Indeterminate;
-    entry.standing.verdict().or_else(|| entry.reason().map(Reason::verdict).filter(is_unclear))
-}
-
 impl Repository {
     pub(super) fn of(ledger: &Ledger, watched: &Watched, entry: &Entry) -> Self {
         let target = &watched.target;
@@ -107,8 +101,8 @@ impl Repository {
             repository: text(repository.map(forgewatch_plugin_api::Repository::name)),
             external_id: text(repository.and_then(|it| it.external_id())),
             labels: (*watched.labels).clone(),
-            has_access: standing.verdict() == Some(Verdict::Granted),
-            verdict: shown_verdict(entry),
+            has_access: entry.verdict() == Some(Verdict::Granted),
+            verdict: entry.verdict(),
             reason: entry.reason(),
             detail: detail(ledger, entry),
             since: standing.confirmed.map(|confirmed| confirmed.since.into()),

@@ -136,7 +136,11 @@ async fn what_is_not_there_any_more_is_told_first() {
         }
         assert_eq!(watched.id().await, first, "after {last}");
     }
-    assert_eq!(Watched::try_open(&api, "", Some("soon")).await.status(), 400);
+    for wrong in ["soon", "-1", ""] {
+        assert_eq!(Watched::try_open(&api, "", Some(wrong)).await.status(), 400, "{wrong}");
+        let page = request("GET", "/api/v1/events").header("last-event-id", wrong);
+        assert_eq!(api.answer(page.body(Body::empty()).unwrap()).await.status, 400, "{wrong}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::api::access::{Access, Gate};
-use crate::api::stored::{EventFilter, IncidentCursor, IncidentRow, Journal, Stored, StoredEvent};
+use crate::api::stored::{Journal, Stored};
 use crate::api::{Shared, Sources, router};
 use crate::config::ApiAuth;
 use crate::daemon::fake::{self, Fake};
 use crate::daemon::{Entry, Seen};
 use crate::journal::{Cause, Fingerprint};
-use crate::state::{EventKind, State, StateError};
+use crate::state::{EventFilter, EventKind, IncidentCursor, IncidentRow, State, StateError, StoredEvent};
 use crate::verdict::{Confirmed, Moment, Reason};
 
 pub(super) const LISTEN: &str = "127.0.0.1:9477";
@@ -231,6 +231,10 @@ impl Journal for FakeJournal {
         rows.retain(|row| before.is_none_or(|before| place(row) < (before.at, before.id.clone())));
         rows.truncate(limit);
         Ok(rows)
+    }
+
+    fn incident(&self, id: &str) -> Result<Option<IncidentRow>, StateError> {
+        Ok(self.incidents.lock().unwrap().iter().find(|row| row.id == id).cloned())
     }
 
     fn oldest_seq(&self) -> Result<Option<i64>, StateError> {

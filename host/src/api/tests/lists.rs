@@ -1,8 +1,8 @@
 use serde_json::json;
 
 use super::fixture::{Fixture, at, names};
-use crate::api::stored::IncidentRow;
 use crate::journal::{Cause, Incident};
+use crate::state::IncidentRow;
 use crate::verdict::{Pending, Reason};
 
 const ALL: [&str; 5] = ["Gamma/Übersicht web", "alpha", "beta", "delta", "epsilon"];
@@ -216,7 +216,7 @@ async fn in_pages(api: &Fixture, state: &str) -> Vec<String> {
     }
 }
 
-fn resolved(second: u64) -> IncidentRow {
+pub(super) fn resolved(second: u64) -> IncidentRow {
     let incident = Incident {
         id: format!("gone-{second}"),
         fingerprint: "print".to_owned(),
