@@ -95,7 +95,8 @@ fn what_is_broken_comes_first_with_what_to_do() {
         200,
         with(|report| {
             report["state"] = json!({
-                "persisting": false, "problem": "disk full\u{1b}[2J", "since": "2026-01-05T10:00:00.000Z", "waiting": 12
+                "persisting": false, "problem": "disk full\u{1b}[2J", "since": "2026-01-05T10:00:00.000Z", "waiting": 12,
+                "dropped_events": 0, "last_seq": 7
             });
             report["config"]["successful"] = json!(false);
             report["config"]["problems"] = json!(["`check_timeout` is wrong"]);
