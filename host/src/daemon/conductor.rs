@@ -151,11 +151,9 @@ impl Conductor {
     fn take_in(&mut self, ended: &Ended) {
         let shared = Arc::clone(&self.shared);
         let mut ledger = shared.write();
-        // Watched no more, or not since the check began.
-        let Some(index) = ledger.index(&ended.result.repository).filter(|it| self.queue.is_running(*it))
-        else {
-            return;
-        };
+        self.in_flight.remove(&ended.result.repository);
+        // Watched no more.
+        let Some(index) = ledger.index(&ended.result.repository) else { return };
         let now = Instant::now();
         self.queue.ended(index, now);
         if ledger.entries[index].subject == ended.subject {
