@@ -59,6 +59,12 @@ fn quickstart() -> Result<(), Box<dyn Error>> {
 
     let shown = format!("forgewatch {command} --config examples/quickstart/forgewatch.toml");
     eprintln!("a fake Azure DevOps listens on {}\n\n$ {shown}", fake.address());
+    // An interrupt is for the command, and whoever started it has something to put away after it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _interrupts = {
+        let _guard = runtime.enter();
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?
+    };
     let status = Command::new(&built.forgewatch)
         .args([command, "--config"])
         .arg(build::root().join("examples/quickstart/forgewatch.toml"))

@@ -138,7 +138,8 @@ fn closing_line(report: &Report) -> String {
     let said = match (report.is_degraded(), report.has_trouble()) {
         (true, _) => "the daemon is not well",
         (false, true) => "access is missing",
-        (false, false) => "all is well",
+        (false, false) if all.granted == all.total => "all is well",
+        (false, false) => "nothing is known to be wrong",
     };
     format!("{counted}: {said}")
 }
