@@ -1,5 +1,6 @@
 //! `forgewatch run` in a sandbox: started, watched through its state and its log, told to reload and to stop.
 
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -40,6 +41,17 @@ impl Daemon {
         let running = Running::start(sandbox.command(&["run", "--log-level=info"]));
         running.tells("ready: ", 1);
         Self { running, records: Records::of(sandbox) }
+    }
+
+    /// Where its HTTP side answers.
+    ///
+    /// # Panics
+    /// If it has not told.
+    pub fn address(&self) -> SocketAddr {
+        let ready = self.told_since("ready: ", 0).expect("it is ready");
+        let (_, address) = ready.split_once("http://").expect("it tells its address");
+        let address = address.split_whitespace().next().unwrap_or_default();
+        address.parse().expect("an address")
     }
 
     /// What it has written down.

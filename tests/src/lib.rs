@@ -5,6 +5,9 @@
 
 pub mod abi;
 pub mod build;
+pub mod client;
+#[cfg(target_os = "linux")]
+pub mod contract;
 #[cfg(target_os = "linux")]
 pub mod daemon;
 #[cfg(target_os = "linux")]

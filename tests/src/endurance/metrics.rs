@@ -1,11 +1,8 @@
 //! What the daemon says about itself at `/metrics`.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::SocketAddr;
 
-/// How long a scrape may take.
-const LIMIT: Duration = Duration::from_secs(10);
+use crate::client;
 
 /// The bound of a histogram's bucket, and how many observations lie within it.
 pub(super) type Bucket = (f64, f64);
@@ -16,13 +13,8 @@ pub(super) struct Metrics(String);
 impl Metrics {
     /// What is there now, if there is anything.
     pub(super) fn scrape(address: SocketAddr) -> Option<Self> {
-        let mut stream = TcpStream::connect_timeout(&address, LIMIT).ok()?;
-        stream.set_read_timeout(Some(LIMIT)).ok()?;
-        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        head.starts_with("HTTP/1.1 200").then(|| Self(body.to_owned()))
+        let reply = client::get(address, "/metrics", &[]).ok()?;
+        (reply.status == 200).then_some(Self(reply.body))
     }
 
     /// The buckets of a histogram without labels of its own.
