@@ -22,6 +22,7 @@ mod settings;
 mod snapshot;
 mod timing;
 
+use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -168,11 +169,13 @@ const REFRESH_GRACE: Duration = Duration::from_secs(5);
 
 /// What was known when the last process ended.
 fn restored(state: &State, world: Arc<World>) -> Result<Ledger, StateError> {
-    let mut standings: std::collections::HashMap<String, String> = state.standings()?.into_iter().collect();
-    let known = |name: &str| {
-        let text = standings.remove(name)?;
-        Entry::from_text(name, &text).inspect_err(|error| tracing::warn!("{error}; it begins anew")).ok()
-    };
+    let entries = state.standings(|name, text| {
+        let entry = Entry::from_text(name, text);
+        let entry = entry.inspect_err(|error| tracing::warn!("{error}; it begins anew")).ok()?;
+        Some((name.to_owned(), entry))
+    })?;
+    let mut entries: HashMap<String, Entry> = entries.into_iter().flatten().collect();
+    let known = |name: &str| entries.remove(name);
     let mut open = Vec::new();
     let mut cursor = None;
     loop {

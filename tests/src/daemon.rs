@@ -1,4 +1,4 @@
-//! `forgewatch run` in a sandbox: started, watched through its state and its log, told to reload and to stop.
+//! `forgewatch run` in a sandbox: started, watched through its state, its log and its API, told to reload and to stop.
 
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::ask::{Reply, ask};
 use crate::process::{Process, wait_for};
 use crate::records::Records;
 use crate::running::Running;
@@ -43,20 +44,35 @@ impl Daemon {
         Self { running, records: Records::of(sandbox) }
     }
 
-    /// Where its HTTP side answers.
-    ///
-    /// # Panics
-    /// If it has not told.
-    pub fn address(&self) -> SocketAddr {
-        let ready = self.told_since("ready: ", 0).expect("it is ready");
-        let (_, address) = ready.split_once("http://").expect("it tells its address");
-        let address = address.split_whitespace().next().unwrap_or_default();
-        address.parse().expect("an address")
-    }
-
     /// What it has written down.
     pub fn records(&self) -> &Records {
         &self.records
+    }
+
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// If it has not said so.
+    pub fn address(&self) -> SocketAddr {
+        let log = self.errors();
+        let told = log.split_once(" http://").and_then(|(_, rest)| rest.split_once(' '));
+        told.and_then(|(address, _)| address.parse().ok()).unwrap_or_else(|| panic!("no address in:\n{log}"))
+    }
+
+    /// Reads a path of its HTTP side.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub fn get(&self, path: &str) -> Reply {
+        ask(self.address(), "GET", path, "").expect("it answers")
+    }
+
+    /// Sends JSON to a path of its HTTP side.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub fn post(&self, path: &str, body: &str) -> Reply {
+        ask(self.address(), "POST", path, body).expect("it answers")
     }
 
     /// Waits until `look` finds something in what it has written down.

@@ -4,8 +4,8 @@
 //! into the host's internals.
 
 pub mod abi;
+pub mod ask;
 pub mod build;
-pub mod client;
 #[cfg(target_os = "linux")]
 pub mod contract;
 #[cfg(target_os = "linux")]

@@ -30,8 +30,11 @@ pub(super) struct Breaker {
     inquiry: Option<Inquiry>,
     /// Until when losses that are confirmed belong together.
     together_until: Option<Instant>,
-    /// No inquiry before that, since the last one found nothing.
-    quiet_until: Option<Instant>,
+    /// No inquiry into losses before that, since what the last one was about is settled.
+    losses_after: Option<Instant>,
+    /// No inquiry into a recovery before that, since the last one found none. A loss that was just found out says
+    /// nothing about how soon it is over.
+    recoveries_after: Option<Instant>,
 }
 
 /// Canaries that are being asked.
@@ -74,7 +77,7 @@ impl Breaker {
         {
             self.recent.pop_front();
         }
-        lost && self.are_too_many(settings) && self.may_ask(now)
+        lost && self.are_too_many(settings) && self.may_ask(&About::Loss, now)
     }
 
     fn are_too_many(&self, settings: &config::Breaker) -> bool {
@@ -88,8 +91,12 @@ impl Breaker {
     }
 
     /// Whether an inquiry could begin.
-    pub(super) fn may_ask(&self, now: Instant) -> bool {
-        self.inquiry.is_none() && self.quiet_until.is_none_or(|until| until <= now)
+    pub(super) fn may_ask(&self, about: &About, now: Instant) -> bool {
+        let after = match about {
+            About::Loss => self.losses_after,
+            About::Recovery(_) => self.recoveries_after,
+        };
+        self.inquiry.is_none() && after.is_none_or(|after| after <= now)
     }
 
     /// Begins an inquiry.
@@ -115,10 +122,14 @@ impl Breaker {
         Some((inquiry.about, finding(&inquiry.answers)))
     }
 
-    /// Forgets what was seen: what it led to is settled. Nothing is asked again before `quiet` is over.
-    pub(super) fn settle(&mut self, now: Instant, quiet: Duration) {
+    /// Forgets what was seen: what it led to is settled. This is not asked about again before `quiet` is over.
+    pub(super) fn settle(&mut self, about: &About, now: Instant, quiet: Duration) {
         self.recent.clear();
-        self.quiet_until = Some(now + quiet);
+        let after = match about {
+            About::Loss => &mut self.losses_after,
+            About::Recovery(_) => &mut self.recoveries_after,
+        };
+        *after = Some(now + quiet);
     }
 
     /// From now on and for a while, confirmed losses belong together.
@@ -193,14 +204,14 @@ mod tests {
     fn canaries_are_heard_once_each_and_all_of_them() {
         let mut breaker = Breaker::default();
         breaker.ask(About::Loss, vec![7, 8, 9]);
-        assert!(!breaker.may_ask(Instant::now()));
+        assert!(!breaker.may_ask(&About::Loss, Instant::now()));
         assert_eq!(breaker.answered(5, Granted), None);
         assert_eq!(breaker.answered(8, Unauthorized), None);
         assert_eq!(breaker.answered(8, Unauthorized), None);
         assert_eq!(breaker.answered(7, NotFound), None);
         let found = Finding::AllDenied(Unauthorized);
         assert_eq!(breaker.answered(9, Unauthorized), Some((About::Loss, found)));
-        assert!(breaker.may_ask(Instant::now()));
+        assert!(breaker.may_ask(&About::Loss, Instant::now()));
     }
 
     #[test]
@@ -216,10 +227,21 @@ mod tests {
     #[test]
     fn after_a_false_alarm_there_is_quiet() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
-        breaker.settle(now, Duration::from_secs(30));
+        breaker.settle(&About::Loss, now, Duration::from_secs(30));
         for _ in 0..20 {
             assert!(!breaker.observe(true, now, &settings()));
         }
         assert!(breaker.observe(true, now + Duration::from_secs(30), &settings()));
+    }
+
+    #[test]
+    fn a_loss_that_was_just_found_out_may_be_over_at_once() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        breaker.settle(&About::Loss, now, Duration::from_secs(120));
+        let recovery = About::Recovery("print".to_owned());
+        assert!(breaker.may_ask(&recovery, now) && !breaker.may_ask(&About::Loss, now));
+        breaker.settle(&recovery, now, Duration::from_secs(30));
+        assert!(!breaker.may_ask(&recovery, now));
+        assert!(breaker.may_ask(&recovery, now + Duration::from_secs(30)));
     }
 }

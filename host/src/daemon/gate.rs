@@ -31,6 +31,8 @@ enum State {
     Open,
     Held {
         until: Instant,
+        /// Whether the forge has asked for it.
+        limited: bool,
     },
     /// One check is out to see.
     Probing,
@@ -41,7 +43,7 @@ impl Gate {
     pub(super) fn room(&self, now: Instant) -> usize {
         match self.state {
             State::Open => usize::MAX,
-            State::Held { until } if until > now => 0,
+            State::Held { until, .. } if until > now => 0,
             State::Held { .. } | State::Probing => 1,
         }
     }
@@ -49,7 +51,7 @@ impl Gate {
     /// Until when nothing may start.
     pub(super) fn held_until(&self) -> Option<Instant> {
         match self.state {
-            State::Held { until } => Some(until),
+            State::Held { until, .. } => Some(until),
             State::Open | State::Probing => None,
         }
     }
@@ -69,27 +71,33 @@ impl Gate {
     /// A check ended. True when this opens or closes the gate.
     pub(super) fn ended(&mut self, outcome: &Outcome, now: Instant) -> bool {
         let was_closed = self.is_closed();
+        let rests = matches!(self.state, State::Held { until, .. } if until > now);
         if outcome.reason.verdict() != Verdict::Indeterminate {
+            // What was under way when a limit was told was let through before.
+            if rests && matches!(self.state, State::Held { limited: true, .. }) {
+                return false;
+            }
             *self = Self::default();
             return was_closed;
         }
         self.unclear = self.unclear.saturating_add(1);
         let limited = outcome.reason == Reason::RateLimited;
         // Checks that were under way when the gate was closed say nothing new.
-        let is_news = !matches!(self.state, State::Held { until } if until > now);
-        if is_news && (limited || was_closed || self.unclear >= TROUBLE) {
-            self.rest(outcome.retry_after_s.filter(|_| limited), now);
-        } else if limited && let (State::Held { until }, Some(asked)) = (self.state, outcome.retry_after_s) {
-            self.state = State::Held { until: until.max(now + asked_rest(asked)) };
+        if !rests && (limited || was_closed || self.unclear >= TROUBLE) {
+            self.rest(limited, outcome.retry_after_s, now);
+        } else if limited
+            && let (State::Held { until, .. }, Some(asked)) = (self.state, outcome.retry_after_s)
+        {
+            self.state = State::Held { until: until.max(now + asked_rest(asked)), limited };
         }
         self.is_closed() != was_closed
     }
 
-    fn rest(&mut self, asked: Option<u64>, now: Instant) {
+    fn rest(&mut self, limited: bool, asked: Option<u64>, now: Instant) {
         let own = SHORTEST.saturating_mul(1 << self.rests.min(10)).min(LONGEST);
-        let rest = asked.map_or(own, asked_rest);
+        let rest = asked.filter(|_| limited).map_or(own, asked_rest);
         self.rests = self.rests.saturating_add(1);
-        self.state = State::Held { until: now + rest };
+        self.state = State::Held { until: now + rest, limited };
     }
 }
 
@@ -132,6 +140,16 @@ mod tests {
         assert_eq!(gate.room(now + seconds(120)), 1);
         gate.ended(&answer(Reason::RateLimited, Some(1_000_000)), now + seconds(120));
         assert_eq!(gate.held_until(), Some(now + seconds(120) + LONGEST_ASKED));
+    }
+
+    #[test]
+    fn what_was_let_through_before_a_limit_does_not_end_it() {
+        let (mut gate, now) = (Gate::default(), Instant::now());
+        gate.ended(&answer(Reason::RateLimited, Some(90)), now);
+        assert!(!gate.ended(&answer(Reason::Granted, None), now));
+        assert_eq!((gate.held_until(), gate.room(now)), (Some(now + seconds(90)), 0));
+        assert!(gate.ended(&answer(Reason::Granted, None), now + seconds(90)));
+        assert_eq!(gate.room(now), usize::MAX);
     }
 
     #[test]

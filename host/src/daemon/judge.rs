@@ -255,11 +255,12 @@ impl Conductor {
     fn ask_whether_it_is_over(&mut self, ledger: &Ledger, index: usize, lane: usize, now: Instant) {
         let Some(incident) = ledger.incident_of(&ledger.entries[index]) else { return };
         let is_shared = incident.cause != Cause::Repository && incident.affected as usize > CANARIES;
-        if is_shared && self.integrations[lane].breaker.may_ask(now) {
-            let print = incident.fingerprint.as_str();
+        let print = incident.fingerprint.as_str();
+        let about = About::Recovery(print.to_owned());
+        if is_shared && self.integrations[lane].breaker.may_ask(&about, now) {
             let is_held = |it: usize| ledger.entries[it].incident.as_deref() == Some(print);
             let canaries = self.spread(ledger, lane, |it| it != index && is_held(it));
-            self.ask(lane, About::Recovery(print.to_owned()), canaries, now);
+            self.ask(lane, about, canaries, now);
         }
     }
 
@@ -296,7 +297,7 @@ impl Conductor {
             About::Loss => self.settings.breaker.window.get(),
             About::Recovery(_) => self.settings.confirm_after,
         };
-        self.integrations[lane].breaker.settle(now, quiet);
+        self.integrations[lane].breaker.settle(about, now, quiet);
         if *about == About::Loss {
             self.queue.lanes[lane].only_urgent = false;
             self.plan_losing(ledger, lane, now);
@@ -341,14 +342,12 @@ impl Conductor {
         let held: Vec<usize> = (0..ledger.entries.len())
             .filter(|it| ledger.entries[*it].incident.as_deref() == Some(print))
             .collect();
-        let world = Arc::clone(&ledger.world);
-        let shortest = world.repositories.iter().map(|it| it.rules.interval.get()).min().unwrap_or(NEWS);
-        let pace = (shortest / u32::try_from(held.len()).unwrap_or(u32::MAX).max(1)).min(NEWS);
-        for (nth, index) in (0_u32..).zip(held) {
-            ledger.entries[index].incident = None;
-            self.plan_at(ledger, index, now, pace * nth);
+        for index in &held {
+            ledger.entries[*index].incident = None;
         }
-        self.integrations[lane].breaker.settle(now, self.settings.confirm_after);
+        self.plan_news(ledger, &held, now);
+        let quiet = self.settings.confirm_after;
+        self.integrations[lane].breaker.settle(&About::Loss, now, quiet);
     }
 
     /// The confirming checks of all that lost access while the cause was looked for.
@@ -356,8 +355,16 @@ impl Conductor {
         let losing: Vec<usize> = (0..ledger.entries.len())
             .filter(|it| self.queue.lane_of(*it) == lane && ledger.entries[*it].standing.is_losing())
             .collect();
-        for (nth, index) in (0_u32..).zip(losing) {
-            self.plan_at(ledger, index, now, NEWS * nth);
+        self.plan_news(ledger, &losing, now);
+    }
+
+    /// The next checks of all of which there is news: at an even pace, and each within its own interval, so that a
+    /// few that are checked often do not make the others come all at once.
+    fn plan_news(&mut self, ledger: &mut Ledger, all: &[usize], now: Instant) {
+        let count = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        for (nth, index) in (0_u32..).zip(all) {
+            let pace = ledger.world.repositories[*index].rules.interval.get() / count;
+            self.plan_at(ledger, *index, now, pace.min(NEWS) * nth);
         }
     }
 

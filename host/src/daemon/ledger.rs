@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::journal::{Incident, Incidents};
 use crate::prepare::{Watched, World};
 use crate::sweep::CheckResult;
-use crate::verdict::{Moment, Reason, Standing, Verdict};
+use crate::verdict::{Confirmed, Moment, Pending, Reason, Standing, Verdict};
 
 /// Everything that is known.
 pub struct Ledger {
@@ -26,30 +26,43 @@ pub struct Ledger {
     pub incidents: Incidents,
 }
 
-/// What is known of a repository. Its JSON form is what the state keeps.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// What is known of a repository.
+#[derive(Clone, Debug, Default)]
 pub struct Entry {
     /// Tells which repository of which integration this was found out about; a configuration may give a name to
     /// something else.
     pub subject: u64,
     /// What is believed.
-    #[serde(flatten)]
     pub standing: Standing,
     /// What the last check saw.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Seen>,
     /// Fingerprint of the open incident that it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<Box<str>>,
     /// Whether it was told that no answer has been clear for long.
-    #[serde(default, skip_serializing_if = "is_false")]
     pub stale: bool,
     /// Whether a denial was seen since its incident was ended by others.
-    #[serde(skip)]
     pub doubted: bool,
     /// When the next check is due, by the wall clock as it is now; none while one runs.
-    #[serde(skip)]
     pub next_check: Option<Moment>,
+}
+
+/// An entry as the state keeps it, in JSON. It is written with every check and read by the hundred thousand: what serde
+/// flattens goes through a buffer of loose values each time.
+#[derive(Serialize, Deserialize)]
+struct Saved<S, I> {
+    subject: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed: Option<Confirmed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<Pending>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unclear_since: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen: Option<S>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident: Option<I>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    stale: bool,
 }
 
 /// What one check saw.
@@ -166,8 +179,19 @@ impl Ledger {
 impl Entry {
     /// As the state keeps it.
     pub fn to_text(&self) -> String {
+        let Standing { confirmed, pending, unclear_since } = self.standing;
+        let (seen, incident) = (self.seen.as_ref(), self.incident.as_deref());
+        let saved = Saved {
+            subject: self.subject,
+            confirmed,
+            pending,
+            unclear_since,
+            seen,
+            incident,
+            stale: self.stale,
+        };
         // Plain data with text keys: there is nothing that could fail.
-        serde_json::to_string(self).unwrap_or_default()
+        serde_json::to_string(&saved).unwrap_or_default()
     }
 
     /// From what the state keeps.
@@ -176,8 +200,11 @@ impl Entry {
     ///
     /// It is none of this version's.
     pub fn from_text(repository: &str, text: &str) -> Result<Self, UnreadableStanding> {
-        serde_json::from_str(text)
-            .map_err(|source| UnreadableStanding { repository: repository.to_owned(), source })
+        let saved: Saved<Seen, Box<str>> = serde_json::from_str(text)
+            .map_err(|source| UnreadableStanding { repository: repository.to_owned(), source })?;
+        let Saved { subject, confirmed, pending, unclear_since, seen, incident, stale } = saved;
+        let standing = Standing { confirmed, pending, unclear_since };
+        Ok(Self { subject, standing, seen, incident, stale, ..Self::default() })
     }
 
     /// The reason to show: what was confirmed or, where no answer has been clear yet or for too long, why not.

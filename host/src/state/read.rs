@@ -14,15 +14,16 @@ use super::records::{
 use super::{State, StateError, migrations};
 
 impl State {
-    /// All repositories with their standings.
+    /// What `read` makes of each repository's name and standing; the text of all would be large.
     ///
     /// # Errors
     ///
     /// The store cannot be read; as everywhere in here.
-    pub fn standings(&self) -> Result<Vec<(String, String)>, StateError> {
+    pub fn standings<T>(&self, mut read: impl FnMut(&str, &str) -> T) -> Result<Vec<T>, StateError> {
         self.read_current(|connection| {
             let mut statement = connection.prepare_cached("SELECT repository, standing FROM standings")?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let rows = statement
+                .query_map([], |row| Ok(read(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?)))?;
             rows.collect()
         })
     }

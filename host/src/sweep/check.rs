@@ -113,7 +113,7 @@ impl Target {
             (Ok(repository), Ok(client)) => {
                 // The log of the plugin and of its requests says for whom they are.
                 let integration = printable(&self.integration.name, 500);
-                let span = tracing::error_span!("check", repository = self.name, integration = %integration);
+                let span = tracing::error_span!("check", repository = %self.name, integration = %integration);
                 let call = client.has_repo_access(repository).instrument(span);
                 let call = call::scope(Arc::clone(&record), call);
                 match timeout_at(start + limit, call).await {

@@ -23,16 +23,13 @@ pub struct Thresholds {
 }
 
 /// What is believed of a repository, and what speaks against it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// What was confirmed last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<Confirmed>,
     /// What was seen since, not often enough.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
     /// Since when there has been no clear answer, if the last one was none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unclear_since: Option<Moment>,
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::client;
+use crate::ask::ask_with;
 use crate::daemon::Daemon;
 use crate::fake::{Answer, Credential, Fake, Match, Standing, World, contoso};
 use crate::sandbox::Sandbox;
@@ -90,7 +90,7 @@ impl Subject {
 
     fn get(&self, path: &str) -> Result<String, Box<dyn Error>> {
         let token = format!("authorization: Bearer {READ}");
-        let reply = client::get(self.daemon.address(), path, &[&token])?;
+        let reply = ask_with(self.daemon.address(), "GET", path, &[&token], "")?;
         if reply.status == 200 { Ok(reply.body) } else { Err(format!("{path}: {reply:?}").into()) }
     }
 

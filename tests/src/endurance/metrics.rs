@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::client;
+use crate::ask::ask;
 
 /// The bound of a histogram's bucket, and how many observations lie within it.
 pub(super) type Bucket = (f64, f64);
@@ -13,7 +13,7 @@ pub(super) struct Metrics(String);
 impl Metrics {
     /// What is there now, if there is anything.
     pub(super) fn scrape(address: SocketAddr) -> Option<Self> {
-        let reply = client::get(address, "/metrics", &[]).ok()?;
+        let reply = ask(address, "GET", "/metrics", "").ok()?;
         (reply.status == 200).then_some(Self(reply.body))
     }
 

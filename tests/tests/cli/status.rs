@@ -44,10 +44,12 @@ fn well() -> Value {
             "held_until": null, "trouble_since": null
         }],
         "incidents": [], "incidents_open": 0,
-        "state": {"persisting": true, "problem": null, "since": null, "waiting": 0},
+        "schedule": {"running": 0, "waiting": 0, "lag_s": 0.0},
+        "state":
+            {"persisting": true, "problem": null, "since": null, "waiting": 0, "dropped_events": 0, "last_seq": 7},
         "config": {
             "successful": true, "at": "2026-01-05T10:00:00.000Z", "loaded_at": "2026-01-05T10:00:00.000Z",
-            "problems": [], "needs_restart": []
+            "duration_ms": 3.5, "problems": [], "needs_restart": []
         },
         "plugins": [{"key": "vsts", "state": "ready", "cause": null}],
         "of_a_later_version": 1
@@ -93,7 +95,8 @@ fn what_is_broken_comes_first_with_what_to_do() {
         200,
         with(|report| {
             report["state"] = json!({
-                "persisting": false, "problem": "disk full\u{1b}[2J", "since": "2026-01-05T10:00:00.000Z", "waiting": 12
+                "persisting": false, "problem": "disk full\u{1b}[2J", "since": "2026-01-05T10:00:00.000Z", "waiting": 12,
+                "dropped_events": 0, "last_seq": 7
             });
             report["config"]["successful"] = json!(false);
             report["config"]["problems"] = json!(["`check_timeout` is wrong"]);

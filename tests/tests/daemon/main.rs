@@ -2,6 +2,7 @@
 //! goes wrong in every way that forges do.
 #![cfg(target_os = "linux")]
 
+mod answers;
 mod losses;
 mod mass;
 mod outages;

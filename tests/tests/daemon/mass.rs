@@ -12,11 +12,11 @@ use crate::support::{checks, hide_project, large, until_granted, wait_for_checks
 /// Denials that trip the breaker, canaries, what was under way, and room.
 const FEW: usize = 30;
 
-/// Confirming takes long here, so that nothing but one cause for all explains a quick incident.
-fn list(projects: usize, repositories_per_project: usize) -> Watchlist {
+/// Confirming takes long for these intervals, so that nothing but one cause for all explains a quick incident.
+fn list(projects: usize, repositories_per_project: usize, interval_ms: usize) -> Watchlist {
     Watchlist::large(projects, repositories_per_project)
-        .set("defaults.interval", r#""2s""#)
-        .set("schedule.confirm_after", r#""1500ms""#)
+        .set("defaults.interval", &format!("\"{interval_ms}ms\""))
+        .set("schedule.confirm_after", &format!("\"{}ms\"", interval_ms * 3 / 4))
 }
 
 fn set_token(fake: &Fake, standing: Standing) {
@@ -34,7 +34,7 @@ fn requests_before(fake: &Fake, incident: &Value, since: Instant) -> usize {
 
 /// Takes access to all of `count` repositories away and gives it back: one incident comes of it.
 fn all_lost_and_back(fake: &Fake, count: usize, turn: impl Fn(bool), reason: &str, cause: &str) {
-    let sandbox = list(1, count).sandbox(fake);
+    let sandbox = list(1, count, count * 10).sandbox(fake);
     let daemon = Daemon::start(&sandbox);
     until_granted(&daemon, count);
     // The good checks of before count for nothing.
@@ -83,7 +83,7 @@ fn a_forge_that_hides_everything_is_one_incident_of_the_integration() {
 #[test]
 fn canaries_find_that_only_one_of_two_projects_is_gone() {
     let fake = large(2, 30);
-    let sandbox = list(2, 30).sandbox(&fake);
+    let sandbox = list(2, 30, 1_000).sandbox(&fake);
     let daemon = Daemon::start(&sandbox);
     until_granted(&daemon, 60);
     wait_for_checks(&fake, 60);

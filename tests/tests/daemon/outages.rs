@@ -6,11 +6,12 @@ use forgewatch_tests::daemon::Daemon;
 use forgewatch_tests::fake::{
     Answer, Credential, Fake, Match, Organisation, Project, Reach, Recorded, Repository, World, contoso,
 };
+use forgewatch_tests::process::wait_for;
 use forgewatch_tests::watchlist::Watchlist;
 use hyper::Method;
 use serde_json::Value;
 
-use crate::support::{checks, large, until_granted, wait_for_checks};
+use crate::support::{asked_for, checks, hold_after, large, path, until_granted, wait_for_checks};
 
 /// Ways to be down, each of another organisation. `patient` is down too, and nobody minds for long.
 const OUTAGES: [&str; 7] = ["refused", "reset", "hanging", "garbage", "broken", "unavailable", "patient"];
@@ -111,11 +112,11 @@ fn forges_that_are_down_lose_nothing_are_left_alone_and_are_one_incident_each() 
 #[test]
 fn a_rate_limit_holds_its_integration_for_as_long_as_it_says_and_no_other() {
     let fake = large(1, 3);
-    let mut list = Watchlist::large(1, 3)
-        .set("defaults.interval", r#""400ms""#)
-        // Then nothing is under way when the limit is told.
-        .set("schedule.integration_concurrency", "1")
-        .integration("other", "https://large.visualstudio.com/", "");
+    let mut list = Watchlist::large(1, 3).set("defaults.interval", r#""400ms""#).integration(
+        "other",
+        "https://large.visualstudio.com/",
+        "",
+    );
     for r in 0..3 {
         list = list.repository(&format!("o-r{r}"), "other", "project-0", &format!("repository-{r}"), "");
     }
@@ -124,9 +125,13 @@ fn a_rate_limit_holds_its_integration_for_as_long_as_it_says_and_no_other() {
     until_granted(&daemon, 6);
     let to = |host: &'static str| move |request: &Recorded| request.host == host && request.method == "GET";
     let (limited, other) = (to("dev.azure.com"), to("large.visualstudio.com"));
+    // One is under way when another is told of the limit, and what it is told later says nothing of that.
+    let under_way = hold_after(&fake, 0, 0, 0);
     fake.take_requests();
-    let rule = Match::any().host("dev.azure.com").path_prefix("/large/").once();
-    fake.fault(rule, Answer::status(429).retry_after(2));
+    wait_for("a check that is held", || (!asked_for(&fake, 0, 0).is_empty()).then_some(()));
+    fake.fault(Match::any().path_prefix(&path(0, 1)).once(), Answer::status(429).retry_after(2));
+    daemon.tells("checks of `large` rest", 1);
+    under_way.cancel();
     daemon.until("an end of the rest", |records| records.generic("checks_resumed").pop());
     wait_for_checks(&fake, 6);
     let records = daemon.records().clone();
@@ -140,6 +145,25 @@ fn a_rate_limit_holds_its_integration_for_as_long_as_it_says_and_no_other() {
     assert_eq!(records.generic("checks_held").len(), 1);
     assert!(records.all_transitions().values().all(|turns| *turns == [">granted"]));
     assert!(records.incidents().is_empty());
+}
+
+#[test]
+fn an_integration_that_was_changed_starts_without_the_rest_and_the_trouble_of_before() {
+    let fake = large(1, 6);
+    let list = Watchlist::large(1, 6);
+    let sandbox = list.sandbox(&fake);
+    let daemon = Daemon::start(&sandbox);
+    until_granted(&daemon, 6);
+    // It asks for a rest of an hour.
+    fake.fault(Match::any().once(), Answer::status(429).retry_after(3600));
+    daemon.until("a rest", |records| records.generic("checks_held").pop());
+    let trouble = |daemon: &Daemon| daemon.get("/api/v1/integrations/large").json()["trouble_since"].clone();
+    assert!(trouble(&daemon).is_string());
+    list.integration("large", "https://large.visualstudio.com/", "").write(&sandbox);
+    daemon.reload();
+    wait_for_checks(&fake, 6);
+    assert!(trouble(&daemon).is_null());
+    daemon.stop();
 }
 
 #[test]

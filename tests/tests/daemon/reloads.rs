@@ -44,6 +44,9 @@ fn a_wrong_configuration_changes_nothing_is_told_whole_and_is_taken_up_once_it_i
     ] {
         assert!(daemon.errors().contains(part), "no {part:?} in:\n{}", daemon.errors());
     }
+    let told = daemon.post("/-/reload", "");
+    assert_eq!(told.status, 422, "{told:?}");
+    assert_eq!(daemon.get("/api/v1/status").json()["config"]["successful"], false);
     wait_for_checks(&fake, 2);
     assert_eq!(asked_for(&fake, 0, 1).len(), 0);
 

@@ -56,6 +56,32 @@ fn after_a_restart_everything_goes_on_where_it_stood() {
     assert!(incidents[0]["resolved_at"].is_i64());
 }
 
+/// The repositories in the order of their next checks.
+fn order(daemon: &Daemon) -> Vec<String> {
+    let page = daemon.get("/api/v1/repositories").json();
+    let mut due: Vec<_> = page["items"].as_array().expect("items").iter().collect();
+    due.sort_by_key(|item| item["next_check"].as_str().expect("a moment"));
+    due.iter().map(|item| item["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn phases_are_the_same_after_a_restart_and_a_reload() {
+    let fake = large(1, 8);
+    let list = Watchlist::large(1, 8).set("defaults.interval", NEVER);
+    let sandbox = list.sandbox(&fake);
+    let daemon = Daemon::start(&sandbox);
+    until_granted(&daemon, 8);
+    let before = order(&daemon);
+    daemon.stop();
+    let daemon = Daemon::start(&sandbox);
+    assert_eq!(order(&daemon), before);
+    list.set("schedule.confirm_after", r#""1s""#).write(&sandbox);
+    daemon.reload();
+    assert_eq!(order(&daemon), before);
+    daemon.stop();
+    assert_eq!(checks(&fake).len(), 8);
+}
+
 #[test]
 fn denials_of_before_a_restart_count() {
     let fake = large(1, 1);

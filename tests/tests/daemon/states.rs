@@ -67,6 +67,13 @@ fn while_the_state_cannot_be_written_checks_go_on_and_nothing_is_forgotten() {
     delete(&fake, 0, 1);
     daemon.tells("access to `p0-r1` is lost", 1);
     wait_for_checks(&fake, 10);
+    let health = daemon.get("/api/v1/status").json()["state"].clone();
+    assert_eq!(
+        (&health["persisting"], health["waiting"].as_u64() > Some(0)),
+        (&false.into(), true),
+        "{health}"
+    );
+    assert_eq!(daemon.get("/api/v1/repositories/p0-r1").json()["verdict"], "denied");
     let before = daemon.records().standings();
     assert_eq!(before["p0-r1"]["confirmed"]["reason"], "granted");
     daemon.process().limit_files(None);

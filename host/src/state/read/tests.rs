@@ -120,7 +120,10 @@ async fn incidents_are_read_open_or_resolved_newest_first() {
     };
     assert_eq!((pages(true), pages(false)), ("dca".to_owned(), "be".to_owned()));
     assert_eq!(state.incidents(false, None, 1).unwrap(), [row("b", 2, Some(9))]);
-    assert_eq!(state.standings().unwrap(), [("web".to_owned(), "{}".to_owned())]);
+    assert_eq!(
+        state.standings(|name, text| (name.to_owned(), text.to_owned())).unwrap(),
+        [("web".to_owned(), "{}".to_owned())]
+    );
 }
 
 #[tokio::test]
