@@ -208,7 +208,8 @@ impl Loaded {
 fn named_files(config: &Config) -> impl Iterator<Item = &PathBuf> {
     let used = config.integrations.values().filter(|_| config.silo_mode != SiloMode::Region);
     let used = used.filter_map(|integration| config.identities.get(integration.identity.as_ref()?));
-    let secrets = used.flat_map(Identity::secrets).filter_map(|secret| match secret {
+    let tokens = config.api.tokens.values().map(|token| &token.token);
+    let secrets = used.flat_map(Identity::secrets).chain(tokens).filter_map(|secret| match secret {
         SecretRef::File(path) => Some(path),
         SecretRef::Env(_) | SecretRef::Command(_) => None,
     });

@@ -3,7 +3,7 @@
 //! - One task, the conductor, decides everything: which check starts, what its result means, what is written. So a
 //!   repository never has two checks at once, and no two results are judged at the same time.
 //! - Checks run on tasks of their own; disks, files and clients never hold the conductor up.
-//! - The wall clock is only shown and stored; everything that waits goes by the monotonic one.
+//! - What waits goes by the monotonic clock. The wall clock is asked for what outlasts a process.
 
 mod breaker;
 mod client;

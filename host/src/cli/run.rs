@@ -52,20 +52,29 @@ impl Arguments {
     }
 }
 
-async fn serve(global: &GlobalArgs, loaded: Loaded, logging: Logging) -> Result<ExitCode, ExitCode> {
+async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Result<ExitCode, ExitCode> {
     let mut signals = Signals::new().map_err(failed)?;
     let notifier = Arc::new(Notifier::of_process());
-    let mut problems = Vec::new();
-    let access = Access::of(&loaded, &mut problems).await;
-    let access = access.ok_or_else(|| refuse(&Problems(problems)))?;
-    let server = Server::bind(loaded.config.api.listen.get(), access).await;
-    let server = server.map_err(|error| failed(chain(&error)))?;
     let path = loaded.config.state.path.clone();
     let writer = Writer::start(&path).map_err(|error| unusable(&loaded, &error))?;
     let state = Arc::new(State::open(&path).map_err(|error| unusable(&loaded, &error))?);
     let stored = Arc::new(State::open_read_only(&path).map_err(|error| unusable(&loaded, &error))?);
-    let world =
-        World::prepare(&loaded, Arc::clone(&state), None).await.map_err(|problems| refuse(&problems))?;
+    let mut problems = Vec::new();
+    let server = match Access::of(&loaded, &mut problems).await {
+        Some(access) => Some(Server::bind(loaded.config.api.listen.get(), access).await),
+        None => None,
+    };
+    // Told together with whatever else is wrong.
+    loaded.problems.extend(problems);
+    let prepared = tokio::select! {
+        prepared = World::prepare(&loaded, Arc::clone(&state), None) => prepared,
+        // A command that prints a secret may take long.
+        () = signals.stop() => return Ok(ExitCode::SUCCESS),
+    };
+    let world = prepared.map_err(|problems| refuse(&problems))?;
+    let Some(server) = server.transpose().map_err(|error| failed(chain(&error)))? else {
+        return Err(ExitCode::from(USAGE));
+    };
     let metrics = Metrics::new(world.services.traffic().clone());
     let repositories = world.repositories.len();
     let each = Arc::new(AtomicBool::new(loaded.config.api.repository_metrics));

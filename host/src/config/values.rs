@@ -131,9 +131,17 @@ impl FromStr for Period {
     }
 }
 
+/// In days and less: months and years are of no fixed length.
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        humantime::format_duration(self.0).fmt(f)
+        const DAY: u64 = 24 * 60 * 60;
+        let (days, rest) = (self.0.as_secs() / DAY, self.0.as_secs() % DAY);
+        let rest = Duration::new(rest, self.0.subsec_nanos());
+        match (days, rest) {
+            (0, rest) => humantime::format_duration(rest).fmt(f),
+            (days, Duration::ZERO) => write!(f, "{days}days"),
+            (days, rest) => write!(f, "{days}days {}", humantime::format_duration(rest)),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! The plugin's client of one integration: made when it is needed, kept for a while, made anew when it failed.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::sweep::{Connected, Integration};
@@ -16,30 +16,47 @@ const FAILURE_COUNTS: Duration = Duration::from_secs(2);
 /// An integration and its client.
 pub(super) struct ClientOf {
     pub(super) integration: Arc<Integration>,
-    kept: Mutex<Option<(Instant, Arc<Connected>)>>,
+    kept: Mutex<Arc<Made>>,
 }
+
+/// A client, or the attempt to make one, and when that ended.
+type Made = OnceCell<(Instant, Arc<Connected>)>;
 
 impl ClientOf {
     pub(super) fn new(integration: Arc<Integration>) -> Self {
-        Self { integration, kept: Mutex::new(None) }
+        Self { integration, kept: Mutex::default() }
     }
 
     /// The client. Checks that come while it is being made wait for it.
     pub(super) async fn get(&self, limit: Duration) -> Arc<Connected> {
-        let mut kept = self.kept.lock().await;
-        if let Some((made, connected)) = &*kept {
-            let longest = if connected.is_ok() { LONGEST_USE } else { FAILURE_COUNTS };
-            if made.elapsed() < longest {
-                return Arc::clone(connected);
+        let current = {
+            let mut kept = self.kept();
+            if kept.get().is_some_and(|(made, connected)| made.elapsed() >= counts(connected)) {
+                *kept = Arc::default();
             }
-        }
-        let connected = Arc::new(self.integration.connect(limit).await);
-        *kept = Some((Instant::now(), Arc::clone(&connected)));
-        connected
+            Arc::clone(&kept)
+        };
+        let connect = async || {
+            let connected = self.integration.connect(limit).await;
+            (Instant::now(), Arc::new(connected))
+        };
+        Arc::clone(&current.get_or_init(connect).await.1)
     }
 
     /// Has the next check make a new one.
-    pub(super) async fn forget(&self) {
-        *self.kept.lock().await = None;
+    pub(super) fn forget(&self) {
+        let mut kept = self.kept();
+        // One that is being made is new already.
+        if kept.initialized() {
+            *kept = Arc::default();
+        }
     }
+
+    fn kept(&self) -> MutexGuard<'_, Arc<Made>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn counts(connected: &Connected) -> Duration {
+    if connected.is_ok() { LONGEST_USE } else { FAILURE_COUNTS }
 }

@@ -1,6 +1,6 @@
 //! The one task that decides: which check starts, what its result means, what is written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +42,8 @@ pub(super) struct Conductor {
     pub(super) journal: Journal,
     pub(super) metrics: Metrics,
     checks: JoinSet<Ended>,
+    /// The repositories of `checks`, watched by now or not.
+    in_flight: HashSet<String>,
     /// The checks of the world as it is, so that it can be told when the last of them has ended.
     tracker: TaskTracker,
     commands: mpsc::Receiver<Command>,
@@ -92,11 +94,12 @@ impl Conductor {
             journal,
             metrics,
             checks: JoinSet::new(),
+            in_flight: HashSet::new(),
             tracker: TaskTracker::new(),
             commands,
             health,
         };
-        conductor.take_over(&[]);
+        conductor.take_over();
         conductor
     }
 
@@ -113,7 +116,7 @@ impl Conductor {
                 biased;
                 () = stop.cancelled() => break,
                 Some(command) = self.commands.recv() => self.obey(command).await,
-                Some(ended) = self.checks.join_next() => self.take_ended(ended).await,
+                Some(ended) = self.checks.join_next() => self.take_ended(ended),
                 _ = look_for_stale.tick() => self.tell_stale(),
                 Ok(()) = self.health.changed() => {
                     let now = self.health.borrow_and_update().reopened;
@@ -128,13 +131,13 @@ impl Conductor {
     }
 
     /// Takes in what has ended, up to a few at a time, so that one commit and one look at the lock is enough for many.
-    async fn take_ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+    fn take_ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         let mut next = Some(ended);
         while let Some(ended) = next {
             // The check itself cannot panic, and nobody aborts it before the end.
             if let Ok(ended) = ended {
                 if ended.result.outcome.reason == Reason::PluginFailed {
-                    ended.client.forget().await;
+                    ended.client.forget();
                 }
                 self.take_in(&ended);
             }
@@ -148,11 +151,9 @@ impl Conductor {
     fn take_in(&mut self, ended: &Ended) {
         let shared = Arc::clone(&self.shared);
         let mut ledger = shared.write();
-        // Watched no more, or not since the check began.
-        let Some(index) = ledger.index(&ended.result.repository).filter(|it| self.queue.is_running(*it))
-        else {
-            return;
-        };
+        self.in_flight.remove(&ended.result.repository);
+        // Watched no more.
+        let Some(index) = ledger.index(&ended.result.repository) else { return };
         let now = Instant::now();
         self.queue.ended(index, now);
         if ledger.entries[index].subject == ended.subject {
@@ -171,7 +172,7 @@ impl Conductor {
             tracing::info!("stopping: {left} checks are still running");
         }
         while let Ok(Some(ended)) = tokio::time::timeout_at(deadline, self.checks.join_next()).await {
-            self.take_ended(ended).await;
+            self.take_ended(ended);
         }
         if !self.checks.is_empty() {
             tracing::warn!(
@@ -198,6 +199,7 @@ impl Conductor {
             let entry = &mut ledger.entries[index];
             entry.next_check = None;
             let client = Arc::clone(&self.integrations[self.queue.lane_of(index)].client);
+            self.in_flight.insert(world.repositories[index].target.name.clone());
             let check = check(Arc::clone(&world), index, entry.subject, client);
             self.checks.spawn(self.tracker.track_future(check));
         }
@@ -254,9 +256,6 @@ impl Conductor {
         let shared = Arc::clone(&self.shared);
         let mut ledger = shared.write();
         let former = Arc::clone(&ledger.world);
-        let running = (0..ledger.entries.len()).filter(|index| self.queue.is_running(*index));
-        let running: Vec<String> =
-            running.map(|index| former.repositories[index].target.name.clone()).collect();
         let next = Arc::clone(&world);
         let dropped = ledger.follow(world);
         for name in &dropped {
@@ -265,7 +264,8 @@ impl Conductor {
         drop(ledger);
         self.settings = settings;
         self.journal.writer().set_retention(self.settings.retention);
-        self.take_over(&running);
+        former.replaced_by(&next);
+        self.take_over();
         self.close_abandoned_incidents();
         self.journal.submit();
         let checks = std::mem::take(&mut self.tracker);
@@ -277,7 +277,7 @@ impl Conductor {
     }
 
     /// Plans everything anew for the world that is in the ledger.
-    fn take_over(&mut self, running: &[String]) {
+    fn take_over(&mut self) {
         let shared = Arc::clone(&self.shared);
         let mut ledger = shared.write();
         let ledger = &mut *ledger;
@@ -304,7 +304,7 @@ impl Conductor {
             self.queue.lanes[lane].gate = gate;
             self.integrations.push(InCharge { breaker: Breaker::default(), ..in_charge });
         }
-        for index in running.iter().filter_map(|name| ledger.index(name)) {
+        for index in self.in_flight.iter().filter_map(|name| ledger.index(name)) {
             self.queue.resume(index);
         }
         self.phases = world.repositories.iter().map(|it| Phase::of(&it.target.name)).collect();

@@ -18,10 +18,14 @@ use super::{Follower, TakeOver};
 use crate::config::{self, Config, FilesWatch, Loaded, Problem, Request};
 use crate::journal::event;
 use crate::metrics::Metrics;
-use crate::prepare::World;
+use crate::prepare::{Watched, World};
 use crate::state::State;
 use crate::text::printable;
 use crate::verdict::Moment;
+
+/// When URLs are routed again that a plugin failed on, first and at last.
+const FIRST_ROUTED_AGAIN: Duration = Duration::from_secs(5);
+const LAST_ROUTED_AGAIN: Duration = Duration::from_secs(60 * 60);
 
 /// Reads the configuration again whenever asked, or its files change.
 pub(super) struct Reloader {
@@ -74,10 +78,14 @@ impl Reloader {
         mut requests: mpsc::Receiver<oneshot::Sender<Reloads>>,
         stop: CancellationToken,
     ) {
+        let mut route_again = FIRST_ROUTED_AGAIN;
         loop {
             let mut waiting = Vec::new();
             tokio::select! {
                 () = stop.cancelled() => return,
+                () = unrouted(Arc::clone(&self.world), &mut route_again) => {
+                    tracing::info!("repositories are routed again whose plugin failed on their URLs");
+                }
                 () = self.files.changed() => tracing::info!("a file of the configuration has changed"),
                 request = requests.recv() => match request {
                     Some(answer) => waiting.push(answer),
@@ -180,6 +188,25 @@ impl Reloader {
         // Without a conductor the process is about to end.
         if self.commands.send(command).await.is_ok() {
             let _ = adopted.await;
+        }
+    }
+}
+
+/// Returns when repositories may lead somewhere whose plugin failed on their URLs, less and less often; never while
+/// there are none. Cancelling it costs nothing.
+async fn unrouted(world: Arc<World>, wait: &mut Duration) {
+    let failed = |watched: &Watched| {
+        watched.target.repository.is_err() && watched.target.integration.provider.condition().is_up()
+    };
+    if world.repositories.iter().all(|watched| watched.target.repository.is_ok()) {
+        *wait = FIRST_ROUTED_AGAIN;
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(*wait).await;
+        *wait = (*wait * 2).min(LAST_ROUTED_AGAIN);
+        if world.repositories.iter().any(failed) {
+            return;
         }
     }
 }

@@ -172,11 +172,7 @@ impl Projection {
             "Whether writes to the state work",
             flag(state.persisting),
         )?;
-        page.alone(
-            "forgewatch_state_waiting",
-            "Groups of events that wait to be written",
-            state.waiting as f64,
-        )?;
+        page.alone("forgewatch_state_waiting", "Rows that wait to be written", state.waiting as f64)?;
         let help = "Events that were given up, since they could not be written";
         page.total("forgewatch_state_dropped_events", help, state.dropped_events)?;
         let took = state.last_commit.as_secs_f64();

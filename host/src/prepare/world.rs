@@ -83,14 +83,17 @@ impl World {
                 labels: shared(&mut known_labels, &repository.labels),
             })
         });
-        let repositories: Vec<_> = watched.collect();
+        let mut repositories: Vec<_> = watched.collect();
+        // What is shown of odd names may be in another order.
+        repositories.sort_by(|one, other| one.target.name.cmp(&other.target.name));
+        let alike = |pair: &[Watched]| pair[0].target.name == pair[1].target.name;
+        if let Some(pair) = repositories.windows(2).find(|pair| alike(pair)) {
+            let message = format!("two repositories are both shown as `{}`", pair[0].target.name);
+            let help = Some("give one of them another name".to_owned());
+            return Err(Problems(vec![loaded.problem(&["repositories"], message, help)]));
+        }
         if repositories.is_empty() {
             tracing::warn!("there are no repositories to check: add a `[repositories.NAME]` table");
-        }
-        for (name, identity) in former.iter().flat_map(|former| &former.identities) {
-            if parts.identities.get(name).is_some_and(|next| !Arc::ptr_eq(next, identity)) {
-                identity.replaced();
-            }
         }
         Ok(Self {
             integrations,
@@ -101,6 +104,16 @@ impl World {
             identities: parts.identities,
             services: parts.services,
         })
+    }
+
+    /// Says that `next` is in use from now on: where other material goes by an identity's name, its tokens are not
+    /// stored any more.
+    pub fn replaced_by(&self, next: &Self) {
+        for (name, identity) in &self.identities {
+            if next.identities.get(name).is_some_and(|next| !Arc::ptr_eq(next, identity)) {
+                identity.replaced();
+            }
+        }
     }
 
     /// Every library file that was found, with how those do that are open.

@@ -44,6 +44,27 @@ fn a_plugin_that_crashes_costs_only_its_own_repositories_until_a_good_one_takes_
 }
 
 #[test]
+fn a_url_that_no_plugin_could_take_apart_is_routed_once_one_can() {
+    const HOST: &str = "hostile.example";
+    let fake = large(1, 1);
+    fake.fault(Match::any().host(HOST), Answer::status(200));
+    let integration = format!("provider = \"hostile\"\ndomain_name = \"https://{HOST}/\"");
+    let list = Watchlist::large(1, 1)
+        .table("integrations.crashing", &integration)
+        .table("repositories.by-url", &format!("url = \"https://{HOST}/fine\"\nintegration = \"crashing\""));
+    let sandbox = list.sandbox(&fake);
+    sandbox.write(LIBRARY, build::hostile_with(&[("constructor", "segfault")]));
+    let daemon = Daemon::start(&sandbox);
+    daemon.until("an answer", |records| {
+        (records.standing("by-url")["seen"]["reason"] == "plugin_failed").then_some(())
+    });
+    let good = sandbox.write("good", fs::read(build::hostile()).expect("the library is there"));
+    fs::rename(good, sandbox.path(LIBRARY)).expect("on the same file system");
+    until_granted(&daemon, 2);
+    daemon.stop();
+}
+
+#[test]
 fn calls_that_panic_or_crash_leave_the_other_calls_of_the_same_plugin_alone() {
     let fake = large(1, 1);
     fake.fault(Match::any().host(FORGE), Answer::status(200));

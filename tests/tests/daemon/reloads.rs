@@ -100,6 +100,26 @@ fn what_is_added_is_checked_what_is_removed_is_forgotten_and_a_check_under_way_c
 }
 
 #[test]
+fn a_repository_that_leaves_and_comes_back_during_its_check_has_no_second_one() {
+    let fake = large(1, 2);
+    let held = hold_after(&fake, 0, 0, 0);
+    let list = Watchlist::large(1, 2).set("defaults.interval", NEVER);
+    let sandbox = list.sandbox(&fake);
+    let daemon = Daemon::start(&sandbox);
+    wait_for("the check that is held", || (asked_for(&fake, 0, 0).len() == 1).then_some(()));
+    list.clone().without("p0-r0").write(&sandbox);
+    daemon.reload();
+    list.write(&sandbox);
+    daemon.reload();
+    let ordered = daemon.post("/api/v1/check", r#"{"repositories": ["p0-r0"]}"#).json();
+    assert_eq!((&ordered["running"], asked_for(&fake, 0, 0).len()), (&serde_json::json!(["p0-r0"]), 1));
+    held.cancel();
+    until_granted(&daemon, 2);
+    wait_for("the check that was ordered", || (asked_for(&fake, 0, 0).len() == 2).then_some(()));
+    daemon.stop();
+}
+
+#[test]
 fn an_incident_ends_when_its_repository_is_not_watched_any_more() {
     let fake = large(1, 2);
     delete(&fake, 0, 0);

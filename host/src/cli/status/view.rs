@@ -39,7 +39,7 @@ fn daemon(page: &mut Page, report: &Report) {
         page.detail(state.problem.as_deref());
         let waiting = state.waiting;
         page.way_out(format_args!(
-            "free space or make `state.path` writable; {waiting} groups of events wait and are lost if it ends before"
+            "free space or make `state.path` writable; {waiting} rows wait and are lost if it ends before"
         ));
     }
     if !config.successful {
