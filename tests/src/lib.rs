@@ -7,6 +7,8 @@ pub mod abi;
 pub mod ask;
 pub mod build;
 #[cfg(target_os = "linux")]
+pub mod contract;
+#[cfg(target_os = "linux")]
 pub mod daemon;
 #[cfg(target_os = "linux")]
 pub mod endurance;

@@ -27,7 +27,7 @@ pub(super) fn add(routes: &mut Routes) {
     let operation = Operation { id: "list_events", summary, scope: Some(Scope::Read), errors: &[] };
     routes.get("/api/v1/events", operation, list);
     let description = "The number of the event after which a stream goes on.";
-    let schema = json!({ "type": "integer", "minimum": 0 });
+    let schema = json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX });
     routes.describe_header("/api/v1/events", "Last-Event-ID", description, &schema);
 }
 
@@ -54,7 +54,7 @@ input!(Query);
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-struct Seq(#[schemars(range(min = 0))] i64);
+struct Seq(#[schemars(range(min = 0, max = 9_223_372_036_854_775_807_i64))] i64);
 
 /// What kind of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -139,11 +139,6 @@ async fn call<I: Input>(
         let peer: Option<IpAddr> = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
         shared.gate.admit(&parts.headers, peer, scope)?;
     }
-    // Whoever may not come in takes nobody's turn, and probes are answered whatever else there is to do.
-    let turn = match operation.scope {
-        Some(_) => Some(shared.turn().await),
-        None => None,
-    };
     let name = match prefix {
         Some(prefix) => name_after(prefix, parts.uri.path())?,
         None => String::new(),
@@ -154,6 +149,11 @@ async fn call<I: Input>(
         if I::form().is_empty() { I::form().empty()? } else { input::of_body(&parts.headers, body).await? }
     } else {
         input::of_query(query)?
+    };
+    // Whoever may not come in or sends slowly takes nobody's turn, and probes are answered whatever else there is to do.
+    let turn = match operation.scope {
+        Some(_) => Some(shared.turn().await),
+        None => None,
     };
     Ok(Call { shared, name, headers: parts.headers, input, _turn: turn.flatten() })
 }

@@ -1,16 +1,20 @@
 //! Connections: so many at once, each with its time for a request's head and for taking an answer.
 
+mod room;
+
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
@@ -18,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::Peer;
+use room::{Place, Room, Side, Until};
 
-/// Further ones wait until one of these ends.
+/// Further ones take the place of one of these.
 pub(super) const MOST_CONNECTIONS: usize = 512;
 /// How long a client may take to send a head, or to begin another request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,13 +38,15 @@ const GRACE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let room = Room::new(MOST_CONNECTIONS);
     let mut connections = JoinSet::new();
     while let Some((stream, peer, place)) = stop.run_until_cancelled(accept(&listener, &room)).await {
-        let connection = converse(stream, peer, router.clone(), stop.clone());
+        let (router, stop) = (router.clone(), stop.clone());
         connections.spawn(async move {
-            let _place = place;
-            connection.await;
+            tokio::select! {
+                () = converse(stream, peer, router, &place, stop) => {}
+                () = place.lost() => {}
+            }
         });
         while connections.try_join_next().is_some() {}
     }
@@ -50,15 +57,10 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, room: &Arc<Room>) -> (TcpStream, SocketAddr, Arc<Place>) {
     loop {
-        // The semaphore is never closed.
-        let Ok(place) = Arc::clone(room).acquire_owned().await else { std::future::pending().await };
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, place),
+            Ok((stream, peer)) => return (stream, peer, room.place().await),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!("the API takes no connections for a moment: {error}");
@@ -73,14 +75,22 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
+async fn converse(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    place: &Arc<Place>,
+    stop: CancellationToken,
+) {
     // Small answers and events go out at once; where that is not possible, a little later.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
-    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(|body| Body::new(Until::new(body, place, Side::Ours)));
         request.extensions_mut().insert(Peer(peer));
-        router.clone().oneshot(request)
+        let answer = router.clone().oneshot(request);
+        async move { Ok::<_, Infallible>(answer.await?.map(|body| Until::new(body, place, Side::Theirs))) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

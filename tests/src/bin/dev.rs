@@ -21,7 +21,11 @@ fn main() -> ExitCode {
         Some("soak") => soak(),
         #[cfg(target_os = "linux")]
         Some("endurance") => endurance(),
-        _ => Err("usage: dev quickstart|describe-abi|renew-baseline|soak|endurance [OPTION…]".into()),
+        #[cfg(target_os = "linux")]
+        Some("contract") => contract(),
+        _ => {
+            Err("usage: dev quickstart|describe-abi|renew-baseline|soak|endurance|contract [OPTION…]".into())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -132,6 +136,23 @@ fn endurance() -> Result<(), Box<dyn Error>> {
         Ok(())
     } else {
         Err("something was lost, repeated or not told: see above".into())
+    }
+}
+
+/// Has other people's tools judge what the daemon answers.
+#[cfg(target_os = "linux")]
+fn contract() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<_> = std::env::args().skip(2).collect();
+    let examples = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => 100,
+        ["--examples", examples] => examples.parse()?,
+        _ => return Err("usage: dev contract [--examples N]".into()),
+    };
+    let findings = forgewatch_tests::contract::contract(examples, |finding| println!("{finding}"))?;
+    if findings.iter().all(|finding| finding.passed) {
+        Ok(())
+    } else {
+        Err("what the daemon answers is not what it says: see above".into())
     }
 }
 

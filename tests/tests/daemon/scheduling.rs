@@ -1,13 +1,12 @@
 //! Which checks are made when, and how many at once.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use forgewatch_tests::daemon::Daemon;
-use forgewatch_tests::fake::{Answer, Fake, Match};
+use forgewatch_tests::fake::{Answer, Match};
 use forgewatch_tests::watchlist::Watchlist;
 
-use crate::support::{checks, large, wait_for_checks};
+use crate::support::{checks, large, moments, most_at_once, wait_for_checks};
 
 /// Parts of an interval in which requests are counted.
 const PARTS: usize = 6;
@@ -31,24 +30,6 @@ fn checks_are_spread_over_the_interval() {
     // A sixth in each, with room for the scatter of 300 phases and for a machine that has other things to do.
     let all: usize = parts.iter().sum();
     assert!(parts.iter().all(|part| part * 20 > all && part * 20 < all * 7), "{parts:?}");
-}
-
-/// The most requests that were certainly under way at once, as none of them was answered before `delay` was over.
-fn most_at_once(moments: &[Instant], delay: Duration) -> usize {
-    let within =
-        |start: usize| moments[start..].iter().take_while(|at| **at - moments[start] < delay).count();
-    (0..moments.len()).map(within).max().unwrap_or(0)
-}
-
-fn moments(
-    fake: &Fake,
-    key: impl Fn(&forgewatch_tests::fake::Recorded) -> String,
-) -> BTreeMap<String, Vec<Instant>> {
-    let mut moments: BTreeMap<String, Vec<Instant>> = BTreeMap::new();
-    for request in checks(fake) {
-        moments.entry(key(&request)).or_default().push(request.at);
-    }
-    moments
 }
 
 #[test]

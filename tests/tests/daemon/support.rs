@@ -1,5 +1,8 @@
 //! What the stories share: what happens to the fake forge, and what is looked for in requests.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
 use forgewatch_tests::daemon::Daemon;
 use forgewatch_tests::fake::{Answer, Fake, Match, Recorded, World, contoso};
 use forgewatch_tests::process::wait_for;
@@ -72,4 +75,20 @@ pub(crate) fn hold_after(fake: &Fake, passing: u32, project: usize, repository: 
 #[track_caller]
 pub(crate) fn until_granted(daemon: &Daemon, count: usize) {
     daemon.until_confirmed(count, "granted");
+}
+
+/// The most requests that were certainly under way at once, as none of them was answered before `delay` was over.
+pub(crate) fn most_at_once(moments: &[Instant], delay: Duration) -> usize {
+    let within =
+        |start: usize| moments[start..].iter().take_while(|at| **at - moments[start] < delay).count();
+    (0..moments.len()).map(within).max().unwrap_or(0)
+}
+
+/// When checks came, by what `key` says of them.
+pub(crate) fn moments(fake: &Fake, key: impl Fn(&Recorded) -> String) -> BTreeMap<String, Vec<Instant>> {
+    let mut moments: BTreeMap<String, Vec<Instant>> = BTreeMap::new();
+    for request in checks(fake) {
+        moments.entry(key(&request)).or_default().push(request.at);
+    }
+    moments
 }

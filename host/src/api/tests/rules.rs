@@ -31,6 +31,7 @@ async fn what_is_wrong_with_a_query_is_told_in_one_shape() {
         ("status?verbose=1", "there is none"),
         ("incidents?state=closed", "state"),
         ("events?after=-1", "after"),
+        ("events?after=9223372036854775808", "after"),
         ("events?kind=odd", "kind"),
     ];
     for (path, expected) in cases {
@@ -184,6 +185,30 @@ async fn the_status_sums_up() {
     assert_eq!(status["schedule"]["waiting"], 2);
     assert!(status["schedule"]["lag_s"].as_f64().unwrap() > 1e9, "{}", status["schedule"]);
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[tokio::test]
+async fn the_numbers_of_events_that_the_document_allows_are_taken() {
+    let api = Fixture::new();
+    let document = api.get("/api/v1/openapi.json").await.body;
+    let parameters = document["paths"]["/api/v1/events"]["get"]["parameters"].as_array().unwrap();
+    let highest = |name: &str| {
+        let parameter = parameters.iter().find(|parameter| parameter["name"] == name).unwrap();
+        parameter["schema"]["maximum"].as_i64().unwrap()
+    };
+    for name in ["after", "before"] {
+        let answer = api.get(&format!("/api/v1/events?{name}={}", highest(name))).await;
+        assert_eq!(answer.status, 200, "{name}: {}", answer.body);
+    }
+    let with_id = |id: u64| {
+        let request = request("GET", "/api/v1/events").header("last-event-id", id.to_string());
+        api.answer(request.body(Body::empty()).unwrap())
+    };
+    let highest = highest("Last-Event-ID").unsigned_abs();
+    assert_eq!(
+        (with_id(highest).await.status.as_u16(), with_id(highest + 1).await.status.as_u16()),
+        (200, 400)
+    );
 }
 
 /// The keys of an object that its schema does not have, and those that it wants in vain; through all of the value.
