@@ -31,7 +31,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::middleware::from_fn;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,9 @@ use stored::Stored;
 const MOST_REQUESTS: usize = 64;
 /// Streams of events that are open at once.
 const MOST_STREAMS: usize = 64;
+
+/// Connections that the system holds until they are taken. What it has no room for is tried again after a second.
+const MOST_NOT_TAKEN: u32 = 4096;
 
 /// Where the API gets what it shows.
 pub struct Sources {
@@ -114,7 +117,7 @@ impl Server {
     pub async fn bind(listen: SocketAddr, access: Access) -> Result<Self, BindError> {
         let gate = Gate::new(listen, access)?;
         let failed = |source| BindError::Listen { listen, source };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let listener = listener(listen).map_err(failed)?;
         let gate = Arc::new(gate.at(listener.local_addr().map_err(failed)?));
         Ok(Self { listener, gate })
     }
@@ -168,6 +171,14 @@ impl Shared {
         let handle = self.handle.clone();
         spawn_blocking(move || handle.read(look)).await.map_err(|error| Error::internal(&error))
     }
+}
+
+fn listener(listen: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // The connections of a daemon that has just ended do not keep the next one out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(listen)?;
+    socket.listen(MOST_NOT_TAKEN)
 }
 
 /// All routes behind the guard.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Response};
 use axum::routing::{MethodFilter, on};
 use percent_encoding::percent_decode_str;
@@ -143,19 +144,23 @@ async fn call<I: Input>(
         Some(prefix) => name_after(prefix, parts.uri.path())?,
         None => String::new(),
     };
-    let query = parts.uri.query().unwrap_or_default();
-    let input = if parts.method == Method::POST {
-        input::of_query::<input::Nothing>(query)?;
-        if I::form().is_empty() { I::form().empty()? } else { input::of_body(&parts.headers, body).await? }
-    } else {
-        input::of_query(query)?
-    };
+    let input = input_of(&parts, body).await?;
     // Whoever may not come in or sends slowly takes nobody's turn, and probes are answered whatever else there is to do.
     let turn = match operation.scope {
         Some(_) => Some(shared.turn().await),
         None => None,
     };
     Ok(Call { shared, name, headers: parts.headers, input, _turn: turn.flatten() })
+}
+
+/// What the client says. Its body is gone after that: it has nothing more to do.
+async fn input_of<I: Input>(parts: &Parts, body: Body) -> Result<I, Error> {
+    let query = parts.uri.query().unwrap_or_default();
+    if parts.method != Method::POST {
+        return input::of_query(query);
+    }
+    input::of_query::<input::Nothing>(query)?;
+    if I::form().is_empty() { I::form().empty() } else { input::of_body(&parts.headers, body).await }
 }
 
 fn name_after(prefix: &str, path: &str) -> Result<String, Error> {

@@ -161,6 +161,27 @@ async fn further_connections_take_the_places_of_those_that_say_nothing() {
 }
 
 #[tokio::test]
+async fn who_sends_a_body_slowly_takes_nobodys_turn() {
+    let served = Served::start().await;
+    let body = r#"{"repositories": ["alpha"]}"#;
+    let head = format!("POST /api/v1/check HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", served.address);
+    let head = format!("{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    let mut slow = Vec::new();
+    for _ in 0..crate::api::MOST_REQUESTS {
+        let mut stream = served.connect().await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let request = format!("{}connection: close\r\n\r\n", served.get("/api/v1/repositories"));
+    let answer = served.talk(request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // They still have time.
+    slow[0].write_all(body.as_bytes()).await.unwrap();
+    let answer = rest(&mut slow[0]).await;
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+}
+
+#[tokio::test]
 async fn a_stop_ends_streams_and_idle_connections_at_once_and_answers_what_was_asked() {
     let served = Served::start().await;
     let mut stream = served.connect().await;

@@ -53,7 +53,7 @@ fn two_thousand_that_say_nothing_or_say_it_slowly() {
 
 #[test]
 fn those_that_never_send_their_body() {
-    assert_nobody_is_kept_out(1, 700, |daemon, _| {
+    assert_nobody_is_kept_out(1, 600, |daemon, _| {
         let headers = ["content-type: application/json", "content-length: 60000"];
         ask::head(daemon.address(), "POST", "/api/v1/check", &headers) + "{\"repositories\": [\""
     });
@@ -61,7 +61,7 @@ fn those_that_never_send_their_body() {
 
 #[test]
 fn those_that_never_read_their_page() {
-    assert_nobody_is_kept_out(300, 700, |daemon, _| {
+    assert_nobody_is_kept_out(60, 600, |daemon, _| {
         ask::head(daemon.address(), "GET", "/api/v1/repositories?limit=1000", &[])
     });
 }
@@ -90,7 +90,7 @@ fn requests_that_are_sent_in_one_go_are_answered_in_their_order() {
 fn streams_that_nobody_reads_cost_a_page_each() {
     let fake = large(1, 1);
     let sandbox = quiet(1).sandbox(&fake);
-    plant(&sandbox, 20_000, 1);
+    plant(&sandbox, 5_000, 1);
     let daemon = Daemon::start(&sandbox);
     let before = daemon.process().resident_kib();
     let mut streams = hold(&daemon, 60, |_| {
