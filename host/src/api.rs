@@ -39,7 +39,6 @@ use tokio_util::sync::CancellationToken;
 pub use access::{Access, Admissible, Gate, Unprotected};
 
 use crate::daemon::{Handle, Ledger};
-use crate::prepare::PluginEntry;
 use crate::state::State;
 use error::Error;
 use openapi::Documents;
@@ -64,8 +63,6 @@ pub struct Sources {
     pub ready: watch::Receiver<bool>,
     /// The metrics as Prometheus reads them. May take a while.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
-    /// Every library file that was found. May take a while.
-    pub plugins: Box<dyn Fn() -> Vec<PluginEntry> + Send + Sync>,
 }
 
 /// A socket that is listened on, and who may come in.
@@ -101,7 +98,6 @@ struct Shared {
     stored: Stored,
     ready: watch::Receiver<bool>,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
-    plugins: Box<dyn Fn() -> Vec<PluginEntry> + Send + Sync>,
     document: OnceLock<Documents>,
     requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
@@ -142,14 +138,13 @@ impl Server {
 
 impl Shared {
     fn new(gate: Arc<Gate>, sources: Sources, stop: CancellationToken) -> Self {
-        let Sources { handle, stored, ready, metrics, plugins } = sources;
+        let Sources { handle, stored, ready, metrics } = sources;
         Self {
             gate,
             handle,
-            stored: Stored::new(stored),
+            stored: Stored(stored),
             ready,
             metrics,
-            plugins,
             document: OnceLock::new(),
             requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),

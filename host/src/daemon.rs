@@ -111,15 +111,7 @@ impl Daemon {
         writer.set_retention(settings.retention);
         let (commands, orders) = mpsc::channel(MOST_ORDERS);
         let (reload, reload_requests) = mpsc::channel(MOST_ORDERS);
-        let first = Reloads {
-            successful: true,
-            at: now,
-            loaded_at: now,
-            took: Duration::ZERO,
-            problems: Vec::new(),
-            needs_restart: Vec::new(),
-        };
-        let (status, reloads) = watch::channel(first);
+        let (status, reloads) = watch::channel(Reloads::first(now));
         let (busy, reloading) = watch::channel(false);
         let shared = Arc::new(Shared {
             ledger: RwLock::new(ledger),

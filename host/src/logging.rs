@@ -5,7 +5,6 @@
 //! - A level from the command line wins for the life of the process.
 //! - With [`LogFormat::Json`] each line is one object, and no character in it acts on a terminal.
 
-use std::fmt;
 use std::io::{self, Write};
 
 use tracing::Subscriber;
@@ -47,22 +46,10 @@ impl Logging {
         (Self { filter: handle, fixed }, subscriber)
     }
 
-    /// How much is logged.
-    pub fn level(&self) -> LogLevel {
-        let level = self.filter.clone_current().and_then(LevelFilter::into_level);
-        level.map_or(LogLevel::Error, LogLevel::from)
-    }
-
     /// Changes how much is logged, unless the command line says it.
     pub fn set_level(&self, level: LogLevel) {
         // The filter lives as long as the process logs.
         let _ = self.filter.reload(LevelFilter::from(self.fixed.unwrap_or(level)));
-    }
-}
-
-impl fmt::Debug for Logging {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Logging").field("level", &self.level()).field("fixed", &self.fixed).finish()
     }
 }
 
@@ -111,18 +98,6 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
-impl From<tracing::Level> for LogLevel {
-    fn from(level: tracing::Level) -> Self {
-        match level {
-            tracing::Level::ERROR => Self::Error,
-            tracing::Level::WARN => Self::Warn,
-            tracing::Level::INFO => Self::Info,
-            tracing::Level::DEBUG => Self::Debug,
-            tracing::Level::TRACE => Self::Trace,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
@@ -164,7 +139,6 @@ mod tests {
         let text = logged(LogFormat::Pretty, None, |logging| {
             for (level, number) in [(LogLevel::Info, 1), (LogLevel::Debug, 2), (LogLevel::Error, 3)] {
                 logging.set_level(level);
-                assert_eq!(logging.level(), level);
                 tracing::debug!("debug {number}");
                 tracing::error!("error {number}");
             }
@@ -180,7 +154,6 @@ mod tests {
         let text = logged(LogFormat::Pretty, Some(LogLevel::Error), |logging| {
             tracing::warn!("before");
             logging.set_level(LogLevel::Trace);
-            assert_eq!(logging.level(), LogLevel::Error);
             tracing::warn!("after");
         });
         assert_eq!(text, "");

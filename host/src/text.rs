@@ -51,6 +51,11 @@ pub fn json_printable(lines: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Two small digits for each byte.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A path, made harmless; no system takes one that is longer than what is shown.
 pub fn path_text(path: &Path) -> String {
     printable(&path.to_string_lossy(), 4096).into_owned()

@@ -13,16 +13,10 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::error::Error;
-use crate::config::{ApiAuth, ApiScope, HostPort, Loaded, Problem};
+pub(super) use crate::config::ApiScope as Scope;
+use crate::config::{ApiAuth, HostPort, Loaded, Problem};
 use crate::prepare::read_secret;
 use crate::services::log_limit::Allowance;
-
-/// What a token may be used for; the later includes the earlier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Scope {
-    Read = 1,
-    Operate = 2,
-}
 
 /// Tokens, and the names that the API is reached by.
 pub struct Access {
@@ -55,7 +49,7 @@ impl Access {
             match read_secret(&configured.token).await {
                 Ok(secret) => tokens.push(Token {
                     digest: digest(secret.expose_secret()),
-                    scope: configured.scopes.iter().map(|scope| (*scope).into()).max().unwrap_or(Scope::Read),
+                    scope: configured.scopes.iter().copied().max().unwrap_or(Scope::Read),
                 }),
                 Err((message, help)) => {
                     problems.push(loaded.problem(&["api", "tokens", name, "token"], message, help));
@@ -83,15 +77,6 @@ impl Access {
             0 => None,
             1 => Some(Scope::Read),
             _ => Some(Scope::Operate),
-        }
-    }
-}
-
-impl From<ApiScope> for Scope {
-    fn from(scope: ApiScope) -> Self {
-        match scope {
-            ApiScope::Read => Self::Read,
-            ApiScope::Operate => Self::Operate,
         }
     }
 }

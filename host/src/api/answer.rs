@@ -6,7 +6,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::verdict::Moment;
+pub(super) use crate::daemon::Stamp as Time;
 
 /// A success.
 pub(super) trait Answer: Send + 'static {
@@ -34,7 +34,7 @@ impl Text {
     }
 
     pub(super) fn of_metrics(text: String) -> Self {
-        Self { media: "text/plain; version=0.0.4; charset=utf-8", text }
+        Self { media: crate::metrics::CONTENT_TYPE, text }
     }
 }
 
@@ -88,38 +88,4 @@ pub(super) fn response(status: StatusCode, media: &'static str, body: impl Into<
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     response
-}
-
-/// A moment as it is shown: RFC 3339 in UTC, to the millisecond.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Time(Moment);
-
-/// The last moment that RFC 3339 can write.
-const END_OF_TIME_MS: u64 = 253_402_300_799_999;
-
-impl From<Moment> for Time {
-    fn from(moment: Moment) -> Self {
-        let end = std::time::UNIX_EPOCH + std::time::Duration::from_millis(END_OF_TIME_MS);
-        Self(moment.min(end.into()))
-    }
-}
-
-impl Serialize for Time {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl JsonSchema for Time {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Time".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "format": "date-time" })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
 }

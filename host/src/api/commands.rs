@@ -2,14 +2,14 @@
 
 use axum::http::StatusCode;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::access::Scope;
 use super::answer::{Accepted, Found};
 use super::error::Error;
 use super::input::{Nothing, input};
 use super::route::{Call, Operation, Routes};
-use crate::daemon::{ConfigReport, Stopping};
+use crate::daemon::{Asked, ConfigReport, Stopping};
 
 pub(super) fn add(routes: &mut Routes) {
     let scope = Some(Scope::Operate);
@@ -34,17 +34,6 @@ struct Wanted {
 
 input!(Wanted);
 
-/// What came of asking for checks.
-#[derive(Serialize, JsonSchema)]
-struct Asked {
-    /// Those that are checked as soon as there is room.
-    accepted: Vec<String>,
-    /// Those that are being checked at this moment; they are checked once more after that.
-    running: Vec<String>,
-    /// Those that are not watched.
-    unknown: Vec<String>,
-}
-
 async fn check(call: Call<Wanted>) -> Result<Accepted<Asked>, Error> {
     let mut repositories = call.input.repositories;
     repositories.sort_unstable();
@@ -53,8 +42,7 @@ async fn check(call: Call<Wanted>) -> Result<Accepted<Asked>, Error> {
     if asked.accepted.is_empty() && asked.running.is_empty() {
         return Err(Error::not_found("none of these repositories is watched").with_details(asked.unknown));
     }
-    let unknown = asked.unknown;
-    Ok(Accepted(Asked { accepted: asked.accepted, running: asked.running, unknown }))
+    Ok(Accepted(asked))
 }
 
 async fn reload(call: Call<Nothing>) -> Result<Found<ConfigReport>, Error> {

@@ -39,7 +39,7 @@ struct Query {
     after: Option<Seq>,
     /// Those with a lower number.
     before: Option<Seq>,
-    kind: Option<Kind>,
+    kind: Option<EventKind>,
     /// The integration's name.
     integration: Option<String>,
     /// The repository's name.
@@ -56,35 +56,6 @@ input!(Query);
 #[schemars(inline)]
 struct Seq(#[schemars(range(min = 0, max = 9_223_372_036_854_775_807_i64))] i64);
 
-/// What kind of event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Kind {
-    Transaction,
-    Error,
-    Generic,
-}
-
-impl From<EventKind> for Kind {
-    fn from(kind: EventKind) -> Self {
-        match kind {
-            EventKind::Transaction => Self::Transaction,
-            EventKind::Error => Self::Error,
-            EventKind::Generic => Self::Generic,
-        }
-    }
-}
-
-impl From<Kind> for EventKind {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Transaction => Self::Transaction,
-            Kind::Error => Self::Error,
-            Kind::Generic => Self::Generic,
-        }
-    }
-}
-
 /// One entry of the journal.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Event {
@@ -92,7 +63,7 @@ pub(super) struct Event {
     seq: i64,
     /// Its id; a later one with the same id on the same day stands in for it.
     id: String,
-    kind: Kind,
+    kind: EventKind,
     at: Time,
     integration: Option<String>,
     repository: Option<String>,
@@ -107,7 +78,7 @@ impl From<StoredEvent> for Event {
         Self {
             seq: stored.seq,
             id: stored.id,
-            kind: stored.kind.into(),
+            kind: stored.kind,
             at: Moment::from(stored.at).into(),
             integration: stored.integration,
             repository: stored.repository,
@@ -147,7 +118,7 @@ impl Answer for Events {
 
 async fn list(call: Call<Query>) -> Result<Events, Error> {
     let Query { after, before, kind, integration, repository, limit } = call.input;
-    let filter = EventFilter { kind: kind.map(EventKind::from), integration, repository, fingerprint: None };
+    let filter = EventFilter { kind, integration, repository, fingerprint: None };
     let (after, before) = (after.map(|seq| seq.0), before.map(|seq| seq.0));
     let last = last_event_id(&call.headers)?;
     if wants_stream(&call.headers) {
@@ -156,7 +127,8 @@ async fn list(call: Call<Query>) -> Result<Events, Error> {
     }
     let limit = limit.get();
     // One more than there is room for shows whether there are more.
-    let mut found = call.shared.stored.events(filter, before, after, limit + 1).await?;
+    let mut found =
+        call.shared.stored.read(move |state| state.events(&filter, before, after, limit + 1)).await?;
     let are_more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| are_more).map(|event| event.seq);

@@ -99,7 +99,8 @@ async fn list(call: Call<Query>) -> Result<Found<IncidentPage>, Error> {
     let mut found = match state {
         IncidentState::Open => call.shared.handle.read(|ledger| open(ledger.incidents.open(), place, most)),
         IncidentState::Resolved => {
-            let rows = call.shared.stored.resolved_incidents(place, most).await?;
+            let rows =
+                call.shared.stored.read(move |state| state.incidents(false, place.as_ref(), most)).await?;
             rows.iter().map(kept).collect::<Result<_, _>>()?
         }
     };
@@ -118,7 +119,11 @@ async fn get(call: Call<Nothing>) -> Result<Found<Incident>, Error> {
         call.shared.handle.read(|ledger| ledger.incidents.open().find(|incident| incident.id == id).cloned());
     let found = match found {
         Some(open) => Some(open),
-        None => call.shared.stored.incident(id.clone()).await?.as_ref().map(kept).transpose()?,
+        None => {
+            let wanted = id.clone();
+            let row = call.shared.stored.read(move |state| state.incident(&wanted)).await?;
+            row.as_ref().map(kept).transpose()?
+        }
     };
     let unknown = || Error::not_found(format!("there is no incident `{id}`"));
     found.map(|incident| Found(incident.into())).ok_or_else(unknown)

@@ -69,7 +69,7 @@ impl TryFrom<String> for Cursor {
 
 impl Serialize for Cursor {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let name: String = self.name.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = crate::text::hex(&self.name);
         serializer.collect_str(&format_args!("{}{:016x}{name}", self.order, self.key))
     }
 }

@@ -1,5 +1,7 @@
 //! The library files, and how the plugins in them do.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
@@ -24,6 +26,7 @@ struct PluginList {
 }
 
 async fn list(call: Call<Nothing>) -> Result<Found<PluginList>, Error> {
-    let items = spawn_blocking(move || (call.shared.plugins)()).await;
+    let world = call.shared.handle.read(|ledger| Arc::clone(&ledger.world));
+    let items = spawn_blocking(move || world.plugins()).await;
     items.map(|items| Found(PluginList { items })).map_err(|error| Error::internal(&error))
 }

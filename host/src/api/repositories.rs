@@ -111,6 +111,6 @@ async fn get(call: Call<Nothing>) -> Result<Found<RepositoryDetail>, Error> {
     let (repository, rules) =
         found.ok_or_else(|| Error::not_found(format!("no repository `{name}` is watched")))?;
     let filter = EventFilter { repository: Some(call.name), ..EventFilter::default() };
-    let history = call.shared.stored.events(filter, None, None, HISTORY).await?;
+    let history = call.shared.stored.read(move |state| state.events(&filter, None, None, HISTORY)).await?;
     Ok(Found(RepositoryDetail { repository, rules, history: history.into_iter().map(Event::from).collect() }))
 }

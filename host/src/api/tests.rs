@@ -6,4 +6,3 @@ mod fixture;
 mod lists;
 mod rules;
 mod socket;
-mod stored;

@@ -87,13 +87,12 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
     let handle = daemon.handle().clone();
 
     let (ready, is_ready) = watch::channel(true);
-    let (shown, listed) = (handle.clone(), handle.clone());
+    let shown = handle.clone();
     let sources = Sources {
         handle: handle.clone(),
         stored,
         ready: is_ready,
         metrics: Box::new(move || metrics_of.render(shown.snapshot(each.load(Ordering::Relaxed)))),
-        plugins: Box::new(move || listed.read(|ledger| Arc::clone(&ledger.world)).plugins()),
     };
     let address = server.address();
     let closing = CancellationToken::new();

@@ -143,15 +143,15 @@ impl ApiToken {
     }
 }
 
-/// What a token of the API allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What a token of the API allows; the later includes the earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum ApiScope {
     /// Reading everything.
-    Read,
+    Read = 1,
     /// Checking now and reloading; reading too.
-    Operate,
+    Operate = 2,
 }
 
 /// The daemon's log, on standard error.

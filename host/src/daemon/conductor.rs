@@ -84,7 +84,7 @@ impl Conductor {
         commands: mpsc::Receiver<Command>,
     ) -> Self {
         let health = journal.writer().health();
-        let (now, limits) = (Instant::now(), settings.limits());
+        let (now, limits) = (Instant::now(), settings.limits);
         let mut conductor = Self {
             shared,
             settings,
@@ -130,7 +130,7 @@ impl Conductor {
         self.finish().await;
     }
 
-    /// Takes in what has ended, up to a few at a time, so that one commit and one look at the lock is enough for many.
+    /// Takes in all that has ended by now, so that one commit and one look at the lock is enough for many.
     fn take_ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         let mut next = Some(ended);
         while let Some(ended) = next {
@@ -291,7 +291,7 @@ impl Conductor {
         let now = Instant::now();
         let lane_of =
             world.repositories.iter().map(|watched| lanes[watched.target.integration.name.as_str()]);
-        self.queue = Queue::new(lanes.len(), lane_of, self.settings.limits(), now);
+        self.queue = Queue::new(lanes.len(), lane_of, self.settings.limits, now);
         for (lane, (name, integration)) in world.integrations.iter().enumerate() {
             // What was known of another forge or identity under this name says nothing about this one.
             let same = former.remove(name).filter(|(it, _)| Arc::ptr_eq(&it.client.integration, integration));

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, RwLock, Weak};
-use std::time::Duration;
 
 use forgewatch_plugin_api as api;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -33,14 +32,7 @@ impl Fake {
     pub(crate) fn start(ledger: Ledger) -> Self {
         let (commands, orders) = mpsc::channel(8);
         let (health, seen_health) = watch::channel(Health { persisting: true, ..Health::default() });
-        let (reloads, seen_reloads) = watch::channel(Reloads {
-            successful: true,
-            at: Moment::now(),
-            loaded_at: Moment::now(),
-            took: Duration::from_millis(5),
-            problems: Vec::new(),
-            needs_restart: Vec::new(),
-        });
+        let (reloads, seen_reloads) = watch::channel(Reloads::first(Moment::now()));
         let (reload, reload_requests) = mpsc::channel(8);
         let shared = Shared {
             ledger: RwLock::new(ledger),

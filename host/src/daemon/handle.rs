@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -39,7 +40,7 @@ pub(super) enum Command {
 }
 
 /// What came of asking for checks.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Asked {
     /// Those that are checked as soon as there is room.
     pub accepted: Vec<String>,
@@ -50,7 +51,7 @@ pub struct Asked {
 }
 
 /// How the configuration was read.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Reloads {
     /// Whether the last attempt was taken over; the start counts as one.
     pub successful: bool,
@@ -64,6 +65,14 @@ pub struct Reloads {
     pub problems: Vec<String>,
     /// What could not be changed without a restart.
     pub needs_restart: Vec<String>,
+}
+
+impl Reloads {
+    /// The start.
+    pub fn first(at: Moment) -> Self {
+        let (problems, needs_restart) = (Vec::new(), Vec::new());
+        Self { successful: true, at, loaded_at: at, took: Duration::ZERO, problems, needs_restart }
+    }
 }
 
 /// The daemon is stopping and takes no more orders.
@@ -104,15 +113,6 @@ impl Handle {
     /// The daemon is stopping.
     pub async fn ping(&self) -> Result<(), Stopping> {
         self.ask(|answer| Command::Ping { answer }).await
-    }
-
-    /// Has an event written into the journal.
-    ///
-    /// # Errors
-    ///
-    /// The daemon is stopping.
-    pub async fn note(&self, event: Event) -> Result<(), Stopping> {
-        self.shared.commands.send(Command::Note { event }).await.map_err(|_| Stopping)
     }
 
     /// How the last attempt to read the configuration ended.

@@ -273,18 +273,25 @@ impl Conductor {
 
     /// Some of a lane's repositories, from all over the order of names: neighbours often belong together.
     fn spread(&self, ledger: &Ledger, lane: usize, wanted: impl Fn(usize) -> bool) -> Vec<usize> {
-        let fitting: Vec<usize> = (0..ledger.entries.len())
-            .filter(|index| self.queue.lane_of(*index) == lane && wanted(*index))
-            .collect();
+        let fitting = self.in_lane(ledger, lane, wanted);
         let count = fitting.len().min(CANARIES);
         (0..count).map(|nth| fitting[(2 * nth + 1) * fitting.len() / (2 * count)]).collect()
+    }
+
+    fn in_lane(&self, ledger: &Ledger, lane: usize, wanted: impl Fn(usize) -> bool) -> Vec<usize> {
+        let all = 0..ledger.entries.len();
+        all.filter(|index| self.queue.lane_of(*index) == lane && wanted(*index)).collect()
     }
 
     fn conclude(&mut self, ledger: &mut Ledger, lane: usize, about: &About, finding: Finding, now: Instant) {
         let integration = self.integrations[lane].client.integration.name.clone();
         tracing::info!(integration, "canaries of `{integration}`: {finding:?}");
         match (about, finding) {
-            (About::Loss, Finding::Unclear) => return self.ask_about_loss_again(ledger, lane, now),
+            (About::Loss, Finding::Unclear) => {
+                // The forge may be down: the gate says how often it is asked.
+                let canaries = self.spread(ledger, lane, |_| true);
+                return self.ask(lane, About::Loss, canaries, now);
+            }
             (About::Loss, Finding::AllDenied(reason)) => self.confirm_whole(ledger, lane, reason),
             (About::Loss, Finding::SomeGranted | Finding::AllGranted) => {
                 let time = self.settings.confirm_after * 2 + ledger.world.check_timeout;
@@ -304,12 +311,6 @@ impl Conductor {
         }
     }
 
-    /// The forge may be down: the gate says how often it is asked.
-    fn ask_about_loss_again(&mut self, ledger: &Ledger, lane: usize, now: Instant) {
-        let canaries = self.spread(ledger, lane, |_| true);
-        self.ask(lane, About::Loss, canaries, now);
-    }
-
     /// Believes at once what waits to be believed, for the cause that the canaries have found.
     fn confirm_whole(&mut self, ledger: &mut Ledger, lane: usize, reason: Reason) {
         let at = Moment::now();
@@ -318,9 +319,7 @@ impl Conductor {
             cause => cause,
         };
         let world = Arc::clone(&ledger.world);
-        let losing: Vec<usize> = (0..ledger.entries.len())
-            .filter(|it| self.queue.lane_of(*it) == lane && ledger.entries[*it].standing.is_losing())
-            .collect();
+        let losing = self.in_lane(ledger, lane, |it| ledger.entries[it].standing.is_losing());
         for index in losing {
             let entry = &mut ledger.entries[index];
             let Some(pending) = entry.standing.pending else { continue };
@@ -339,9 +338,7 @@ impl Conductor {
         let at = Moment::now();
         let Some(resolved) = ledger.incidents.resolve(print, at) else { return };
         self.tell_resolved(&resolved, at);
-        let held: Vec<usize> = (0..ledger.entries.len())
-            .filter(|it| ledger.entries[*it].incident.as_deref() == Some(print))
-            .collect();
+        let held = self.in_lane(ledger, lane, |it| ledger.entries[it].incident.as_deref() == Some(print));
         for index in &held {
             ledger.entries[*index].incident = None;
         }
@@ -352,9 +349,7 @@ impl Conductor {
 
     /// The confirming checks of all that lost access while the cause was looked for.
     fn plan_losing(&mut self, ledger: &mut Ledger, lane: usize, now: Instant) {
-        let losing: Vec<usize> = (0..ledger.entries.len())
-            .filter(|it| self.queue.lane_of(*it) == lane && ledger.entries[*it].standing.is_losing())
-            .collect();
+        let losing = self.in_lane(ledger, lane, |it| ledger.entries[it].standing.is_losing());
         self.plan_news(ledger, &losing, now);
     }
 

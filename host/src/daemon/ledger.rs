@@ -86,7 +86,7 @@ pub struct Seen {
 }
 
 /// How an integration does.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Standby {
     /// Checks that run.
     pub running: usize,

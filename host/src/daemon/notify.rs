@@ -65,11 +65,6 @@ impl Notifier {
         self.send("STOPPING=1\n");
     }
 
-    /// One line for who looks.
-    pub fn status(&self, status: &str) {
-        self.send(&status_line(status));
-    }
-
     fn pet(&self) {
         self.send("WATCHDOG=1\n");
     }
@@ -180,7 +175,7 @@ mod tests {
         let (manager, notifier) = Manager::start();
         notifier.ready("watching 3 repositories");
         notifier.reloading();
-        notifier.status("line one\nREADY=1");
+        notifier.ready("line one\nREADY=1");
         notifier.stopping();
         let told = manager.told();
         assert_eq!(told[0], "READY=1\nSTATUS=watching 3 repositories\n");
@@ -190,7 +185,7 @@ mod tests {
             .unwrap();
         let now = Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap();
         assert!(since > 0 && since <= now.as_micros());
-        assert_eq!(told[2], "STATUS=line one\\nREADY=1\n", "no status becomes an order");
+        assert_eq!(told[2], "READY=1\nSTATUS=line one\\nREADY=1\n", "no status becomes an order");
         assert_eq!(told[3], "STOPPING=1\n");
     }
 

@@ -138,7 +138,7 @@ impl Queue {
         true
     }
 
-    /// Whether certainly nothing can start now; found without looking at each integration.
+    /// Whether certainly nothing can start now; found without asking any gate.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
         let is_due = self.due.peek().is_some_and(|Reverse((at, ..))| *at <= now);
         let is_full = self.running >= self.limits.overall;
@@ -172,18 +172,15 @@ impl Queue {
         }
     }
 
-    /// The check of a repository has ended; it rests until it is planned. True if it was to be checked once more,
-    /// which is planned already.
-    pub(super) fn ended(&mut self, index: usize, now: Instant) -> bool {
+    /// The check of a repository has ended; it rests until it is planned, unless it was to be checked once more.
+    pub(super) fn ended(&mut self, index: usize, now: Instant) {
         let slot = &mut self.slots[index];
         self.running -= 1;
         self.lanes[slot.lane as usize].running -= 1;
         slot.place = Place::Resting;
-        let again = std::mem::take(&mut slot.again);
-        if again {
+        if std::mem::take(&mut slot.again) {
             self.urge(index, now);
         }
-        again
     }
 
     /// Whether a check of the repository runs.
@@ -292,9 +289,9 @@ mod tests {
         assert!(!queue.urge(0, now));
         assert!(!queue.urge(0, now));
         assert!(started(&mut queue, now).is_empty());
-        assert!(queue.ended(0, now));
+        queue.ended(0, now);
         assert_eq!(started(&mut queue, now), [0]);
-        assert!(!queue.ended(0, now));
+        queue.ended(0, now);
         assert!(started(&mut queue, now).is_empty());
     }
 

@@ -339,6 +339,12 @@ fn shown(text: &str) -> String {
     printable(text, LONGEST_TEXT).into_owned()
 }
 
+impl From<Moment> for Stamp {
+    fn from(moment: Moment) -> Self {
+        Self(moment)
+    }
+}
+
 impl Stamp {
     /// How long ago it was; nothing if it is in the future.
     pub fn age(self) -> std::time::Duration {

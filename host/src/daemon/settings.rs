@@ -8,7 +8,7 @@ use crate::state::Retention;
 
 /// What the conductor goes by; a reload brings others.
 pub(super) struct Settings {
-    limits: Limits,
+    pub(super) limits: Limits,
     pub(super) confirm_after: Duration,
     pub(super) stop_grace: Duration,
     pub(super) breaker: config::Breaker,
@@ -32,9 +32,5 @@ impl Settings {
                 incidents: retention.incidents.get(),
             },
         }
-    }
-
-    pub(super) fn limits(&self) -> Limits {
-        self.limits
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use prometheus_client::encoding::EncodeLabelSet;
 use sha2::{Digest, Sha256};
 
-use crate::text::printable;
+use crate::text::{hex, printable};
 
 /// The word for what is not known yet.
 pub(super) const UNKNOWN: &str = "unknown";
@@ -46,11 +46,7 @@ impl Outcome {
 pub(super) fn label(name: &str) -> Cow<'_, str> {
     match printable(name, LONGEST) {
         Cow::Borrowed(name) => Cow::Borrowed(name),
-        Cow::Owned(shown) => {
-            let digest = Sha256::digest(name);
-            let mark: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-            Cow::Owned(format!("{shown}~{mark}"))
-        }
+        Cow::Owned(shown) => Cow::Owned(format!("{shown}~{}", hex(&Sha256::digest(name)[..4]))),
     }
 }
 

@@ -202,7 +202,7 @@ pub(super) fn bytes_of(path: &Path) -> Result<Vec<u8>, Refusal> {
 
 pub(super) fn judge(path: &Path, bytes: &[u8]) -> Result<PluginFile, Refusal> {
     let manifest = manifest_of(path, bytes)?;
-    let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = crate::text::hex(&Sha256::digest(bytes));
     Ok(PluginFile { path: path.to_owned(), manifest, sha256 })
 }
 

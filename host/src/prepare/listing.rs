@@ -11,7 +11,7 @@ use crate::plugins::{PluginFile, Provider, Refused, Registry, Status};
 use crate::text::{path_text, printable};
 
 /// One library file. Its JSON form is a contract with users; all text in it is safe to print.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct PluginEntry {
     /// The provider's key.
     pub key: Option<String>,
@@ -77,19 +77,7 @@ impl PluginEntry {
     /// A file that is not used. Of one that the lock file alone speaks against, everything is known.
     pub fn of_refused(rooms: &Rooms, refused: &Refused) -> Self {
         let known = refused.refusal.refused_by_lock().map(|file| Self::of(rooms, file));
-        let unknown = || Self {
-            key: None,
-            name: None,
-            version: None,
-            abi: None,
-            path: path_text(&refused.path),
-            sha256: None,
-            isolation: None,
-            sandbox: None,
-            state: String::new(),
-            since: None,
-            detail: String::new(),
-        };
+        let unknown = || Self { path: path_text(&refused.path), ..Self::default() };
         Self {
             state: refused.refusal.state().to_string(),
             detail: printable(&refused.refusal.to_string(), 500).into_owned(),

@@ -23,6 +23,13 @@ pub(super) struct Providers {
 }
 
 impl Providers {
+    /// No library file at all.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        let (registry, rooms) = (Registry::discover(&[], None), Rooms::in_process());
+        Self { registry, rooms, known: BTreeMap::new(), policies: BTreeMap::new() }
+    }
+
     /// Finds the plugins and judges their settings. Opens none; finds none without the lock file that is set. What
     /// `former` has is used on where nothing has changed.
     pub(super) fn find(loaded: &Loaded, former: Option<&World>, problems: &mut Vec<Problem>) -> Option<Self> {
@@ -88,7 +95,7 @@ impl Providers {
             Ok(policy) => {
                 let concurrency = usize::from(loaded.config.http.concurrency);
                 let policy = policy.with_approvals(approvals.unwrap_or_default()).with_share_of(concurrency);
-                let former = former.and_then(|former| former.found.as_ref()?.policies.get(key));
+                let former = former.and_then(|former| former.found.policies.get(key));
                 self.policies.insert(key.clone(), kept(Arc::new(policy), former));
             }
             Err(error) if problems.len() == before => {

@@ -44,6 +44,13 @@ impl Rooms {
         Self { default: plugins.isolation, own, workers }
     }
 
+    #[cfg(test)]
+    pub(super) fn in_process() -> Self {
+        let workers =
+            WorkerSettings { program: own_program(), require_sandbox: false, stall: SHORTEST_STALL };
+        Self { default: Isolation::InProcess, own: BTreeMap::new(), workers }
+    }
+
     /// What is configured for the plugin of a provider.
     pub fn isolation_of(&self, key: &str) -> Isolation {
         self.own.get(key).copied().unwrap_or(self.default)

@@ -4,7 +4,7 @@
 //! identities with their tokens, policies, integrations. Both run side by side until the former is retired, and
 //! one that cannot be prepared changes nothing about the other. Who checks, and when, is not known here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub struct World {
     pub identities: BTreeMap<String, Arc<Identity>>,
     /// How long each may take.
     pub check_timeout: Duration,
-    pub(super) found: Option<Providers>,
+    pub(super) found: Providers,
 }
 
 /// A repository to be checked again and again.
@@ -45,10 +45,8 @@ pub struct Watched {
     /// When, and when to believe it: its own settings over its integration's over those of all.
     pub rules: config::Defaults,
     /// Its labels, shared among repositories with equal ones.
-    pub labels: Labels,
+    pub labels: Arc<BTreeMap<String, String>>,
 }
-
-type Labels = Arc<BTreeMap<String, String>>;
 
 impl World {
     /// The world of a configuration; with a `former` one whatever that has already. What is wrong with the
@@ -70,7 +68,6 @@ impl World {
         let wanted = beginning.configured().await;
         let parts = beginning.end(config.integrations.keys().map(String::as_str).collect()).await?;
         let integrations = parts.integrations(config.integrations.keys())?;
-        let mut known_labels = BTreeSet::new();
         let watched = wanted.into_iter().filter_map(|(name, wanted)| {
             let repository = config.repositories.get(name)?;
             let mut rules = config.defaults;
@@ -80,7 +77,7 @@ impl World {
             Some(Watched {
                 target: wanted.target(&integrations),
                 rules: rules.with(&repository.overrides),
-                labels: shared(&mut known_labels, &repository.labels),
+                labels: Arc::clone(&repository.labels),
             })
         });
         let mut repositories: Vec<_> = watched.collect();
@@ -100,7 +97,7 @@ impl World {
             repositories,
             check_timeout: config.check_timeout.get(),
             providers: parts.providers.opened(),
-            found: Some(parts.providers),
+            found: parts.providers,
             identities: parts.identities,
             services: parts.services,
         })
@@ -118,7 +115,7 @@ impl World {
 
     /// Every library file that was found, with how those do that are open.
     pub fn plugins(&self) -> Vec<PluginEntry> {
-        self.found.as_ref().map_or_else(Vec::new, |found| found.entries(&self.providers))
+        self.found.entries(&self.providers)
     }
 
     /// A world without library files, for tests of those who only look at one.
@@ -136,7 +133,7 @@ impl World {
             repositories,
             check_timeout: Duration::from_secs(60),
             identities: BTreeMap::new(),
-            found: None,
+            found: Providers::none(),
         }
     }
 
@@ -149,13 +146,4 @@ impl World {
         let ending = self.providers.iter().filter(|(key, provider)| !goes_on(key, provider));
         join_all(ending.map(|(_, provider)| provider.close())).await;
     }
-}
-
-fn shared(known: &mut BTreeSet<Labels>, labels: &BTreeMap<String, String>) -> Labels {
-    if let Some(known) = known.get(labels) {
-        return Arc::clone(known);
-    }
-    let labels = Arc::new(labels.clone());
-    known.insert(Arc::clone(&labels));
-    labels
 }

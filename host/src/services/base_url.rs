@@ -36,9 +36,7 @@ pub fn origin_of(configured: &str) -> Cow<'_, str> {
     if !configured.contains('@') {
         return Cow::Borrowed(configured);
     }
-    let digest = Sha256::digest(configured);
-    let hex = digest.iter().map(|byte| format!("{byte:02x}"));
-    Cow::Owned(format!("sha256:{}", hex.collect::<String>()))
+    Cow::Owned(format!("sha256:{}", crate::text::hex(&Sha256::digest(configured))))
 }
 
 /// Checks a base URL that was looked up and normalises it (small letters, a final slash).

@@ -176,8 +176,7 @@ fn lock_file(path: &Path, purpose: &str) -> io::Result<File> {
 }
 
 fn lock_path(path: &Path, purpose: &str) -> PathBuf {
-    let digest = Sha256::digest(purpose.as_bytes());
-    let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let short = crate::text::hex(&Sha256::digest(purpose.as_bytes())[..8]);
     beside(path, &format!("-{short}.lock"))
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 
 /// A metadata value that stands in for a configured one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +41,9 @@ impl SavedIdentity {
 }
 
 /// The kind of an [`Event`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Kind")]
 pub enum EventKind {
     /// A sweep or a check, with its durations.
     Transaction,

@@ -50,9 +50,12 @@ impl From<Moment> for SystemTime {
     }
 }
 
+/// The last moment that RFC 3339 can write.
+const END_OF_TIME_MS: i64 = 253_402_300_799_999;
+
 /// In UTC, to the millisecond.
 impl std::fmt::Display for Moment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        humantime::format_rfc3339_millis((*self).into()).fmt(f)
+        humantime::format_rfc3339_millis(Self(self.0.min(END_OF_TIME_MS)).into()).fmt(f)
     }
 }

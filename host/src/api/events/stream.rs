@@ -20,7 +20,7 @@ use super::{Event, EventFilter};
 use crate::api::error::Error;
 use crate::api::stored::Stored;
 use crate::api::{MOST_STREAMS, Shared};
-use crate::state::{Health, StoredEvent};
+use crate::state::{Health, State, StoredEvent};
 
 /// Events that are read at once.
 const PAGE: usize = 100;
@@ -57,10 +57,10 @@ pub(super) async fn open(
         ))
     })?;
     let health = shared.handle.health();
-    let last = shared.stored.last_seq().await?;
+    let last = shared.stored.read(State::last_seq).await?;
     let (seen, gap) = match from {
         None => (last, None),
-        Some(from) => start(from, shared.stored.oldest_seq().await?, last),
+        Some(from) => start(from, shared.stored.read(State::oldest_seq).await?, last),
     };
     let stream = Stream {
         stored: shared.stored.clone(),
@@ -116,7 +116,8 @@ impl Stream {
             }
             // From before the journal is read, so that nothing between the two is missed.
             let last = self.health.borrow_and_update().last_seq;
-            match self.stored.events(self.filter.clone(), None, Some(self.seen), PAGE).await {
+            let (filter, seen) = (self.filter.clone(), self.seen);
+            match self.stored.read(move |state| state.events(&filter, None, Some(seen), PAGE)).await {
                 Ok(events) if !events.is_empty() => {
                     self.seen = events.last().map_or(self.seen, |event| event.seq);
                     self.read = events.into();
@@ -144,7 +145,5 @@ impl Stream {
 fn frame(event: Event) -> Bytes {
     // JSON has no line breaks outside of text, where they are escaped.
     let data = serde_json::to_string(&event).unwrap_or_default();
-    let kind = serde_json::to_value(event.kind).unwrap_or_default();
-    let kind = kind.as_str().unwrap_or_default();
-    Bytes::from(format!("id: {}\nevent: {kind}\ndata: {data}\n\n", event.seq))
+    Bytes::from(format!("id: {}\nevent: {}\ndata: {data}\n\n", event.seq, event.kind.name()))
 }

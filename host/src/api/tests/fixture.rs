@@ -1,24 +1,25 @@
 //! An API in this process, and what it answers.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::api::access::{Access, Gate};
-use crate::api::stored::{Journal, Stored};
+use crate::api::stored::Stored;
 use crate::api::{Shared, Sources, router};
 use crate::config::ApiAuth;
 use crate::daemon::fake::{self, Fake};
 use crate::daemon::{Entry, Seen};
 use crate::journal::{Cause, Fingerprint};
-use crate::state::{EventFilter, EventKind, IncidentCursor, IncidentRow, State, StateError, StoredEvent};
+use crate::state::{Event, EventKind, IncidentRow, Save, State, Writer};
 use crate::verdict::{Confirmed, Moment, Reason};
 
 pub(super) const LISTEN: &str = "127.0.0.1:9477";
@@ -26,7 +27,7 @@ pub(super) const LISTEN: &str = "127.0.0.1:9477";
 /// An API and the daemon behind it.
 pub(super) struct Fixture {
     pub(super) daemon: Fake,
-    pub(super) journal: Arc<FakeJournal>,
+    pub(super) journal: Journal,
     pub(super) ready: watch::Sender<bool>,
     pub(super) stop: CancellationToken,
     pub(super) shared: Arc<Shared>,
@@ -58,8 +59,8 @@ impl Fixture {
         let stop = CancellationToken::new();
         let sources = sources(&daemon, seen_ready);
         let mut shared = Shared::new(gate, sources, stop.clone());
-        let journal = Arc::new(FakeJournal::default());
-        shared.stored = Stored::new(Arc::clone(&journal));
+        let journal = Journal::new();
+        shared.stored = Stored(Arc::clone(&journal.state));
         let shared = Arc::new(shared);
         Self { daemon, journal, ready, stop, router: router(Arc::clone(&shared)), shared }
     }
@@ -132,7 +133,6 @@ pub(super) fn sources(daemon: &Fake, ready: watch::Receiver<bool>) -> Sources {
         stored: Arc::new(State::open_read_only(std::path::Path::new("/nonexistent/state.db")).unwrap()),
         ready,
         metrics: Box::new(|| "forgewatch_build_info 1\n".to_owned()),
-        plugins: Box::new(Vec::new),
     }
 }
 
@@ -166,22 +166,23 @@ pub(super) fn at(second: u64) -> Moment {
     (std::time::UNIX_EPOCH + std::time::Duration::from_secs(second)).into()
 }
 
-/// A journal in memory.
-#[derive(Default)]
-pub(super) struct FakeJournal {
-    pub(super) events: Mutex<Vec<StoredEvent>>,
-    pub(super) incidents: Mutex<Vec<IncidentRow>>,
-    /// How often events were read.
-    pub(super) reads: Mutex<usize>,
+/// A state with a journal, written behind the API's back.
+pub(super) struct Journal {
+    folder: TempDir,
+    state: Arc<State>,
 }
 
-impl FakeJournal {
+impl Journal {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
+        Self { folder, state }
+    }
+
     /// Appends an event; its number.
     pub(super) fn append(&self, kind: EventKind, repository: &str) -> i64 {
-        let mut events = self.events.lock().unwrap();
-        let seq = events.last().map_or(0, |last| last.seq) + 1;
-        events.push(StoredEvent {
-            seq,
+        let seq = self.state.last_seq().unwrap() + 1;
+        let event = Event {
             id: format!("event-{seq}"),
             kind,
             at: at(seq.unsigned_abs()).into(),
@@ -189,59 +190,21 @@ impl FakeJournal {
             repository: Some(repository.to_owned()),
             fingerprint: None,
             payload: serde_json::json!({ "note": "line\nbreak" }),
-        });
+        };
+        self.state.append(&event).unwrap();
         seq
     }
-}
 
-impl Journal for FakeJournal {
-    fn events(
-        &self,
-        filter: &EventFilter,
-        before: Option<i64>,
-        after: Option<i64>,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, StateError> {
-        *self.reads.lock().unwrap() += 1;
-        let events = self.events.lock().unwrap();
-        let fits = |event: &&StoredEvent| {
-            filter.kind.is_none_or(|kind| kind == event.kind)
-                && (filter.integration.is_none() || filter.integration == event.integration)
-                && (filter.repository.is_none() || filter.repository == event.repository)
-                && before.is_none_or(|before| event.seq < before)
-                && after.is_none_or(|after| event.seq > after)
-        };
-        let fitting = events.iter().filter(fits).cloned();
-        Ok(match after {
-            Some(_) => fitting.take(limit).collect(),
-            None => fitting.rev().take(limit).collect(),
-        })
+    pub(super) async fn keep(&self, incidents: Vec<IncidentRow>) {
+        let writer = Writer::start(&self.folder.path().join("state.db")).unwrap();
+        writer.submit(Save { incidents, ..Save::default() });
+        writer.flush().await.unwrap();
     }
 
-    fn incidents(
-        &self,
-        open: bool,
-        before: Option<&IncidentCursor>,
-        limit: usize,
-    ) -> Result<Vec<IncidentRow>, StateError> {
-        let mut rows = self.incidents.lock().unwrap().clone();
-        rows.retain(|row| row.resolved_at.is_none() == open);
-        let place = |row: &IncidentRow| (row.cursor().at, row.id.clone());
-        rows.sort_by_key(|row| std::cmp::Reverse(place(row)));
-        rows.retain(|row| before.is_none_or(|before| place(row) < (before.at, before.id.clone())));
-        rows.truncate(limit);
-        Ok(rows)
-    }
-
-    fn incident(&self, id: &str) -> Result<Option<IncidentRow>, StateError> {
-        Ok(self.incidents.lock().unwrap().iter().find(|row| row.id == id).cloned())
-    }
-
-    fn oldest_seq(&self) -> Result<Option<i64>, StateError> {
-        Ok(self.events.lock().unwrap().first().map(|event| event.seq))
-    }
-
-    fn last_seq(&self) -> Result<i64, StateError> {
-        Ok(self.events.lock().unwrap().last().map_or(0, |event| event.seq))
+    /// Deletes these events.
+    pub(super) fn forget(&self, seqs: std::ops::RangeInclusive<i64>) {
+        let connection = rusqlite::Connection::open(self.folder.path().join("state.db")).unwrap();
+        let query = "DELETE FROM events WHERE seq BETWEEN ?1 AND ?2";
+        connection.execute(query, (seqs.start(), seqs.end())).unwrap();
     }
 }

@@ -193,9 +193,7 @@ async fn open_incidents_come_from_the_ledger_and_resolved_ones_from_the_state() 
         (&json!("open"), &json!(1), &json!("repository"))
     );
 
-    for second in 1..=3 {
-        api.journal.incidents.lock().unwrap().push(resolved(second));
-    }
+    api.journal.keep((1..=3).map(resolved).collect()).await;
     assert_eq!(in_pages(&api, "resolved").await, ["gone-3", "gone-2", "gone-1"]);
     let one = api.get("/api/v1/incidents/gone-1").await.body;
     assert_eq!(

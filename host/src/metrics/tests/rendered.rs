@@ -35,14 +35,7 @@ pub(super) fn metrics() -> String {
     ledger.entries[0].standing.confirmed = Some(Confirmed { reason: Reason::Granted, since: Moment::now() });
     let print = Fingerprint::new("ac\"me\\", Reason::Unauthorized, Cause::Identity, "");
     ledger.incidents.failed(&print, "", Moment::now());
-    let reloads = Reloads {
-        successful: true,
-        at: Moment::now(),
-        loaded_at: Moment::now(),
-        took: Duration::ZERO,
-        problems: Vec::new(),
-        needs_restart: Vec::new(),
-    };
+    let reloads = Reloads::first(Moment::now());
     let mut snapshot = Tally::of(&ledger, true).complete(Health::default(), &reloads);
     // What only a forge and a worker can bring about.
     snapshot.integrations[0].rate_budget = Some(4999);

@@ -233,7 +233,7 @@ impl Issuer {
             digest.update(length.to_be_bytes());
             digest.update(field.unwrap_or_default());
         }
-        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::text::hex(&digest.finalize())
     }
 
     pub(super) fn can_renew(&self) -> bool {
