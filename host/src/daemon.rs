@@ -12,6 +12,7 @@ mod conductor;
 pub(crate) mod fake;
 mod gate;
 mod handle;
+mod inquiry;
 mod judge;
 mod ledger;
 mod notify;

@@ -10,6 +10,7 @@
 //! Only counts and decides; who the canaries are, and asking them, is the judge's.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -19,15 +20,19 @@ use crate::verdict::{Reason, Verdict};
 
 /// How many are asked before something is believed of all.
 pub(super) const CANARIES: usize = 3;
+/// How often others are asked when nobody can say.
+const MOST_ROUNDS: u32 = 3;
 /// Observations that are remembered; what they show does not get clearer with more.
 const MOST_REMEMBERED: usize = 1000;
 
 /// The breaker of one integration.
 #[derive(Default)]
 pub(super) struct Breaker {
-    /// Checks of repositories with access: when, and whether they denied it.
-    recent: VecDeque<(Instant, bool)>,
+    /// Checks of repositories with access, the last one of each: when, and whether they denied it.
+    recent: VecDeque<(Instant, usize, bool)>,
     inquiry: Option<Inquiry>,
+    /// How often canaries were asked since something was found out.
+    round: u32,
     /// Until when losses that are confirmed belong together.
     together_until: Option<Instant>,
     /// No inquiry into losses before that, since what the last one was about is settled.
@@ -69,11 +74,19 @@ pub(super) enum Finding {
 impl Breaker {
     /// A repository that had access was checked and gave a clear answer. True if that makes too many losses among the
     /// latest answers, however many of these are looked at: the good ones of before must not hide what begins now.
-    pub(super) fn observe(&mut self, lost: bool, now: Instant, settings: &config::Breaker) -> bool {
-        self.recent.push_back((now, lost));
+    pub(super) fn observe(
+        &mut self,
+        index: usize,
+        lost: bool,
+        now: Instant,
+        settings: &config::Breaker,
+    ) -> bool {
+        // One repository that flaps is not many.
+        self.recent.retain(|(_, other, _)| *other != index);
+        self.recent.push_back((now, index, lost));
         let window = settings.window.get();
         while self.recent.len() > MOST_REMEMBERED
-            || self.recent.front().is_some_and(|(at, _)| now.duration_since(*at) > window)
+            || self.recent.front().is_some_and(|(at, ..)| now.duration_since(*at) > window)
         {
             self.recent.pop_front();
         }
@@ -82,7 +95,7 @@ impl Breaker {
 
     fn are_too_many(&self, settings: &config::Breaker) -> bool {
         let latest = self.recent.iter().rev().zip(1_usize..);
-        let counted = latest.scan(0_usize, |losses, ((_, lost), answers)| {
+        let counted = latest.scan(0_usize, |losses, ((.., lost), answers)| {
             *losses += usize::from(*lost);
             Some((*losses, answers))
         });
@@ -99,8 +112,20 @@ impl Breaker {
         self.inquiry.is_none() && after.is_none_or(|after| after <= now)
     }
 
+    /// How often canaries were asked since something was found out.
+    pub(super) fn round(&self) -> u32 {
+        self.round
+    }
+
+    /// Whether others may be asked, since nobody could say. A forge that answers neither way must not keep losses
+    /// from being believed for ever.
+    pub(super) fn may_ask_others(&self) -> bool {
+        self.round < MOST_ROUNDS
+    }
+
     /// Begins an inquiry.
     pub(super) fn ask(&mut self, about: About, canaries: Vec<usize>) {
+        self.round += 1;
         self.inquiry = Some(Inquiry { about, asked: canaries, answers: Vec::new() });
     }
 
@@ -125,11 +150,20 @@ impl Breaker {
     /// Forgets what was seen: what it led to is settled. This is not asked about again before `quiet` is over.
     pub(super) fn settle(&mut self, about: &About, now: Instant, quiet: Duration) {
         self.recent.clear();
+        self.round = 0;
         let after = match about {
             About::Loss => &mut self.losses_after,
             About::Recovery(_) => &mut self.recoveries_after,
         };
         *after = Some(now + quiet);
+    }
+
+    /// Goes on with the same integration in another world, where repositories have other indices: canaries are not
+    /// waited for, and what they were asked about belongs together until `until`.
+    pub(super) fn carried(self, until: Instant) -> Self {
+        let was_asking = self.inquiry.is_some();
+        let together_until = if was_asking { Some(until) } else { self.together_until };
+        Self { recent: VecDeque::new(), inquiry: None, round: 0, together_until, ..self }
     }
 
     /// From now on and for a while, confirmed losses belong together.
@@ -140,6 +174,17 @@ impl Breaker {
     /// Whether a loss that is confirmed now belongs to the others.
     pub(super) fn gathers(&self, now: Instant) -> bool {
         self.together_until.is_some_and(|until| now < until)
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AllDenied(reason) => write!(f, "all are denied access ({})", reason.as_str()),
+            Self::SomeGranted => f.write_str("some have access"),
+            Self::AllGranted => f.write_str("all have access"),
+            Self::Unclear => f.write_str("nobody can say"),
+        }
     }
 }
 
@@ -171,7 +216,7 @@ mod tests {
     #[test]
     fn many_losses_among_few_checks_are_too_many() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
-        let tripped: Vec<bool> = (0..6).map(|_| breaker.observe(true, now, &settings())).collect();
+        let tripped: Vec<bool> = (0..6).map(|n| breaker.observe(n, true, now, &settings())).collect();
         assert_eq!(tripped, [false, false, false, false, true, true]);
     }
 
@@ -179,16 +224,33 @@ mod tests {
     fn losses_among_many_good_checks_are_not() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         for n in 0..300 {
-            assert!(!breaker.observe(n % 3 == 0, now, &settings()), "{n}");
+            assert!(!breaker.observe(n, n % 3 == 0, now, &settings()), "{n}");
         }
     }
 
     #[test]
     fn good_checks_of_before_do_not_hide_a_loss() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
-        assert!(!(0..300).any(|_| breaker.observe(false, now, &settings())));
-        let tripped: Vec<bool> = (0..5).map(|_| breaker.observe(true, now, &settings())).collect();
+        assert!(!(0..300).any(|n| breaker.observe(n + 1000, false, now, &settings())));
+        let tripped: Vec<bool> = (0..5).map(|n| breaker.observe(n, true, now, &settings())).collect();
         assert_eq!(tripped, [false, false, false, false, true]);
+    }
+
+    #[test]
+    fn one_repository_that_flaps_is_not_many() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        assert!(!(0..100).any(|n| breaker.observe(7, n % 2 == 0, now, &settings())));
+    }
+
+    #[test]
+    fn nobody_is_asked_for_ever() {
+        let mut breaker = Breaker::default();
+        for _ in 0..MOST_ROUNDS {
+            assert!(breaker.may_ask_others());
+            breaker.ask(About::Loss, vec![1]);
+            assert!(breaker.answered(1, Unreachable).is_some());
+        }
+        assert!(!breaker.may_ask_others());
     }
 
     #[test]
@@ -196,7 +258,7 @@ mod tests {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         for n in 0..20 {
             let at = now + settings().window.get() / 3 * n;
-            assert!(!breaker.observe(true, at, &settings()), "{n}");
+            assert!(!breaker.observe(n as usize, true, at, &settings()), "{n}");
         }
     }
 
@@ -228,10 +290,10 @@ mod tests {
     fn after_a_false_alarm_there_is_quiet() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         breaker.settle(&About::Loss, now, Duration::from_secs(30));
-        for _ in 0..20 {
-            assert!(!breaker.observe(true, now, &settings()));
+        for n in 0..20 {
+            assert!(!breaker.observe(n, true, now, &settings()));
         }
-        assert!(breaker.observe(true, now + Duration::from_secs(30), &settings()));
+        assert!(breaker.observe(99, true, now + Duration::from_secs(30), &settings()));
     }
 
     #[test]

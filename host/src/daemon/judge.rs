@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::breaker::{About, CANARIES, Finding};
+use super::breaker::About;
 use super::conductor::Conductor;
 use super::ledger::{Ledger, Seen};
 use crate::journal::{Cause, Fingerprint, Joined, event};
@@ -55,7 +55,11 @@ impl Conductor {
         let turned = gate.ended(&result.outcome, now);
         let closed = gate.is_closed();
         let in_charge = &mut self.integrations[lane];
-        in_charge.trouble = closed.then(|| (result.outcome.reason, result.outcome.detail.clone()));
+        if !closed {
+            in_charge.trouble = None;
+        } else if result.outcome.reason.verdict() == Verdict::Indeterminate {
+            in_charge.trouble = Some((result.outcome.reason, result.outcome.detail.clone()));
+        }
         if !turned {
             return;
         }
@@ -94,10 +98,17 @@ impl Conductor {
         let had_access =
             entry.standing.verdict() == Some(Verdict::Granted) && entry.standing.pending.is_none();
         let is_clear = reason.verdict() != Verdict::Indeterminate;
-        if had_access && is_clear && breaker.observe(reason != Reason::Granted, now, &self.settings.breaker) {
+        if had_access
+            && is_clear
+            && breaker.observe(index, reason != Reason::Granted, now, &self.settings.breaker)
+        {
             self.ask_about_loss(ledger, index, lane, now);
         }
-        let in_charge = &self.integrations[lane];
+        let in_charge = &mut self.integrations[lane];
+        if reason == Reason::Granted {
+            // It is not the whole integration any more.
+            in_charge.whole = None;
+        }
         let is_held = in_charge.breaker.asking() == Some(&About::Loss);
         let rules = &ledger.world.repositories[index].rules;
         // Nothing is confirmed while the cause is looked for.
@@ -114,17 +125,13 @@ impl Conductor {
         }
     }
 
-    fn tell_turn(&mut self, world: &World, ledger: &Ledger, index: usize, turn: Turn, at: Moment) {
+    pub(super) fn tell_turn(&mut self, world: &World, ledger: &Ledger, index: usize, turn: Turn, at: Moment) {
         let (target, entry) = (&world.repositories[index].target, &ledger.entries[index]);
         let detail = entry.seen.as_ref().map_or("", |seen| &seen.detail);
         self.metrics.turned(turn.from, turn.to);
         self.journal.save(event::transition(&target.integration.name, &target.name, turn, detail, at));
-        let (repository, to) = (&target.name, turn.to.as_str());
-        match (turn.from, turn.to.verdict()) {
-            (None, Verdict::Granted) => tracing::debug!(repository, "access is there"),
-            (_, Verdict::Granted) => tracing::info!(repository, "access to `{repository}` is back"),
-            _ => tracing::warn!(repository, reason = to, "access to `{repository}` is lost ({to}): {detail}"),
-        }
+        // For people the incidents say it, once for each cause.
+        tracing::debug!(repository = target.name, "{} is believed: {detail}", turn.to.as_str());
     }
 
     /// Has the repository join, stay in or leave an incident.
@@ -141,9 +148,12 @@ impl Conductor {
         let entry = &mut ledger.entries[index];
         let is_denied = entry.standing.verdict() == Some(Verdict::Denied);
         if reason.verdict() != Verdict::Indeterminate {
-            let was_stale = std::mem::take(&mut entry.stale);
+            entry.stale = false;
             // An incident of unclear answers, or of a loss that is over.
-            if was_stale || !is_denied || turned {
+            let is_of_unclear = ledger
+                .incident_of(&ledger.entries[index])
+                .is_some_and(|it| it.reason.verdict() != Verdict::Denied);
+            if is_of_unclear || !is_denied || turned {
                 self.leave(ledger, index, at);
             }
         }
@@ -156,7 +166,10 @@ impl Conductor {
             // Its incident was ended by canaries: perhaps the forge is not of one mind yet.
             (Verdict::Denied, None) if is_denied => entry.doubted = true,
             (Verdict::Granted, None) => entry.doubted = false,
-            (Verdict::Denied | Verdict::Indeterminate, Some(print)) => {
+            // An outage says nothing about a loss, nor the other way round.
+            (verdict @ (Verdict::Denied | Verdict::Indeterminate), Some(print))
+                if ledger.incidents.get(print).is_some_and(|it| it.reason.verdict() == verdict) =>
+            {
                 if let Some(incident) = ledger.incidents.again(print, &result.outcome.detail, at) {
                     self.journal.incident(None, incident, at);
                 }
@@ -200,10 +213,13 @@ impl Conductor {
             Joined::Updated => incident.affected.is_power_of_two().then_some("updated"),
         };
         if joined == Joined::Opened {
+            let whose = match &incident.repository {
+                Some(repository) => format!("access to `{repository}` is lost"),
+                None => format!("repositories of `{}` are affected", incident.integration),
+            };
             tracing::warn!(
-                integration = incident.integration,
-                "incident {} opened ({}, cause: {}): {}",
-                incident.id,
+                incident = incident.id,
+                "{whose} ({}, cause: {}): {}",
                 incident.reason.as_str(),
                 incident.cause.as_str(),
                 incident.detail
@@ -221,141 +237,19 @@ impl Conductor {
         }
     }
 
-    fn tell_resolved(&mut self, incident: &crate::journal::Incident, at: Moment) {
-        tracing::info!(integration = incident.integration, "incident {} is resolved", incident.id);
+    pub(super) fn tell_resolved(&mut self, incident: &crate::journal::Incident, at: Moment) {
+        let whose = incident.repository.as_deref().unwrap_or(&incident.integration);
+        let (reason, most) = (incident.reason.as_str(), incident.most_affected);
+        tracing::info!(incident = incident.id, "`{whose}`: {reason} is over, which affected up to {most}");
         self.journal.incident(Some("resolved"), incident, at);
         for in_charge in &mut self.integrations {
             in_charge.whole.take_if(|print| *print == incident.fingerprint);
         }
     }
 
-    /// Asks canaries whether the whole integration lost access; meanwhile nothing else of it is checked.
-    fn ask_about_loss(&mut self, ledger: &Ledger, index: usize, lane: usize, now: Instant) {
-        let is_good = |it: usize| {
-            let standing = &ledger.entries[it].standing;
-            standing.verdict() == Some(Verdict::Granted) && standing.pending.is_none()
-        };
-        let mut canaries = self.spread(ledger, lane, |it| it != index && is_good(it));
-        if canaries.len() < CANARIES {
-            canaries.extend(self.spread(ledger, lane, |it| it != index && !is_good(it)));
-            canaries.truncate(CANARIES);
-        }
-        let integration = self.integrations[lane].client.integration.name.clone();
-        tracing::warn!(
-            integration,
-            "many repositories of `{integration}` lose access at once: looking for the cause"
-        );
-        let more = json!({ "canaries": canaries.iter().map(|it| &ledger.world.repositories[*it].target.name).collect::<Vec<_>>() });
-        self.journal.save(event::generic("looking_for_cause", Some(&integration), None, Moment::now(), more));
-        self.queue.lanes[lane].only_urgent = true;
-        self.ask(lane, About::Loss, canaries, now);
-    }
-
-    /// One of many has access again: asks canaries among the others whether the cause is gone.
-    fn ask_whether_it_is_over(&mut self, ledger: &Ledger, index: usize, lane: usize, now: Instant) {
-        let Some(incident) = ledger.incident_of(&ledger.entries[index]) else { return };
-        let is_shared = incident.cause != Cause::Repository && incident.affected as usize > CANARIES;
-        let print = incident.fingerprint.as_str();
-        let about = About::Recovery(print.to_owned());
-        if is_shared && self.integrations[lane].breaker.may_ask(&about, now) {
-            let is_held = |it: usize| ledger.entries[it].incident.as_deref() == Some(print);
-            let canaries = self.spread(ledger, lane, |it| it != index && is_held(it));
-            self.ask(lane, about, canaries, now);
-        }
-    }
-
-    fn ask(&mut self, lane: usize, about: About, canaries: Vec<usize>, now: Instant) {
-        for canary in &canaries {
-            self.queue.urge(*canary, now);
-        }
-        self.integrations[lane].breaker.ask(about, canaries);
-    }
-
-    /// Some of a lane's repositories, from all over the order of names: neighbours often belong together.
-    fn spread(&self, ledger: &Ledger, lane: usize, wanted: impl Fn(usize) -> bool) -> Vec<usize> {
-        let fitting = self.in_lane(ledger, lane, wanted);
-        let count = fitting.len().min(CANARIES);
-        (0..count).map(|nth| fitting[(2 * nth + 1) * fitting.len() / (2 * count)]).collect()
-    }
-
-    fn in_lane(&self, ledger: &Ledger, lane: usize, wanted: impl Fn(usize) -> bool) -> Vec<usize> {
-        let all = 0..ledger.entries.len();
-        all.filter(|index| self.queue.lane_of(*index) == lane && wanted(*index)).collect()
-    }
-
-    fn conclude(&mut self, ledger: &mut Ledger, lane: usize, about: &About, finding: Finding, now: Instant) {
-        let integration = self.integrations[lane].client.integration.name.clone();
-        tracing::info!(integration, "canaries of `{integration}`: {finding:?}");
-        match (about, finding) {
-            (About::Loss, Finding::Unclear) => {
-                // The forge may be down: the gate says how often it is asked.
-                let canaries = self.spread(ledger, lane, |_| true);
-                return self.ask(lane, About::Loss, canaries, now);
-            }
-            (About::Loss, Finding::AllDenied(reason)) => self.confirm_whole(ledger, lane, reason),
-            (About::Loss, Finding::SomeGranted | Finding::AllGranted) => {
-                let time = self.settings.confirm_after * 2 + ledger.world.check_timeout;
-                self.integrations[lane].breaker.gather(now + time);
-            }
-            (About::Recovery(print), Finding::AllGranted) => self.end_whole(ledger, lane, print, now),
-            (About::Recovery(_), _) => {}
-        }
-        let quiet = match about {
-            About::Loss => self.settings.breaker.window.get(),
-            About::Recovery(_) => self.settings.confirm_after,
-        };
-        self.integrations[lane].breaker.settle(about, now, quiet);
-        if *about == About::Loss {
-            self.queue.lanes[lane].only_urgent = false;
-            self.plan_losing(ledger, lane, now);
-        }
-    }
-
-    /// Believes at once what waits to be believed, for the cause that the canaries have found.
-    fn confirm_whole(&mut self, ledger: &mut Ledger, lane: usize, reason: Reason) {
-        let at = Moment::now();
-        let cause = match Cause::of(reason) {
-            Cause::Repository => Cause::Integration,
-            cause => cause,
-        };
-        let world = Arc::clone(&ledger.world);
-        let losing = self.in_lane(ledger, lane, |it| ledger.entries[it].standing.is_losing());
-        for index in losing {
-            let entry = &mut ledger.entries[index];
-            let Some(pending) = entry.standing.pending else { continue };
-            let turn = entry.standing.confirm(pending.reason, at);
-            let detail = entry.seen.as_ref().map_or_else(String::new, |seen| seen.detail.to_string());
-            self.tell_turn(&world, ledger, index, turn, at);
-            self.leave(ledger, index, at);
-            self.join(ledger, index, reason, cause, &detail, at);
-            self.integrations[lane].whole = ledger.entries[index].incident.as_deref().map(ToOwned::to_owned);
-            self.keep(ledger, index);
-        }
-    }
-
-    /// Ends an incident whose cause is gone. Those that it held are checked again soon, at an even pace.
-    fn end_whole(&mut self, ledger: &mut Ledger, lane: usize, print: &str, now: Instant) {
-        let at = Moment::now();
-        let Some(resolved) = ledger.incidents.resolve(print, at) else { return };
-        self.tell_resolved(&resolved, at);
-        let held = self.in_lane(ledger, lane, |it| ledger.entries[it].incident.as_deref() == Some(print));
-        for index in &held {
-            ledger.entries[*index].incident = None;
-        }
-        self.plan_news(ledger, &held, now);
-        let quiet = self.settings.confirm_after;
-        self.integrations[lane].breaker.settle(&About::Loss, now, quiet);
-    }
-
-    /// The confirming checks of all that lost access while the cause was looked for.
-    fn plan_losing(&mut self, ledger: &mut Ledger, lane: usize, now: Instant) {
-        let losing = self.in_lane(ledger, lane, |it| ledger.entries[it].standing.is_losing());
-        self.plan_news(ledger, &losing, now);
-    }
-
     /// The next checks of all of which there is news: at an even pace, and each within its own interval, so that a
     /// few that are checked often do not make the others come all at once.
-    fn plan_news(&mut self, ledger: &mut Ledger, all: &[usize], now: Instant) {
+    pub(super) fn plan_news(&mut self, ledger: &mut Ledger, all: &[usize], now: Instant) {
         let count = u32::try_from(all.len()).unwrap_or(u32::MAX);
         for (nth, index) in (0_u32..).zip(all) {
             let pace = ledger.world.repositories[*index].rules.interval.get() / count;
