@@ -91,6 +91,7 @@ pub type TakeOver = Box<dyn FnOnce() + Send>;
 pub struct Daemon {
     handle: Handle,
     stop: CancellationToken,
+    broken: CancellationToken,
     tasks: TaskTracker,
     writer: Arc<Writer>,
     /// Whether a configuration is being read.
@@ -126,14 +127,22 @@ impl Daemon {
         journal.save(event::generic("started", None, None, now, json!({ "version": version })));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let conductor = Conductor::new(Arc::clone(&shared), settings, journal, metrics.clone(), orders);
-        tasks.spawn(conductor.run(stop.clone()));
+        let broken = CancellationToken::new();
+        let (ended, told) = (broken.clone().drop_guard(), stop.clone());
+        tasks.spawn(async move {
+            conductor.run(told.clone()).await;
+            // Whoever gets here was told to; a panic does not.
+            if told.is_cancelled() {
+                ended.disarm();
+            }
+        });
         let fixed = Fixed::of(&loaded.config);
         let files = loaded.watch();
         let reloader =
             Reloader { request, state, metrics, world, fixed, files, status, commands, follower, busy };
         tasks.spawn(reloader.run(reload_requests, stop.clone()));
         tasks.close();
-        Ok(Self { handle: Handle { shared }, stop, tasks, writer, reloading })
+        Ok(Self { handle: Handle { shared }, stop, broken, tasks, writer, reloading })
     }
 
     /// The daemon as others use it.
@@ -142,8 +151,9 @@ impl Daemon {
     }
 
     /// Stops: no check starts any more, those that run may end within `schedule.stop_grace`, what was found out is
-    /// written, and plugins end. Everything together takes at most about ten seconds more than that grace.
-    pub async fn stop(self) {
+    /// written, and plugins end. Everything together takes at most about ten seconds more than that grace. False if
+    /// not everything could be saved.
+    pub async fn stop(self) -> bool {
         self.stop.cancel();
         self.tasks.wait().await;
         let world = self.handle.read(|ledger| Arc::clone(&ledger.world));
@@ -151,12 +161,23 @@ impl Daemon {
             tracing::warn!("a token refresh did not end within {REFRESH_GRACE:?}; its new token may be lost");
         }
         world.retire(None).await;
-        if let Err(error) = self.writer.flush().await {
-            tracing::error!("not everything could be saved: {error}");
-        }
+        let problem = match tokio::time::timeout(FLUSH_GRACE, self.writer.flush()).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("a write did not end within {FLUSH_GRACE:?}"),
+        };
+        tracing::error!("not everything could be saved: {problem}");
+        false
+    }
+
+    /// Returns when the daemon has ended without being told to, which is a fault of its own.
+    pub async fn failed(&self) {
+        self.broken.cancelled().await;
     }
 }
 
+/// How long the last write may take.
+const FLUSH_GRACE: Duration = Duration::from_secs(5);
 /// How long token refreshes under way may still take at the end; one cut short may cost a refresh token.
 const REFRESH_GRACE: Duration = Duration::from_secs(5);
 
@@ -167,8 +188,7 @@ fn restored(state: &State, world: Arc<World>) -> Result<Ledger, StateError> {
         let entry = entry.inspect_err(|error| tracing::warn!("{error}; it begins anew")).ok()?;
         Some((name.to_owned(), entry))
     })?;
-    let mut entries: HashMap<String, Entry> = entries.into_iter().flatten().collect();
-    let known = |name: &str| entries.remove(name);
+    let known: HashMap<String, Entry> = entries.into_iter().flatten().collect();
     let mut open = Vec::new();
     let mut cursor = None;
     loop {

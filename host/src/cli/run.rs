@@ -21,6 +21,7 @@ use crate::logging::Logging;
 use crate::metrics::Metrics;
 use crate::prepare::World;
 use crate::state::{State, StateError, Writer};
+use crate::text::printable;
 use signals::{Signals, Told};
 
 /// How long the HTTP side may still take once everything else has ended.
@@ -29,7 +30,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(3);
 /// Check all repositories again and again, and serve what is known over HTTP.
 ///
 /// SIGHUP reads the configuration again, as does any change of its files; SIGTERM and SIGINT stop it, twice at once.
-/// Exit status: 0 stopped as told, 1 stopped at once, 2 wrong usage or configuration, or a state or an address that
+/// Exit status: 0 stopped as told, 1 stopped at once or without everything saved, 2 wrong usage or configuration, or a state or an address that
 /// cannot be used.
 #[derive(Args, Debug)]
 pub(super) struct Arguments {}
@@ -77,6 +78,18 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
     };
     let metrics = Metrics::new(world.services.traffic().clone());
     let repositories = world.repositories.len();
+    let grace = loaded.config.schedule.stop_grace.get();
+    let files: Vec<_> = loaded.files().map(|file| file.display().to_string()).collect();
+    tracing::info!(
+        "forgewatch {}, configured by {}, keeps its state in `{}`",
+        env!("CARGO_PKG_VERSION"),
+        if files.is_empty() {
+            "no file".to_owned()
+        } else {
+            printable(&files.join(", "), 1_000).into_owned()
+        },
+        path.display()
+    );
     let each = Arc::new(AtomicBool::new(loaded.config.api.repository_metrics));
     let follower = Following { logging, gate: server.gate(), each: Arc::clone(&each) };
     let request = global.request();
@@ -103,21 +116,38 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
         Watchdog::of_process().map(|watchdog| AbortOnDropHandle::new(pet(watchdog, &notifier, &handle)));
     let _reloads = AbortOnDropHandle::new(tell_reloads(&daemon, &notifier));
 
-    while signals.next().await == Told::Reload {
-        let handle = handle.clone();
-        tokio::spawn(async move { handle.reload().await });
+    loop {
+        tokio::select! {
+            told = signals.next() => match told {
+                Told::Reload => {
+                    let handle = handle.clone();
+                    tokio::spawn(async move { handle.reload().await });
+                }
+                Told::Stop => break,
+            },
+            () = daemon.failed() => {
+                return Err(failed("the daemon has ended by itself, which is a fault of forgewatch: see its log"));
+            }
+        }
     }
-    tracing::info!("stopping");
+    tracing::info!("stopping: checks that run have {} to end", humantime::format_duration(grace));
     ready.send_replace(false);
     notifier.stopping();
     let stopping = async {
-        daemon.stop().await;
+        let is_saved = daemon.stop().await;
         closing.cancel();
         // Clients that do not hang up are hung up on.
         let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
+        is_saved
     };
     tokio::select! {
-        () = stopping => Ok(ExitCode::SUCCESS),
+        is_saved = stopping => {
+            if !is_saved {
+                return Err(ExitCode::FAILURE);
+            }
+            tracing::info!("stopped, and everything is saved");
+            Ok(ExitCode::SUCCESS)
+        }
         () = signals.stop() => {
             tracing::warn!("told to stop again: what still runs is dropped");
             Err(ExitCode::FAILURE)

@@ -31,6 +31,9 @@ use crate::verdict::{Moment, Outcome, Reason};
 /// How often it is looked for repositories without a clear answer for long.
 const LOOK_FOR_STALE: Duration = Duration::from_secs(10);
 
+/// What the wall clock may drift between two looks without being taken for set.
+const LARGEST_STEP_MS: u64 = 30_000;
+
 /// The conductor.
 pub(super) struct Conductor {
     pub(super) shared: Arc<Shared>,
@@ -48,6 +51,8 @@ pub(super) struct Conductor {
     tracker: TaskTracker,
     commands: mpsc::Receiver<Command>,
     health: watch::Receiver<Health>,
+    /// Both clocks when they were compared last.
+    clocks: (Instant, Moment),
 }
 
 /// What the conductor keeps of an integration.
@@ -98,9 +103,21 @@ impl Conductor {
             tracker: TaskTracker::new(),
             commands,
             health,
+            clocks: (now, Moment::now()),
         };
         conductor.take_over();
+        conductor.close_abandoned_incidents();
+        conductor.forget_unwatched();
+        conductor.journal.submit();
         conductor
+    }
+
+    /// Forgets repositories that have not been watched for as long as events are kept.
+    fn forget_unwatched(&mut self) {
+        let limit = self.settings.retention.events;
+        for name in self.shared.write().forget_unwatched(Moment::now(), limit) {
+            self.journal.standing(&name, None);
+        }
     }
 
     /// Conducts until it is told to stop, and then for as long as running checks take, at most the grace.
@@ -117,7 +134,10 @@ impl Conductor {
                 () = stop.cancelled() => break,
                 Some(command) = self.commands.recv() => self.obey(command).await,
                 Some(ended) = self.checks.join_next() => self.take_ended(ended),
-                _ = look_for_stale.tick() => self.tell_stale(),
+                _ = look_for_stale.tick() => {
+                    self.compare_clocks();
+                    self.tell_stale();
+                }
                 Ok(()) = self.health.changed() => {
                     let now = self.health.borrow_and_update().reopened;
                     if std::mem::replace(&mut reopened, now) != now {
@@ -128,6 +148,26 @@ impl Conductor {
             }
         }
         self.finish().await;
+    }
+
+    /// A wall clock that was set makes nothing any older than it is.
+    fn compare_clocks(&mut self) {
+        let (before, then) = std::mem::replace(&mut self.clocks, (Instant::now(), Moment::now()));
+        let (now, moment) = self.clocks;
+        let ahead_ms = moment.unix_ms() - then.after(now.duration_since(before)).unix_ms();
+        if ahead_ms.unsigned_abs() < LARGEST_STEP_MS {
+            return;
+        }
+        tracing::warn!("the clock was set by {} s", ahead_ms / 1_000);
+        let shared = Arc::clone(&self.shared);
+        let mut ledger = shared.write();
+        for entry in &mut ledger.entries {
+            let since = &mut entry.standing.unclear_since;
+            *since = since.map(|since| since.shifted(ahead_ms));
+        }
+        for standby in ledger.integrations.values_mut() {
+            standby.trouble_since = standby.trouble_since.map(|since| since.shifted(ahead_ms));
+        }
     }
 
     /// Takes in all that has ended by now, so that one commit and one look at the lock is enough for many.
@@ -156,10 +196,11 @@ impl Conductor {
         let Some(index) = ledger.index(&ended.result.repository) else { return };
         let now = Instant::now();
         self.queue.ended(index, now);
-        if ledger.entries[index].subject == ended.subject {
+        let client = &self.integrations[self.queue.lane_of(index)].client;
+        if ledger.entries[index].subject == ended.subject && Arc::ptr_eq(client, &ended.client) {
             self.judge(&mut ledger, index, &ended.result);
         } else {
-            // The name stands for another repository by now.
+            // By now the name stands for another repository, or another identity asks for it.
             self.queue.plan(index, now);
         }
     }
@@ -257,11 +298,15 @@ impl Conductor {
         let mut ledger = shared.write();
         let former = Arc::clone(&ledger.world);
         let next = Arc::clone(&world);
-        let dropped = ledger.follow(world);
-        for name in &dropped {
-            self.journal.standing(name, None);
-        }
+        let was_watched = ledger.entries.len();
+        ledger.follow(world);
+        let (is_watched, kept) = (ledger.entries.len(), ledger.unwatched());
         drop(ledger);
+        if is_watched < was_watched {
+            tracing::warn!(
+                "{is_watched} repositories are watched, and {was_watched} were before; what is known of {kept} is kept"
+            );
+        }
         self.settings = settings;
         self.journal.writer().set_retention(self.settings.retention);
         former.replaced_by(&next);
@@ -302,7 +347,8 @@ impl Conductor {
                 (InCharge::new(Arc::clone(integration)), Gate::default())
             });
             self.queue.lanes[lane].gate = gate;
-            self.integrations.push(InCharge { breaker: Breaker::default(), ..in_charge });
+            let until = now + self.settings.confirm_after * 2 + world.check_timeout;
+            self.integrations.push(InCharge { breaker: in_charge.breaker.carried(until), ..in_charge });
         }
         for index in self.in_flight.iter().filter_map(|name| ledger.index(name)) {
             self.queue.resume(index);

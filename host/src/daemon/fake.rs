@@ -117,5 +117,5 @@ pub(crate) fn world<'a>(
 
 /// What is known of a world at first: nothing.
 pub(crate) fn ledger(world: World) -> Ledger {
-    Ledger::new(Arc::new(world), |_| None, Incidents::default())
+    Ledger::new(Arc::new(world), std::collections::HashMap::new(), Incidents::default())
 }

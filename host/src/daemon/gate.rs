@@ -23,6 +23,8 @@ pub(super) struct Gate {
     state: State,
     unclear: u32,
     rests: u32,
+    /// Since when what waited for the forge could have started.
+    open_since: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +58,12 @@ impl Gate {
         }
     }
 
+    /// From when on a check counts as late that was `due`: a forge at rest makes nobody late.
+    pub(super) fn late_from(&self, due: Instant) -> Instant {
+        let open_since = self.held_until().or(self.open_since);
+        open_since.map_or(due, |open_since| due.max(open_since))
+    }
+
     /// Whether the forge is in trouble, as far as is known.
     pub(super) fn is_closed(&self) -> bool {
         self.state != State::Open
@@ -77,7 +85,8 @@ impl Gate {
             if rests && matches!(self.state, State::Held { limited: true, .. }) {
                 return false;
             }
-            *self = Self::default();
+            let open_since = if was_closed { Some(now) } else { self.open_since };
+            *self = Self { open_since, ..Self::default() };
             return was_closed;
         }
         self.unclear = self.unclear.saturating_add(1);

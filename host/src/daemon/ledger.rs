@@ -3,8 +3,9 @@
 //! One lock guards all of it. The conductor alone writes, for microseconds at a time; everybody else reads. Nothing
 //! here waits or does I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -24,6 +25,8 @@ pub struct Ledger {
     pub integrations: BTreeMap<String, Standby>,
     /// Open incidents.
     pub incidents: Incidents,
+    /// What is known of repositories that are not watched now: half a configuration must not cost what was found out.
+    put_away: HashMap<String, Entry>,
 }
 
 /// What is known of a repository.
@@ -109,40 +112,46 @@ pub struct UnreadableStanding {
 }
 
 impl Ledger {
-    /// A ledger over `world` with what `known` says about each of its repositories, by name.
-    pub fn new(
-        world: Arc<World>,
-        mut known: impl FnMut(&str) -> Option<Entry>,
-        incidents: Incidents,
-    ) -> Self {
+    /// A ledger over `world` with what is `known` of each of its repositories, by name. What is known of others is put
+    /// away for the day when they are watched again.
+    pub fn new(world: Arc<World>, mut known: HashMap<String, Entry>, incidents: Incidents) -> Self {
         let entries = world.repositories.iter().map(|watched| {
             let subject = subject(watched);
-            known(&watched.target.name)
+            known
+                .remove(&watched.target.name)
                 .filter(|entry| subject.is_none_or(|subject| entry.subject == subject))
                 .unwrap_or_else(|| Entry { subject: subject.unwrap_or_default(), ..Entry::default() })
         });
         let entries = entries.collect();
         let integrations = world.integrations.keys().map(|name| (name.clone(), Standby::default())).collect();
-        let mut ledger = Self { world, entries, integrations, incidents };
+        let mut ledger = Self { world, entries, integrations, incidents, put_away: known };
         ledger.count_affected();
         ledger
     }
 
-    /// Goes on with another world: what is known of what is still watched stays known. The names of the others.
-    pub(super) fn follow(&mut self, world: Arc<World>) -> Vec<String> {
-        let former = std::mem::replace(&mut self.world, Arc::clone(&world));
-        let entries = std::mem::take(&mut self.entries);
-        let mut known: BTreeMap<&str, Entry> =
-            former.repositories.iter().map(|it| it.target.name.as_str()).zip(entries).collect();
+    /// Goes on with another world: what is known stays known.
+    pub(super) fn follow(&mut self, world: Arc<World>) {
+        let names = self.world.repositories.iter().map(|it| it.target.name.clone());
+        let known = names.zip(std::mem::take(&mut self.entries)).chain(std::mem::take(&mut self.put_away));
         let incidents = Incidents::restore(self.incidents.open().cloned());
         let standby = std::mem::take(&mut self.integrations);
-        *self = Self::new(world, |name| known.remove(name), incidents);
+        *self = Self::new(world, known.collect(), incidents);
         for (name, standby) in standby {
             if let Some(here) = self.integrations.get_mut(&name) {
                 *here = standby;
             }
         }
-        known.into_keys().map(ToOwned::to_owned).collect()
+    }
+
+    /// How many repositories are known that are not watched now.
+    pub(super) fn unwatched(&self) -> usize {
+        self.put_away.len()
+    }
+
+    /// Forgets what was put away and was not seen for longer than `limit`; its names.
+    pub(super) fn forget_unwatched(&mut self, now: Moment, limit: Duration) -> Vec<String> {
+        let is_old = |entry: &mut Entry| entry.seen.as_ref().is_none_or(|seen| now.since(seen.at) > limit);
+        self.put_away.extract_if(|_, entry| is_old(entry)).map(|(name, _)| name).collect()
     }
 
     /// Every repository with what is known of it, in name order.

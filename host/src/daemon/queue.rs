@@ -156,10 +156,11 @@ impl Queue {
             let turn = (self.turn + offset) % lanes;
             if let Some(index) = self.lanes[turn].next(self.limits.integration, now) {
                 self.turn = turn + 1;
-                let due = self.slots[index as usize].due;
+                let gate = &mut self.lanes[turn].gate;
+                let late_from = gate.late_from(self.slots[index as usize].due);
+                gate.started();
                 self.take(index as usize);
-                self.lanes[turn].gate.started();
-                return Some((index as usize, now.saturating_duration_since(due)));
+                return Some((index as usize, now.saturating_duration_since(late_from)));
             }
         }
         None
@@ -336,10 +337,13 @@ mod tests {
         queue.lanes[0].gate.ended(&limited, now);
         assert!(started(&mut queue, now).is_empty());
         assert_eq!(queue.wake(now), Some(now + seconds(60)));
-        let later = now + seconds(60);
-        assert_eq!(started(&mut queue, later), [0]);
+        let later = now + seconds(61);
+        // Not later than the forge wanted.
+        assert_eq!(queue.start(later), Some((0, seconds(1))));
+        assert!(queue.start(later).is_none());
         queue.ended(0, later);
         queue.lanes[0].gate.ended(&Outcome::new(Reason::Granted, ""), later);
-        assert_eq!(started(&mut queue, later), [2, 4]);
+        assert_eq!(queue.start(later), Some((2, Duration::ZERO)));
+        assert_eq!(started(&mut queue, later), [4]);
     }
 }

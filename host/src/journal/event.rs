@@ -65,7 +65,7 @@ pub fn error(result: &CheckResult, fingerprint: &Fingerprint) -> Event {
 pub fn transition(integration: &str, repository: &str, turn: Turn, detail: &str, at: Moment) -> Event {
     let verdict = |reason: Reason| reason.verdict();
     Event {
-        id: format!("transition-{repository}-{:x}", at.unix_ms()),
+        id: format!("transition-{:x}-{repository}", at.unix_ms()),
         kind: EventKind::Generic,
         at: at.into(),
         integration: Some(integration.to_owned()),
@@ -92,9 +92,10 @@ pub fn generic(
     if let (Value::Object(payload), Value::Object(more)) = (&mut payload, more) {
         payload.extend(more);
     }
+    // The moment comes first: long names are cut.
     let about = repository.or(integration).map(|name| format!("-{name}")).unwrap_or_default();
     Event {
-        id: format!("{what}{about}-{:x}", at.unix_ms()),
+        id: format!("{what}-{:x}{about}", at.unix_ms()),
         kind: EventKind::Generic,
         at: at.into(),
         integration: integration.map(ToOwned::to_owned),

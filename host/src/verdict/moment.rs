@@ -31,6 +31,12 @@ impl Moment {
         Self(self.0.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// So many milliseconds later, or earlier.
+    #[must_use]
+    pub fn shifted(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
     /// How long ago `earlier` was; nothing if it is in the future, as it may be after the clock was set.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -54,7 +54,7 @@ fn fixture(health: Health, successful: bool) -> Fixture {
     let repositories = ["a", "b", "c", "d", "e"].map(|name| watched(name, "acme"));
     let repositories = repositories.into_iter().chain([watched("z", "globex")]).collect();
     let world = Arc::new(World::by_hand(services, integrations, repositories));
-    let mut ledger = Ledger::new(world, |_| None, Incidents::default());
+    let mut ledger = Ledger::new(world, std::collections::HashMap::new(), Incidents::default());
     fill(&mut ledger);
     let (commands, orders) = mpsc::channel(1);
     let reloads = Reloads {

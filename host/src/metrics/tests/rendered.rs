@@ -79,5 +79,5 @@ fn ledger(services: Services, registry: &Registry) -> Ledger {
     };
     let repositories = vec![Watched { target, rules: Config::default().defaults, labels: Arc::default() }];
     let world = World::by_hand(services, BTreeMap::from([(name, integration)]), repositories);
-    Ledger::new(Arc::new(world), |_| None, Incidents::default())
+    Ledger::new(Arc::new(world), std::collections::HashMap::new(), Incidents::default())
 }
