@@ -118,7 +118,7 @@ fn what_is_broken_comes_first_with_what_to_do() {
     let parts = [
         "nothing has been saved",
         "disk full\\u{1b}[2J",
-        "make `state.path` writable; 12 groups",
+        "make `state.path` writable; 12 rows",
         "the reload ",
         "`check_timeout` is wrong",
         "forgewatch config check",

@@ -63,7 +63,7 @@ fn a_wrong_configuration_changes_nothing_is_told_whole_and_is_taken_up_once_it_i
 }
 
 #[test]
-fn what_is_added_is_checked_what_is_removed_is_forgotten_and_a_check_under_way_counts() {
+fn what_is_added_is_checked_what_is_removed_is_kept_for_its_return_and_a_check_under_way_counts() {
     let fake = large(1, 4);
     // One is denied, and the check that confirms it is under way while the configuration changes.
     delete(&fake, 0, 0);
@@ -77,21 +77,25 @@ fn what_is_added_is_checked_what_is_removed_is_forgotten_and_a_check_under_way_c
     });
     until_granted(&daemon, 1);
     let worker = daemon.worker("vsts");
+    let list_with_all = list.clone().without("p0-r1");
     list.repository("p0-r0", "large", "project-0", "repository-0", "labels = { team = \"new\" }")
         .without("p0-r1")
         .without("p0-r2")
         .write(&sandbox);
     daemon.reload();
     daemon.until("a check of the new one", |records| records.confirmed().get("p0-r3").cloned());
-    assert!(daemon.records().standing("p0-r2").is_null());
+    assert_eq!(daemon.get("/api/v1/repositories/p0-r2").status, 404);
     held.cancel();
     removed.cancel();
     daemon.until_confirmed(1, "not_found");
     assert_eq!((daemon.worker("vsts"), worker.is_alive()), (worker, true));
+    list_with_all.write(&sandbox);
+    daemon.reload();
+    let back = daemon.get("/api/v1/repositories/p0-r2").json();
+    assert_eq!(back["verdict"], "granted");
     let records = daemon.records().clone();
     daemon.stop();
-    let known: Vec<_> = records.standings().into_keys().collect();
-    assert_eq!(known, ["p0-r0", "p0-r3"]);
+    assert_eq!(records.transitions("p0-r2"), [">granted"]);
     assert_eq!(
         (asked_for(&fake, 0, 0).len(), records.transitions("p0-r0")),
         (2, vec![">not_found".to_owned()])

@@ -143,6 +143,7 @@ async fn a_call_that_outlives_its_identity_leaves_the_tokens_of_the_next_alone()
     let former = place.world(None).await;
     place.sandbox.write("app.token", "second");
     let (next, _) = place.anew(&former).await;
+    former.replaced_by(&next);
     let call = async |world: &super::World| {
         let request =
             Request::get("https://dev.azure.com/two/").with_authentication(Authentication::bearer());
