@@ -24,7 +24,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use crate::config::{Environment, Loaded, LogFormat, LogLevel, Problems, Request, load};
 use crate::logging::Logging;
 use crate::plugins::{WORKER_COMMAND, run_worker};
-use crate::text::printable;
+use crate::text::printable_lines;
 
 /// Exit status for wrong usage and for a wrong configuration.
 const USAGE: u8 = 2;
@@ -221,10 +221,9 @@ fn write_result(mut out: impl Write, text: &str) -> ExitCode {
 /// Tells about something on standard error. Names from files and arguments are in it: each line is escaped.
 fn tell(colour: AnsiColor, label: &str, what: impl std::fmt::Display) {
     let style = Style::new().fg_color(Some(colour.into())).bold();
-    let what = what.to_string();
-    let lines: Vec<_> = what.split('\n').map(|line| printable(line, LONGEST_LINE)).collect();
+    let lines = printable_lines(&what.to_string(), LONGEST_LINE);
     // Where standard error is closed there is nobody to tell.
-    let _ = writeln!(anstream::stderr().lock(), "{style}{label}{style:#}: {}", lines.join("\n"));
+    let _ = writeln!(anstream::stderr().lock(), "{style}{label}{style:#}: {lines}");
 }
 
 /// Tells everything that is wrong; the status to exit with.

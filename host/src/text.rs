@@ -30,6 +30,12 @@ pub fn printable(text: &str, max_chars: usize) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// The same line by line, of several lines that are ours with names in them that are not.
+pub fn printable_lines(text: &str, max_chars_of_line: usize) -> String {
+    let lines: Vec<_> = text.split('\n').map(|line| printable(line, max_chars_of_line)).collect();
+    lines.join("\n")
+}
+
 /// The lines of JSON with every character escaped that JSON lets through and a terminal would act on.
 pub fn json_printable(lines: &str) -> Cow<'_, str> {
     let acts = |char: char| char != '\n' && is_unprintable(char);

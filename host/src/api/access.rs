@@ -1,7 +1,7 @@
 //! Who may use the API: bearer tokens with scopes, known by their digests alone.
 //!
 //! A reload may replace tokens and names at any time; a request sees one set or the other. Off loopback there is never
-//! a moment without tokens unless the configuration says so.
+//! a moment without tokens unless the configuration says so, and no reload takes the last one away without that.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -32,12 +32,21 @@ struct Token {
 
 /// Anybody who reaches the address could use the API.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "other machines can reach `api.listen` ({listen}) and there are no API tokens: add one as `[api.tokens.NAME]`, or \
-     set `api.auth = \"none\"` if something in front of it decides who may use it"
-)]
-pub struct Unprotected {
-    listen: SocketAddr,
+pub enum Unprotected {
+    /// That is anybody at all.
+    #[error(
+        "other machines can reach `api.listen` ({listen}) and there are no API tokens: add one as \
+         `[api.tokens.NAME]`, or set `api.auth = \"none\"` if something in front of it decides who may use it"
+    )]
+    Reachable {
+        /// The address.
+        listen: SocketAddr,
+    },
+    /// There were tokens, and what says so may be missing by mistake: a file that is half written.
+    #[error(
+        "all API tokens are gone: set `api.auth = \"none\"` if nobody shall be asked for one any more, or restart"
+    )]
+    Bereft,
 }
 
 impl Access {
@@ -119,8 +128,11 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// Anybody could come in then.
+    /// Anybody could come in then, and nothing says that this is meant.
     pub fn admissible(&self, access: Access) -> Result<Admissible, Unprotected> {
+        if access.auth == ApiAuth::Tokens && access.is_open() && !self.is_open() {
+            return Err(Unprotected::Bereft);
+        }
         protected(self.listen, access).map(Admissible)
     }
 
@@ -182,7 +194,7 @@ impl Gate {
 fn protected(listen: SocketAddr, access: Access) -> Result<Arc<Access>, Unprotected> {
     if !listen.ip().to_canonical().is_loopback() && access.is_open() {
         if access.auth == ApiAuth::Tokens {
-            return Err(Unprotected { listen });
+            return Err(Unprotected::Reachable { listen });
         }
         tracing::warn!(
             "the API on {listen} asks nobody for a token (`api.auth = \"none\"`): whoever reaches it may use all of it"

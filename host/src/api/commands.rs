@@ -46,7 +46,10 @@ async fn check(call: Call<Wanted>) -> Result<Accepted<Asked>, Error> {
 }
 
 async fn reload(call: Call<Nothing>) -> Result<Found<ConfigReport>, Error> {
-    let reloads = call.shared.handle.reload().await.map_err(stopping)?;
+    let handle = call.shared.handle.clone();
+    // Who waits for a secret's command takes nobody's turn.
+    drop(call);
+    let reloads = handle.reload().await.map_err(stopping)?;
     if reloads.successful {
         return Ok(Found(reloads.into()));
     }

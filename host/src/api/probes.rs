@@ -29,11 +29,11 @@ async fn live(_: Call<Nothing>) -> Result<Text, Error> {
 }
 
 async fn ready(call: Call<Nothing>) -> Result<Text, Error> {
-    let unready = |reason| Error::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", reason);
-    if call.shared.stop.is_cancelled() {
-        return Err(unready("the daemon is stopping"));
+    // Nobody is answered before it has begun.
+    if *call.shared.ready.borrow() && !call.shared.stop.is_cancelled() {
+        return Ok(Text::of_probe());
     }
-    if *call.shared.ready.borrow() { Ok(Text::of_probe()) } else { Err(unready("the daemon is starting")) }
+    Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the daemon is stopping"))
 }
 
 async fn metrics(call: Call<Nothing>) -> Result<Text, Error> {

@@ -17,7 +17,7 @@ use super::{GlobalArgs, USAGE, print, print_styled, runtime, tell};
 use crate::config::TOKEN_VARIABLE;
 use crate::daemon::Report;
 use crate::services::http::ask;
-use crate::text::{mask_url, printable};
+use crate::text::{json_printable, mask_url, printable};
 
 /// Exit status for a daemon that is not well itself.
 const DEGRADED: u8 = 3;
@@ -93,7 +93,7 @@ impl Arguments {
             Format::Json => {
                 // As it came: a later daemon may tell more.
                 let all: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-                print(&serde_json::to_string_pretty(&all).unwrap_or_default())
+                print(&json_printable(&serde_json::to_string_pretty(&all).unwrap_or_default()))
             }
         };
         Ok(if printed == ExitCode::SUCCESS { exit_status(&report) } else { printed })

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::handle::{Command, Reloads};
@@ -20,12 +21,17 @@ use crate::journal::event;
 use crate::metrics::Metrics;
 use crate::prepare::{Watched, World};
 use crate::state::State;
-use crate::text::printable;
+use crate::text::printable_lines;
 use crate::verdict::Moment;
 
 /// When URLs are routed again that a plugin failed on, first and at last.
 const FIRST_ROUTED_AGAIN: Duration = Duration::from_secs(5);
 const LAST_ROUTED_AGAIN: Duration = Duration::from_secs(60 * 60);
+
+/// How long reading may take. Each command that prints a secret has half of it.
+const LONGEST_READING: Duration = Duration::from_secs(120);
+/// Characters of one line of a problem.
+const LONGEST_LINE: usize = 2_000;
 
 /// Reads the configuration again whenever asked, or its files change.
 pub(super) struct Reloader {
@@ -125,11 +131,8 @@ impl Reloader {
             }
             Err(problems) => {
                 reloads.took = began.elapsed();
-                for problem in &problems {
-                    tracing::error!("{problem}");
-                }
-                let count = problems.len();
-                tracing::error!("the new configuration is not used ({count} problems): the old one stays");
+                let told = problems.join("\n");
+                tracing::error!("the new configuration is not used, the old one stays:\n{told}");
                 reloads.problems = problems;
             }
         }
@@ -151,7 +154,7 @@ impl Reloader {
         let (request, state, former) =
             (self.request.clone(), Arc::clone(&self.state), Arc::clone(&self.world));
         let (runtime, follower) = (tokio::runtime::Handle::current(), Arc::clone(&self.follower));
-        let prepared = spawn_blocking(move || {
+        let reading = move || {
             let loaded = config::load(&request);
             let files = loaded.watch();
             let made = runtime.block_on(async {
@@ -167,15 +170,19 @@ impl Reloader {
                 }
             });
             (loaded, files, made)
-        });
-        let Ok((loaded, files, made)) = prepared.await else {
-            return Err(vec!["reading it panicked, which is a fault of forgewatch".to_owned()]);
+        };
+        let (loaded, files, made) = match within(LONGEST_READING, reading).await {
+            Ok(read) => read,
+            Err(problem) => {
+                // What it was read for is no news any more: the next change is.
+                self.files.taken();
+                return Err(vec![problem]);
+            }
         };
         self.files = files;
         for warning in &loaded.warnings {
-            tracing::warn!("{}", printable(&warning.to_string(), 2_000));
+            tracing::warn!("{}", told(warning));
         }
-        let told = |problem: &Problem| printable(&problem.to_string(), 2_000).into_owned();
         let (world, take_over) = made.map_err(|problems| problems.iter().map(told).collect::<Vec<_>>())?;
         Ok((loaded, world, take_over))
     }
@@ -189,6 +196,22 @@ impl Reloader {
         if self.commands.send(command).await.is_ok() {
             let _ = adopted.await;
         }
+    }
+}
+
+fn told(problem: &Problem) -> String {
+    printable_lines(&problem.to_string(), LONGEST_LINE)
+}
+
+/// What comes of work that blocks. Work that hangs keeps its thread, and nobody waits for it any more.
+async fn within<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    match timeout(limit, spawn_blocking(work)).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(_)) => Err("reading it panicked, which is a fault of forgewatch".to_owned()),
+        Err(_) => Err(format!("reading it took longer than {limit:?}: a secret's file or command hangs")),
     }
 }
 
@@ -208,5 +231,26 @@ async fn unrouted(world: Arc<World>, wait: &mut Duration) {
         if world.repositories.iter().any(failed) {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn reading_that_hangs_is_given_up() {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let given_up = within(Duration::from_millis(1), move || held.recv()).await;
+        assert!(given_up.unwrap_err().contains("took longer than 1ms"));
+        drop(release);
+        assert_eq!(within(LONGEST_READING, || 1).await, Ok(1));
+    }
+
+    #[test]
+    fn a_problem_keeps_its_lines_and_nothing_else_that_acts() {
+        let help = Some("write one".to_owned());
+        let problem = Problem { key: "a".to_owned(), source: None, message: "is \u{1b}[2J".to_owned(), help };
+        assert_eq!(told(&problem), "a: is \\u{1b}[2J\n  fix: write one");
     }
 }

@@ -1,8 +1,9 @@
 //! Reading secrets: from variables, files and commands, only for identities that are needed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -156,10 +157,14 @@ pub(crate) async fn read_secret(secret: &SecretRef) -> Result<SecretString, Trou
     }
 }
 
-/// Reads no more than shows that it is too much.
+/// Reads no more than shows that it is too much, and waits for nobody who would have to write first.
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_SECRET_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    file.take(MAX_SECRET_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -218,5 +223,20 @@ fn text(mut bytes: Vec<u8>) -> Result<SecretString, Trouble> {
         }
         Ok(text) => Ok(text.into()),
         Err(_) => Err(("the secret is not UTF-8 text".to_owned(), None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_in_a_regular_file_and_nothing_else_is_waited_for() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [pipe.as_path(), folder.path()] {
+            assert_eq!(read_bounded(path).unwrap_err().to_string(), "it is no regular file");
+        }
     }
 }

@@ -96,7 +96,7 @@ async fn without_tokens_only_loopback_is_open() {
 }
 
 #[tokio::test]
-async fn a_reload_replaces_tokens_but_never_takes_the_last_one_away_off_loopback() {
+async fn a_reload_replaces_tokens_but_never_takes_the_last_one_away() {
     let api = guarded();
     let fresh = Access::with(ApiAuth::Tokens, &[], &[("fresh", Scope::Read)]);
     let gate = &api.shared.gate;
@@ -109,6 +109,12 @@ async fn a_reload_replaces_tokens_but_never_takes_the_last_one_away_off_loopback
     assert!(gate.admissible(Access::with(ApiAuth::Tokens, &[], &[])).is_err());
     let headers = axum::http::HeaderMap::new();
     assert!(gate.admit(&headers, None, Scope::Read).is_err(), "it must be as closed as before");
+
+    let loopback = &api.shared.gate;
+    let error = loopback.admissible(Access::with(ApiAuth::Tokens, &[], &[])).map(drop).unwrap_err();
+    assert!(error.to_string().contains("api.auth = \"none\""), "{error}");
+    loopback.replace(loopback.admissible(Access::with(ApiAuth::None, &[], &[])).unwrap());
+    assert_eq!(api.get("/api/v1/status").await.status, 200);
 }
 
 #[tokio::test]

@@ -84,8 +84,9 @@ async fn readiness_is_the_daemons_and_no_forges() {
     let api = Fixture::new();
     assert_eq!(api.get("/readyz").await.status, 200);
     api.ready.send_replace(false);
-    let starting = api.get("/readyz").await;
-    assert_eq!((starting.status.as_u16(), &starting.body["error"]["code"]), (503, &json!("not_ready")));
+    let stopping = api.get("/readyz").await;
+    let error = json!({ "code": "not_ready", "message": "the daemon is stopping" });
+    assert_eq!((stopping.status.as_u16(), &stopping.body["error"]), (503, &error));
     assert_eq!(api.get("/livez").await.status, 200);
     api.ready.send_replace(true);
     api.stop.cancel();

@@ -96,6 +96,8 @@ fn no_problem_quotes_a_secret() {
         "[identities.a]\nkind = 'hunter2'".into(),
         "[identities.a]\nkind = 'pat'\ntoken = { env = 'hunter2aaaaaaaaaaaaaaaaaaaaaaa' }".into(),
         "[identities.a]\nkind = 'pat'\ntoken = { env = '$hunter2' }".into(),
+        "[identities.a]\nkind = 'pat'\ntoken = { env = 'sk-hunter2' }".into(),
+        "[identities.a]\nkind = 'pat'\ntoken = { env = '550e8400hunter2' }".into(),
         "[identities.a]\nkind = 'pat'\ntoken = \"hunter2\ntoken = 1".into(),
     ] {
         let problems = load(&World::of(&text).request).into_valid().expect_err(&text);
