@@ -17,13 +17,7 @@ pub fn printable(text: &str, max_chars: usize) -> Cow<'_, str> {
     }
     let kept = if long { max_chars.saturating_sub(1) } else { max_chars };
     let mut shown = String::with_capacity(text.len().min(4 * max_chars));
-    for char in text.chars().take(kept) {
-        if is_unprintable(char) {
-            shown.extend(char.escape_default());
-        } else {
-            shown.push(char);
-        }
-    }
+    text.chars().take(kept).for_each(|char| push_printable(&mut shown, char));
     if long {
         shown.push('…');
     }
@@ -34,6 +28,36 @@ pub fn printable(text: &str, max_chars: usize) -> Cow<'_, str> {
 pub fn printable_lines(text: &str, max_chars_of_line: usize) -> String {
     let lines: Vec<_> = text.split('\n').map(|line| printable(line, max_chars_of_line)).collect();
     lines.join("\n")
+}
+
+/// The same for what is kept in great numbers: what comes out has at most `max_bytes` bytes (an ellipsis included).
+pub fn printable_bytes(text: &str, max_bytes: usize) -> Cow<'_, str> {
+    const ELLIPSIS: char = '…';
+    if text.len() <= max_bytes && !text.chars().any(is_unprintable) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len().min(max_bytes));
+    let mut cut = 0;
+    for char in text.chars() {
+        if shown.len() + ELLIPSIS.len_utf8() <= max_bytes {
+            cut = shown.len();
+        }
+        push_printable(&mut shown, char);
+        if shown.len() > max_bytes {
+            shown.truncate(cut);
+            shown.push(ELLIPSIS);
+            break;
+        }
+    }
+    Cow::Owned(shown)
+}
+
+fn push_printable(shown: &mut String, char: char) {
+    if is_unprintable(char) {
+        shown.extend(char.escape_default());
+    } else {
+        shown.push(char);
+    }
 }
 
 /// The lines of JSON with every character escaped that JSON lets through and a terminal would act on.
@@ -147,6 +171,24 @@ mod tests {
             assert_eq!(printable(text, max), expected, "{text:?}");
         }
         assert!(matches!(printable("plain", 5), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_in_bytes_after_escaping() {
+        let cases = [
+            ("abcdef", 6, "abcdef"),
+            ("abcdefg", 6, "abc…"),
+            ("ääää", 7, "ää…"),
+            ("a\x1bb", 8, "a\\u{1b}b"),
+            ("a\x1bbc", 8, "a…"),
+            ("\x1b\x1b", 9, "\\u{1b}…"),
+        ];
+        for (text, max, expected) in cases {
+            assert_eq!(printable_bytes(text, max), expected, "{text:?}");
+        }
+        let hostile = "\u{e0041}".repeat(100_000);
+        assert!((990..=1000).contains(&printable_bytes(&hostile, 1000).len()));
+        assert!(matches!(printable_bytes("plain", 5), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 pub use damping::{Confirmed, Pending, Standing, Thresholds, Turn};
 pub use moment::Moment;
 
-use crate::text::printable;
+use crate::text::printable_bytes;
 
-/// The longest detail in characters; more than an operator reads, less than a hostile plugin would like.
-const MAX_DETAIL: usize = 2000;
+/// Bytes of the longest detail: more than an operator reads, and little enough to be kept for each repository.
+const MAX_DETAIL: usize = 1000;
 
 /// Whether the integration has access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -138,7 +138,7 @@ pub struct Outcome {
 impl Outcome {
     /// An outcome of the host's own making.
     pub fn new(reason: Reason, detail: impl AsRef<str>) -> Self {
-        let detail = printable(detail.as_ref(), MAX_DETAIL).into_owned();
+        let detail = printable_bytes(detail.as_ref(), MAX_DETAIL).into_owned();
         Self { reason, detail, http_status: None, retry_after_s: None }
     }
 }
@@ -183,6 +183,14 @@ mod tests {
             };
             assert_eq!(outcome.reason.verdict(), expected, "{}", outcome.reason.as_str());
             assert_eq!(serde_json::to_value(outcome.reason).unwrap(), outcome.reason.as_str());
+        }
+    }
+
+    #[test]
+    fn a_detail_stays_small_whatever_a_plugin_says() {
+        for detail in ["x", "ä", "\u{1b}", "\u{e0041}"] {
+            let outcome = Outcome::new(Reason::Unreachable, detail.repeat(10_000));
+            assert!(outcome.detail.len() <= MAX_DETAIL && outcome.detail.ends_with('…'), "{detail:?}");
         }
     }
 

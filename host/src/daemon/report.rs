@@ -110,6 +110,8 @@ pub struct IncidentReport {
     pub id: String,
     /// The integration that it happens to.
     pub integration: String,
+    /// The repository that it happens to, by its configured name, when it is that repository's own trouble.
+    pub repository: Option<String>,
     /// Why its checks fail.
     pub reason: Reason,
     /// What is behind it.
@@ -187,7 +189,12 @@ impl Report {
 
     /// Whether access is missing, or something is the matter that costs answers.
     pub fn has_trouble(&self) -> bool {
-        self.repositories.denied > 0 || self.incidents_open > 0
+        self.repositories.denied > 0 || self.incidents_open > 0 || self.in_trouble().next().is_some()
+    }
+
+    /// The integrations whose forge is in trouble, and since when: nothing newer is known of their repositories.
+    pub fn in_trouble(&self) -> impl Iterator<Item = (&IntegrationReport, Stamp)> {
+        self.integrations.iter().filter_map(|it| Some((it, it.trouble_since?)))
     }
 }
 
@@ -293,6 +300,7 @@ impl From<&Incident> for IncidentReport {
         Self {
             id: incident.id.clone(),
             integration: shown(&incident.integration),
+            repository: incident.repository.as_deref().map(shown),
             reason: incident.reason,
             cause: incident.cause,
             affected: incident.affected,

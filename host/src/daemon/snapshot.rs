@@ -53,6 +53,7 @@ impl Tally {
             stale: stale.get(name.as_str()).copied().unwrap_or_default(),
             waiting: standby.waiting,
             is_held: standby.held_until.is_some_and(|until| until > now),
+            is_investigating: standby.investigating,
             rate_budget: None,
         });
         let owned = |((name, reason), count): ((&str, _), _)| ((name.to_owned(), reason), count);

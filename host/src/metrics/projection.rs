@@ -76,7 +76,7 @@ impl Projection {
         let snapshot = &self.snapshot;
         page.alone("forgewatch_checks_running", "Checks that run", snapshot.checks_running as f64)?;
         type Value = fn(&super::Integration) -> Option<f64>;
-        let families: [(&str, &str, Value); 4] = [
+        let families: [(&str, &str, Value); 5] = [
             ("forgewatch_repositories_stale", "Repositories without a clear answer for too long", |it| {
                 Some(it.stale as f64)
             }),
@@ -87,6 +87,11 @@ impl Projection {
                 "forgewatch_integration_held",
                 "Whether regular checks pause, since the forge needs a rest",
                 |it| Some(flag(it.is_held)),
+            ),
+            (
+                "forgewatch_integration_investigating",
+                "Whether many repositories turned at once and a few are asked for the cause",
+                |it| Some(flag(it.is_investigating)),
             ),
             (
                 "forgewatch_rate_budget_remaining",

@@ -55,6 +55,8 @@ pub struct Integration {
     pub waiting: usize,
     /// Whether no regular check is made for now.
     pub is_held: bool,
+    /// Whether many repositories turned at once and the cause is being looked for.
+    pub is_investigating: bool,
     /// What its forge will still answer, as it said at last.
     pub rate_budget: Option<u64>,
 }

@@ -63,8 +63,14 @@ fn what_happened_is_counted_by_all_clones_together() {
 #[test]
 fn what_vanished_leaves_no_series() {
     let metrics = Metrics::default();
-    let integration =
-        Integration { name: "acme".to_owned(), stale: 0, waiting: 1, is_held: false, rate_budget: Some(41) };
+    let integration = Integration {
+        name: "acme".to_owned(),
+        stale: 0,
+        waiting: 1,
+        is_held: false,
+        is_investigating: false,
+        rate_budget: Some(41),
+    };
     let before = metrics.render(Snapshot { integrations: vec![integration], ..nothing() });
     assert_has(
         &before,

@@ -13,7 +13,7 @@ use super::file::PluginFile;
 use super::load::{LoadedLibrary, SealedLibrary};
 use super::lock::Lock;
 use super::registry::Room;
-use super::watch::Watch;
+use super::watch::{Change, Watch};
 use super::worker::{RemoteClient, RemoteProvider, RestartCause, Status, Supervisor, WorkerSettings};
 
 /// How a provider does at a moment, wherever its code runs.
@@ -83,8 +83,11 @@ impl Provider {
         {
             place.watching = Some(AbortOnDropHandle::new(tokio::spawn(async move {
                 loop {
-                    let path = watch.changed().await.to_owned();
-                    let lock = lock.clone();
+                    if watch.changed().await == Change::Gone {
+                        tracing::warn!("{}", watch.absence());
+                        continue;
+                    }
+                    let (path, lock) = (watch.path().to_owned(), lock.clone());
                     let read = spawn_blocking(move || SealedLibrary::of(&path, lock.as_deref())).await;
                     watch.taken();
                     let (path, found) = (

@@ -1,4 +1,4 @@
-//! Noticing that a library file has new bytes, whether it was renamed into place or overwritten.
+//! Noticing that a library file has new bytes, whether it was renamed into place or overwritten, or that it is gone.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,15 @@ use crate::config::FilesWatch;
 pub(super) struct Watch {
     path: PathBuf,
     file: FilesWatch,
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// There is another one, or one again.
+    Other,
+    /// There is none. This is said once.
+    Gone,
 }
 
 impl Watch {
@@ -26,14 +35,54 @@ impl Watch {
         self.file.taken();
     }
 
-    /// Waits until the file is another one than before, and has been for a moment: who writes into it should have
-    /// ended. A file that is gone is waited for. Gives its path. Cancel-safe.
-    pub(super) async fn changed(&mut self) -> &Path {
-        loop {
-            self.file.changed().await;
-            if self.file.all_are_there() {
-                return &self.path;
-            }
+    /// What to say of a file that is gone.
+    pub(super) fn absence(&self) -> String {
+        let path = self.path.display();
+        format!(
+            "`{path}` is gone; the plugin goes on as it is, and cannot be started again once this process has ended"
+        )
+    }
+
+    /// Waits until the file is another one than before, or gone, and has been for a moment: who writes into it should
+    /// have ended. Cancel-safe.
+    pub(super) async fn changed(&mut self) -> Change {
+        self.file.changed().await;
+        if self.file.all_are_there() {
+            return Change::Other;
         }
+        self.file.taken();
+        Change::Gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// What it says in the time of several looks; the clock is not the wall's.
+    async fn said(watch: &mut Watch) -> Option<Change> {
+        timeout(Duration::from_secs(10), watch.changed()).await.ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_is_gone_is_told_once_and_again_when_it_is_back() {
+        let folder = TempDir::new().unwrap();
+        let (path, aside) = (folder.path().join("plugin.so"), folder.path().join("aside"));
+        fs::write(&path, "bytes").unwrap();
+        let mut watch = Watch::new(path.clone());
+        assert_eq!(said(&mut watch).await, None);
+        fs::rename(&path, &aside).unwrap();
+        assert_eq!(said(&mut watch).await, Some(Change::Gone));
+        assert_eq!(said(&mut watch).await, None);
+        fs::rename(&aside, &path).unwrap();
+        assert_eq!(said(&mut watch).await, Some(Change::Other));
+        watch.taken();
+        assert_eq!(said(&mut watch).await, None);
     }
 }

@@ -2,21 +2,24 @@
 //! half there.
 //!
 //! Of one repository's standings, and of one incident's rows, only the latest waits. Events wait in order. While the
-//! store cannot be written, [`Bound::Limited`] keeps memory bounded: events that find too many of their kind waiting,
-//! those of a commit that is being tried included, are dropped.
+//! store cannot be written, [`Bound::Limited`] keeps memory bounded: events that find too many of their kind, or too
+//! many bytes, waiting, those of a commit that is being tried included, are dropped.
 
 use std::collections::BTreeMap;
 use std::ops::Add;
 
 use rusqlite::Transaction;
+use serde_json::Value;
 
 use super::records::{Event, EventKind, IncidentRow, Save};
 use super::rows;
 
 /// Transactions that wait at most: the least of what a long outage costs, and most of what is recorded.
 const MOST_TRANSACTIONS: usize = 10_000;
-/// Other events that wait at most: about a hundred megabytes.
+/// Other events that wait at most.
 const MOST_OTHERS: usize = 100_000;
+/// What all events that wait take at most, in bytes, however long their texts are.
+const MOST_BYTES: usize = 64 << 20;
 
 /// Whether more than a certain number of events may wait.
 #[derive(Clone, Copy, Debug)]
@@ -26,11 +29,12 @@ pub(super) enum Bound {
     Limited(Count),
 }
 
-/// Numbers of events.
+/// Numbers of events, and what they take.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Count {
     pub(super) transactions: usize,
     pub(super) others: usize,
+    pub(super) bytes: usize,
 }
 
 impl Count {
@@ -47,7 +51,11 @@ impl Add for Count {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { transactions: self.transactions + other.transactions, others: self.others + other.others }
+        Self {
+            transactions: self.transactions + other.transactions,
+            others: self.others + other.others,
+            bytes: self.bytes + other.bytes,
+        }
     }
 }
 
@@ -79,21 +87,26 @@ impl Backlog {
         self.incidents.extend(save.incidents.into_iter().map(|row| (row.id.clone(), row)));
         let mut dropped = Count::default();
         for event in save.events {
-            if self.has_room(event.kind, bound) {
-                *self.count.of(event.kind) += 1;
+            let bytes = bytes_of(&event);
+            let has_room = self.has_room(event.kind, bytes, bound);
+            let count = if has_room { &mut self.count } else { &mut dropped };
+            *count.of(event.kind) += 1;
+            count.bytes += bytes;
+            if has_room {
                 self.events.push(event);
-            } else {
-                *dropped.of(event.kind) += 1;
             }
         }
         dropped
     }
 
-    fn has_room(&self, kind: EventKind, bound: Bound) -> bool {
+    fn has_room(&self, kind: EventKind, bytes: usize, bound: Bound) -> bool {
         let most = if kind == EventKind::Transaction { MOST_TRANSACTIONS } else { MOST_OTHERS };
         match bound {
             Bound::Unlimited => true,
-            Bound::Limited(elsewhere) => *(self.count + elsewhere).of(kind) < most,
+            Bound::Limited(elsewhere) => {
+                let mut waiting = self.count + elsewhere;
+                *waiting.of(kind) < most && waiting.bytes + bytes <= MOST_BYTES
+            }
         }
     }
 
@@ -116,6 +129,26 @@ impl Backlog {
     }
 }
 
+/// What an event takes in memory, about.
+fn bytes_of(event: &Event) -> usize {
+    let Event { id, integration, repository, fingerprint, payload, .. } = event;
+    let names = [Some(id), integration.as_ref(), repository.as_ref(), fingerprint.as_ref()];
+    let names: usize = names.into_iter().flatten().map(String::len).sum();
+    size_of::<Event>() + names + bytes_behind(payload)
+}
+
+fn bytes_behind(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(|value| size_of::<Value>() + bytes_behind(value)).sum(),
+        Value::Object(fields) => {
+            let field = size_of::<(String, Value)>();
+            fields.iter().map(|(name, value)| field + name.len() + bytes_behind(value)).sum()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::SystemTime;
@@ -130,14 +163,14 @@ mod tests {
             integration: None,
             repository: None,
             fingerprint: None,
-            payload: serde_json::Value::Null,
+            payload: Value::Null,
         };
         Save { events: vec![event; count], ..Save::default() }
     }
 
     #[test]
     fn what_a_commit_has_taken_counts_as_waiting() {
-        let elsewhere = Count { transactions: MOST_TRANSACTIONS - 3, others: MOST_OTHERS };
+        let elsewhere = Count { transactions: MOST_TRANSACTIONS - 3, others: MOST_OTHERS, bytes: 0 };
         let mut backlog = Backlog::default();
         let dropped = backlog.add(save(EventKind::Transaction, 5), Bound::Limited(elsewhere));
         assert_eq!((dropped.transactions, dropped.others, backlog.rows()), (2, 0, 3));
@@ -145,5 +178,23 @@ mod tests {
         assert_eq!((dropped.transactions, dropped.others, backlog.rows()), (0, 5, 3));
         assert_eq!(backlog.add(save(EventKind::Error, 5), Bound::Unlimited).all(), 0);
         assert_eq!((backlog.events().transactions, backlog.events().others), (3, 5));
+    }
+
+    #[test]
+    fn a_few_events_that_are_large_leave_no_room_either() {
+        let large = || {
+            let mut save = save(EventKind::Error, 4);
+            for event in &mut save.events {
+                event.payload = serde_json::json!({ "errors": [{ "detail": "x".repeat(MOST_BYTES / 4) }] });
+            }
+            save
+        };
+        let mut backlog = Backlog::default();
+        let dropped = backlog.add(large(), Bound::Limited(Count::default()));
+        assert_eq!((dropped.others, backlog.events().others), (1, 3));
+        let in_commit = backlog.events();
+        assert_eq!(Backlog::default().add(large(), Bound::Limited(in_commit)).others, 4);
+        assert_eq!(backlog.add(save(EventKind::Transaction, 1), Bound::Limited(Count::default())).all(), 0);
+        assert_eq!(backlog.add(large(), Bound::Unlimited).all(), 0);
     }
 }

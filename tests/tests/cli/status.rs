@@ -118,7 +118,7 @@ fn what_is_broken_comes_first_with_what_to_do() {
     let parts = [
         "nothing has been saved",
         "disk full\\u{1b}[2J",
-        "make `state.path` writable; 12 rows",
+        "see to that before the daemon ends: 12 rows wait",
         "the reload ",
         "`check_timeout` is wrong",
         "forgewatch config check",
@@ -130,7 +130,7 @@ fn what_is_broken_comes_first_with_what_to_do() {
         "3 more incidents",
         "the forge of `acme` has been in trouble",
         "INTEGRATION  GRANTED",
-        "the daemon is not well",
+        "the daemon is not well; the verdicts of `acme` are as of 2026-01-05T10:00:00Z",
     ];
     let mut rest = run.stdout.as_str();
     for part in parts {
@@ -149,6 +149,39 @@ fn missing_access_is_another_status_than_a_daemon_that_is_not_well() {
         let run = listening_on(&address).run(&["status"]).exits(1);
         assert_has(&run.stdout, &["access is missing"]);
     }
+}
+
+#[test]
+fn a_forge_in_trouble_is_not_all_well() {
+    let (address, _requests) = daemon(
+        200,
+        with(|report| report["integrations"][0]["trouble_since"] = json!("2026-01-05T10:00:00.000Z")),
+    );
+    let run = listening_on(&address).run(&["status"]).exits(1);
+    let closing = ": a forge is in trouble; the verdicts of `acme` are as of 2026-01-05T10:00:00Z\n";
+    assert!(run.stdout.ends_with(closing), "{run:?}");
+}
+
+#[test]
+fn an_incident_of_one_repository_names_it_and_a_plugin_that_is_not_as_on_disk_says_why() {
+    let (address, _requests) = daemon(
+        200,
+        with(|report| {
+            report["incidents"] = json!([{
+                "id": "x", "integration": "acme", "repository": "team/app", "reason": "not_found",
+                "cause": "repository", "affected": 1, "first_seen": "2026-01-05T10:00:00.000Z", "detail": ""
+            }]);
+            report["incidents_open"] = json!(1);
+            report["plugins"][0]["cause"] = json!("its file is gone");
+        }),
+    );
+    let run = listening_on(&address).run(&["status"]).exits(1);
+    let parts = [
+        "the plugin `vsts` works, but",
+        "its file is gone",
+        "`team/app` of `acme`: not_found (cause: repository)",
+    ];
+    assert_has(&run.stdout, &parts);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use forgewatch_tests::daemon::Daemon;
-use forgewatch_tests::fake::{Fake, Standing};
+use forgewatch_tests::fake::{Answer, Fake, Match, Standing};
 use forgewatch_tests::watchlist::Watchlist;
 use serde_json::Value;
 
@@ -101,4 +101,42 @@ fn canaries_find_that_only_one_of_two_projects_is_gone() {
     let open = records.open_incidents();
     assert_eq!(open.len(), 1, "{open:#?}");
     assert_eq!((&open[0]["cause"], &open[0]["affected"]), (&"integration".into(), &30.into()));
+}
+
+#[test]
+fn losses_are_believed_though_the_rest_of_the_forge_gives_no_answer() {
+    let fake = large(2, 12);
+    let sandbox = list(2, 12, 500).sandbox(&fake);
+    let daemon = Daemon::start(&sandbox);
+    until_granted(&daemon, 24);
+    fake.fault(Match::any().path_contains("/project-1/"), Answer::status(500));
+    hide_project(&fake, 0, true);
+    daemon.until_confirmed(12, "not_found");
+    let records = daemon.records().clone();
+    daemon.stop();
+    assert!(
+        records.all_transitions().iter().all(|(name, turns)| name.starts_with("p0-") || turns.len() == 1)
+    );
+}
+
+#[test]
+fn a_forge_that_flickers_makes_no_storm_of_incidents() {
+    let fake = large(1, 60);
+    let sandbox = list(1, 60, 600).sandbox(&fake);
+    let daemon = Daemon::start(&sandbox);
+    until_granted(&daemon, 60);
+    hide_project(&fake, 0, true);
+    daemon.until_confirmed(60, "not_found");
+    hide_project(&fake, 0, false);
+    daemon.until("an end of it", |records| records.of_incidents("resolved").pop());
+    hide_project(&fake, 0, true);
+    daemon.until("another incident", |records| {
+        (records.incidents().len() > 1 && records.open_incidents().len() == 1).then_some(())
+    });
+    daemon.until_confirmed(60, "not_found");
+    wait_for_checks(&fake, 120);
+    let records = daemon.records().clone();
+    daemon.stop();
+    assert!(records.incidents().iter().all(|incident| incident["cause"] == "integration"));
+    assert!(records.incidents().len() <= 3, "{:#?}", records.incidents());
 }

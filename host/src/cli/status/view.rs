@@ -6,7 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
-use crate::daemon::{IncidentReport, IntegrationReport, Report, Stamp};
+use crate::daemon::{IncidentReport, IntegrationReport, PluginReport, Report, Stamp};
 use crate::journal::Cause;
 use crate::text::printable;
 
@@ -39,7 +39,7 @@ fn daemon(page: &mut Page, report: &Report) {
         page.detail(state.problem.as_deref());
         let waiting = state.waiting;
         page.way_out(format_args!(
-            "free space or make `state.path` writable; {waiting} rows wait and are lost if it ends before"
+            "see to that before the daemon ends: {waiting} rows wait, and are lost with it"
         ));
     }
     if !config.successful {
@@ -48,14 +48,28 @@ fn daemon(page: &mut Page, report: &Report) {
         config.problems.iter().for_each(|problem| page.detail(Some(problem)));
         page.way_out("correct it, try `forgewatch config check`, then reload");
     }
-    for plugin in report.plugins.iter().filter(|plugin| plugin.state != "ready") {
-        page.problem(format_args!("the plugin `{}` is {}", shown(&plugin.key), shown(&plugin.state)));
-        page.detail(plugin.cause.as_deref());
-        page.way_out("see `forgewatch plugin list`; its repositories have no verdict meanwhile");
-    }
+    plugins(page, &report.plugins);
     if config.successful && !config.needs_restart.is_empty() {
         let keys: Vec<_> = config.needs_restart.iter().map(|key| shown(key)).collect();
         page.notice(format_args!("changed, and used only after a restart: {}", keys.join(", ")));
+    }
+}
+
+fn plugins(page: &mut Page, plugins: &[PluginReport]) {
+    for PluginReport { key, state, cause } in plugins {
+        match (state.as_str(), cause) {
+            ("ready", None) => {}
+            ("ready", Some(cause)) => {
+                page.notice(format_args!("the plugin `{}` works, but not as it is on disk", shown(key)));
+                page.detail(Some(cause));
+                page.way_out("put a build in its place that can be used, and see `forgewatch plugin list`");
+            }
+            (_, cause) => {
+                page.problem(format_args!("the plugin `{}` is {}", shown(key), shown(state)));
+                page.detail(cause.as_deref());
+                page.way_out("see `forgewatch plugin list`; its repositories have no verdict meanwhile");
+            }
+        }
     }
 }
 
@@ -63,8 +77,12 @@ fn incidents(page: &mut Page, report: &Report) {
     for incident in &report.incidents {
         let IncidentReport { affected, reason, cause, .. } = incident;
         let repositories = if *affected == 1 { "repository" } else { "repositories" };
+        let which = match &incident.repository {
+            Some(repository) => format!("`{}`", shown(repository)),
+            None => format!("{affected} {repositories}"),
+        };
         page.problem(format_args!(
-            "{affected} {repositories} of `{}`: {} (cause: {}) for {}",
+            "{which} of `{}`: {} (cause: {}) for {}",
             shown(&incident.integration),
             reason.as_str(),
             cause.as_str(),
@@ -135,13 +153,20 @@ fn closing_line(report: &Report) -> String {
         "{} repositories: {} granted, {} denied, {} indeterminate, {} not checked yet, {} without a clear answer for long",
         all.total, all.granted, all.denied, all.indeterminate, all.unknown, all.stale
     );
-    let said = match (report.is_degraded(), report.has_trouble()) {
+    let old: Vec<_> = report.in_trouble().map(|(it, since)| as_of(it, since)).collect();
+    let is_missing = all.denied > 0 || report.incidents_open > 0;
+    let said = match (report.is_degraded(), is_missing) {
         (true, _) => "the daemon is not well",
         (false, true) => "access is missing",
+        (false, false) if !old.is_empty() => "a forge is in trouble",
         (false, false) if all.granted == all.total => "all is well",
         (false, false) => "nothing is known to be wrong",
     };
-    format!("{counted}: {said}")
+    [format!("{counted}: {said}")].into_iter().chain(old).collect::<Vec<_>>().join("; ")
+}
+
+fn as_of(integration: &IntegrationReport, since: Stamp) -> String {
+    format!("the verdicts of `{}` are as of {}", shown(&integration.name), second(since))
 }
 
 #[derive(Default)]

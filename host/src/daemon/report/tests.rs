@@ -128,7 +128,7 @@ fn fill(ledger: &mut Ledger) {
     ledger.entries[5].stale = true;
     let until = Moment::now();
     let acme = ledger.integrations.get_mut("acme").unwrap();
-    (acme.running, acme.waiting) = (3, 4);
+    (acme.running, acme.waiting, acme.investigating) = (3, 4, true);
     acme.held_until = Some((SystemTime::from(until) + Duration::from_secs(1000)).into());
     ledger.integrations.get_mut("globex").unwrap().held_until = Some(at(1));
 }
@@ -154,6 +154,27 @@ fn the_report_counts_what_is_believed_and_tells_the_worst_incidents() {
     assert_eq!(report.plugins[0].state, "refused");
     assert_eq!(report.plugins[0].cause.as_deref(), Some("it is not there\\u{1b}"));
     assert!(report.ready && report.has_trouble());
+}
+
+#[test]
+fn an_incident_of_one_repository_names_it() {
+    let mut fixture = fixture(well(), true);
+    let ledger = &mut Arc::get_mut(&mut fixture.handle.shared).unwrap().ledger;
+    let print = Fingerprint::new("acme", Reason::NotFound, Cause::Repository, "a\u{1b}");
+    ledger.get_mut().unwrap().incidents.failed(&print, "", at(600));
+    let report = Report::of(&fixture.handle);
+    let named: Vec<_> = report.incidents.iter().map(|incident| incident.repository.as_deref()).collect();
+    assert_eq!(named, [None, Some("a\\u{1b}")]);
+}
+
+#[test]
+fn a_forge_in_trouble_is_trouble_though_all_that_is_known_is_access() {
+    let mut report = Report::of(&fixture(well(), true).handle);
+    (report.repositories.denied, report.incidents_open) = (0, 0);
+    assert!(!report.has_trouble());
+    report.integrations[1].trouble_since = Some(Stamp(at(7)));
+    assert!(report.has_trouble());
+    assert!(report.in_trouble().map(|(it, since)| (&*it.name, since)).eq([("globex", Stamp(at(7)))]));
 }
 
 #[test]
@@ -201,6 +222,8 @@ fn what_is_known_becomes_metrics() {
         r#"forgewatch_checks_waiting{integration="acme"} 4.0"#,
         r#"forgewatch_integration_held{integration="acme"} 1.0"#,
         r#"forgewatch_integration_held{integration="globex"} 0.0"#,
+        r#"forgewatch_integration_investigating{integration="acme"} 1.0"#,
+        r#"forgewatch_integration_investigating{integration="globex"} 0.0"#,
         r#"forgewatch_incidents_open{integration="acme",reason="unauthorized",cause="identity"} 1.0"#,
         r#"forgewatch_plugin_up{provider="forge"} 0.0"#,
         r#"forgewatch_identity_expiry_timestamp_seconds{identity="bot"} 4000000000.0"#,

@@ -25,7 +25,7 @@ use super::status::{Phase, RestartCause, Status};
 use super::wire::Wire;
 use crate::plugins::load::SealedLibrary;
 use crate::plugins::lock::Lock;
-use crate::plugins::watch::Watch;
+use crate::plugins::watch::{Change, Watch};
 
 /// How workers are run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -352,8 +352,13 @@ impl Keeper {
     /// Waits for a library with other bytes at the plugin's path. Cancel-safe.
     async fn other_library(&mut self) -> Arc<SealedLibrary> {
         loop {
-            let path = self.watch.changed().await.to_owned();
-            let lock = self.shared.lock.clone();
+            if self.watch.changed().await == Change::Gone {
+                let cause = self.watch.absence();
+                tracing::warn!(plugin = self.shared.key, "{cause}");
+                self.shared.status.send_modify(|status| status.not_replaced = Some(cause));
+                continue;
+            }
+            let (path, lock) = (self.watch.path().to_owned(), self.shared.lock.clone());
             let read = spawn_blocking(move || SealedLibrary::of(&path, lock.as_deref())).await;
             self.watch.taken();
             match read {
