@@ -121,7 +121,7 @@ fn what_is_broken_comes_first_with_what_to_do() {
         "make `state.path` writable; 12 groups",
         "the reload ",
         "`check_timeout` is wrong",
-        "forgewatch config check",
+        "forgewatch run --dry-run",
         "the plugin `vsts` is quarantined",
         "it crashed",
         "2 repositories of `acme`: unauthorized (cause: identity)",
