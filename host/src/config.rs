@@ -247,6 +247,9 @@ pub fn load(request: &Request) -> Loaded {
         lacking.extend(TABLES.map(ToOwned::to_owned));
         Config::default()
     });
+    if !lacking.contains("api") {
+        problems.extend(check::unprotected(&config.api).map(|finding| located(&layers, finding)));
+    }
     if problems.is_empty() {
         warnings.extend(without_effect(&config).into_iter().map(|finding| located(&layers, finding)));
         layers.forget_lines();

@@ -24,7 +24,7 @@ use crate::services::{DOMAIN_NAME, Services, effective_base_url, origin_of};
 use crate::state::{State, StateError};
 use crate::sweep::{Integration, Sweep, Target};
 use crate::text::printable;
-pub(crate) use identities::read_secret;
+pub(crate) use identities::{Trouble, read_secret};
 pub use listing::PluginEntry;
 pub use rooms::Rooms;
 pub use world::{Watched, World};

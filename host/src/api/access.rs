@@ -8,15 +8,19 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use axum::http::{HeaderMap, StatusCode, header};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::error::Error;
 pub(super) use crate::config::ApiScope as Scope;
-use crate::config::{ApiAuth, HostPort, Loaded, Problem};
-use crate::prepare::read_secret;
+use crate::config::{Api, ApiAuth, HostPort, Loaded, Problem};
+use crate::prepare::{Trouble, read_secret};
 use crate::services::log_limit::Allowance;
+use crate::text::printable;
+
+/// Characters of a token that nobody guesses.
+const SHORTEST_TOKEN: usize = 16;
 
 /// Tokens, and the names that the API is reached by.
 pub struct Access {
@@ -50,12 +54,13 @@ pub enum Unprotected {
 }
 
 impl Access {
-    /// As the configuration has it; `None` after telling of each token that cannot be read.
+    /// As the configuration has it; `None` after telling of each token that cannot be read, or guessed where others
+    /// can try.
     pub async fn of(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Self> {
         let api = &loaded.config.api;
         let mut tokens = Vec::new();
         for (name, configured) in &api.tokens {
-            match read_secret(&configured.token).await {
+            match read_secret(&configured.token).await.and_then(|secret| hard_to_guess(secret, name, api)) {
                 Ok(secret) => tokens.push(Token {
                     digest: digest(secret.expose_secret()),
                     scope: configured.scopes.iter().copied().max().unwrap_or(Scope::Read),
@@ -88,6 +93,20 @@ impl Access {
             _ => Some(Scope::Operate),
         }
     }
+}
+
+/// The token, if it is long enough for where it is used.
+fn hard_to_guess(token: SecretString, name: &str, api: &Api) -> Result<SecretString, Trouble> {
+    if token.expose_secret().chars().count() >= SHORTEST_TOKEN {
+        return Ok(token);
+    }
+    let message = format!("the token is shorter than {SHORTEST_TOKEN} characters");
+    let help = "make one that nobody guesses, like `openssl rand -hex 32` does";
+    if !api.listen.is_on_loopback() && api.auth == ApiAuth::Tokens {
+        return Err((message, Some(help.to_owned())));
+    }
+    tracing::warn!("`api.tokens.{}`: {message}: {help}", printable(name, 200));
+    Ok(token)
 }
 
 fn digest(token: &str) -> [u8; 32] {

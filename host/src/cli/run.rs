@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{GlobalArgs, USAGE, refuse, runtime, tell};
+use super::{GlobalArgs, USAGE, print, refuse, runtime, tell};
 use crate::api::{Access, Gate, Server, Sources};
 use crate::config::{Loaded, Problem, Problems};
 use crate::daemon::{Beginning, Daemon, Follower, Handle, Notifier, TakeOver, Watchdog};
@@ -33,7 +33,11 @@ const LAST_ANSWERS: Duration = Duration::from_secs(3);
 /// Exit status: 0 stopped as told, 1 stopped at once or without everything saved, 2 wrong usage or configuration, or a state or an address that
 /// cannot be used.
 #[derive(Args, Debug)]
-pub(super) struct Arguments {}
+pub(super) struct Arguments {
+    /// Stop before listening and checking: open plugins, route URLs and read secrets, and say what is wrong.
+    #[arg(long)]
+    dry_run: bool,
+}
 
 impl Arguments {
     pub(super) fn run(self, global: &GlobalArgs) -> ExitCode {
@@ -46,11 +50,30 @@ impl Arguments {
             Ok(runtime) => runtime,
             Err(status) => return status,
         };
-        let status = runtime.block_on(serve(global, loaded, logging)).unwrap_or_else(|status| status);
+        let status = match self.dry_run {
+            true => runtime.block_on(rehearse(loaded)),
+            false => runtime.block_on(serve(global, loaded, logging)),
+        };
+        let status = status.unwrap_or_else(|status| status);
         // A plugin that blocks its thread must not hold the process.
         runtime.shutdown_background();
         status
     }
+}
+
+/// Does what a start does, up to what a daemon that runs already would notice.
+async fn rehearse(mut loaded: Loaded) -> Result<ExitCode, ExitCode> {
+    let path = &loaded.config.state.path;
+    let state = Arc::new(State::open_read_only(path).map_err(|error| unusable(&loaded, &error))?);
+    let mut problems = Vec::new();
+    Access::of(&loaded, &mut problems).await;
+    loaded.problems.extend(problems);
+    let world = World::prepare(&loaded, state, None).await.map_err(|problems| refuse(&problems))?;
+    world.services.finish().await;
+    world.retire(None).await;
+    let count = world.repositories.len();
+    let repositories = if count == 1 { "repository" } else { "repositories" };
+    Ok(print(&format!("nothing stands in the way of watching {count} {repositories}")))
 }
 
 async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Result<ExitCode, ExitCode> {

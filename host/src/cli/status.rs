@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{GlobalArgs, USAGE, print, print_styled, runtime, tell};
-use crate::config::TOKEN_VARIABLE;
+use crate::config::{Api, Loaded, TOKEN_VARIABLE};
 use crate::daemon::Report;
 use crate::services::http::ask;
 use crate::text::{json_printable, mask_url, printable};
@@ -35,6 +35,9 @@ pub(super) struct Arguments {
     /// Read the API token from this file [default: the variable FORGEWATCH_TOKEN].
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Ask only whether it lives, which takes no token; for health checks. Exit status: 0 it does, 2 it does not answer.
+    #[arg(long, conflicts_with_all = ["token_file", "format"])]
+    live: bool,
     /// How to print the answer.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -67,27 +70,15 @@ impl Arguments {
                 format_args!("the configuration has {count} {problems} now: see `forgewatch config check`"),
             );
         }
-        let base = match &self.url {
-            Some(url) => given(url)?,
-            None if loaded.lacks(&["api"]) => {
-                return Err(
-                    "the configuration of `api` is wrong, so where the daemon listens is not known: see \
-                            `forgewatch config check`, or give --url"
-                        .to_owned(),
-                );
-            }
-            None => local(loaded.config.api.listen.get()),
-        };
+        let base = self.base(&loaded)?;
+        if self.live {
+            return match answer(&base, "livez", None, &loaded)? {
+                (200, _) => Ok(print(&format!("the daemon at {base} lives"))),
+                (status, _) => Err(stranger(&base, status)),
+            };
+        }
         let token = token(self.token_file.as_deref())?;
-        let Ok(runtime) = runtime() else { return Ok(ExitCode::from(USAGE)) };
-        let ca_file = loaded.config.http.ca_file.as_deref();
-        let path = base.join("api/v1/status").map_err(|error| error.to_string())?;
-        let answer = runtime.block_on(ask(path, token.as_ref(), ca_file)).map_err(|error| {
-            format!(
-                "no daemon answers at {base}: {error}\nstart it with `forgewatch run`, or say with --url where it is"
-            )
-        });
-        let (status, body) = answer?;
+        let (status, body) = answer(&base, "api/v1/status", token.as_ref(), &loaded)?;
         let report = report(&base, status, &body)?;
         let printed = match self.format {
             Format::Table => print_styled(&view::render(&report, base.as_str())),
@@ -99,6 +90,44 @@ impl Arguments {
         };
         Ok(if printed == ExitCode::SUCCESS { exit_status(&report) } else { printed })
     }
+
+    /// Where the daemon is, as far as that can be read.
+    fn base(&self, loaded: &Loaded) -> Result<Url, String> {
+        if let Some(url) = &self.url {
+            return given(url);
+        }
+        let listen = loaded.config.api.listen;
+        let base = local(listen.get());
+        if loaded.lacks(&["api"]) && listen == Api::default().listen {
+            tell(
+                AnsiColor::Yellow,
+                "warning",
+                format_args!("where the daemon listens cannot be read: trying {base}; --url says otherwise"),
+            );
+        }
+        Ok(base)
+    }
+}
+
+/// What is answered at a path.
+fn answer(
+    base: &Url,
+    path: &str,
+    token: Option<&SecretString>,
+    loaded: &Loaded,
+) -> Result<(u16, Vec<u8>), String> {
+    let runtime = runtime().map_err(|_| "without a runtime nothing can be asked".to_owned())?;
+    let url = base.join(path).map_err(|error| error.to_string())?;
+    let answer = runtime.block_on(ask(url, token, loaded.config.http.ca_file.as_deref()));
+    answer.map_err(|error| {
+        format!("no daemon answers at {base}: {error}\nstart it with `forgewatch run`, or say with --url where it is")
+    })
+}
+
+fn stranger(base: &Url, status: u16) -> String {
+    format!(
+        "what answers at {base} is no forgewatch, or not ready (status {status}): say with --url where it is"
+    )
 }
 
 /// A daemon that is not well itself may not know better.
@@ -119,9 +148,7 @@ fn report(base: &Url, status: u16, body: &[u8]) -> Result<Report, String> {
             "the daemon at {base} wants another token (status {status}): give one that may read with --token-file or \
              in {TOKEN_VARIABLE}"
         )),
-        _ => Err(format!(
-            "what answers at {base} is no forgewatch, or not ready (status {status}): say with --url where it is"
-        )),
+        _ => Err(stranger(base, status)),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Rules that need more than one value.
 //!
 //! They run on the merged settings before these are known to be valid, so that one run tells everything, and
-//! pass over whatever is not of the right shape: the schema tells about that.
+//! pass over whatever is not of the right shape: the schema tells about that. What is wrong though each setting is
+//! right takes no setting away, and is found at the end.
 
 use serde_json::{Map, Value};
 
 use super::{
+    daemon::{Api, ApiAuth},
     problem::{dotted, nearest},
     schema::Finding,
     values::Period,
@@ -32,6 +34,19 @@ pub(super) fn findings_of(name: &str, repository: &Value, merged: &Value) -> Vec
     must_be_among(&mut found, merged, &path, repository.get(path[2]).and_then(Value::as_str), "integrations");
     addressing(&mut found, name, repository);
     found
+}
+
+/// Whether anybody who reaches the address could use the API.
+pub(super) fn unprotected(api: &Api) -> Option<Finding> {
+    if api.listen.is_on_loopback() || api.auth == ApiAuth::None || !api.tokens.is_empty() {
+        return None;
+    }
+    let help = "add a token as `[api.tokens.NAME]`, or set `api.auth = \"none\"` if something in front of it decides \
+                who may use it";
+    let mut found = Vec::new();
+    let message = "other machines can reach this address, and there are no API tokens".to_owned();
+    add(&mut found, &["api", "listen"], message, help.to_owned());
+    found.pop()
 }
 
 fn timeouts(found: &mut Vec<Finding>, merged: &Value) {

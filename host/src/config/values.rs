@@ -253,6 +253,11 @@ impl ListenAddress {
     pub const fn get(self) -> SocketAddr {
         self.0
     }
+
+    /// Whether only this machine reaches it.
+    pub fn is_on_loopback(self) -> bool {
+        self.0.ip().to_canonical().is_loopback()
+    }
 }
 
 impl FromStr for ListenAddress {

@@ -141,7 +141,7 @@ impl Reader<'_> {
 }
 
 /// What is wrong, and perhaps how to fix it.
-type Trouble = (String, Option<String>);
+pub(crate) type Trouble = (String, Option<String>);
 
 /// Reads a secret from where it is kept.
 pub(crate) async fn read_secret(secret: &SecretRef) -> Result<SecretString, Trouble> {

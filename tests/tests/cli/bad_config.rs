@@ -85,6 +85,24 @@ fn whatever_stands_in_the_way_is_told_at_once() {
 }
 
 #[test]
+fn what_a_daemon_would_not_start_with_is_told_without_one() {
+    let mut sandbox = Sandbox::new();
+    let open = "[api]\nlisten = \"0.0.0.0:0\"\n";
+    sandbox.write("forgewatch.toml", open);
+    for command in [&["config", "check"][..], &["run"]] {
+        let told = refused(sandbox.run(command));
+        assert_has(&told, &["error: api.listen: other machines", "forgewatch.toml:2", "[api.tokens.NAME]"]);
+    }
+    sandbox.write("forgewatch.toml", format!("{open}[api.tokens.ci]\ntoken = {{ env = \"CI\" }}\n"));
+    sandbox.run(&["config", "check"]).exits(0);
+    let told = refused(sandbox.run(&["run", "--dry-run"]));
+    assert_has(&told, &["api.tokens.ci.token: environment variable `CI` is not set", "forgewatch.toml:4"]);
+    sandbox.set_variable("CI", "a-token-that-is-long-enough");
+    let run = sandbox.run(&["run", "--dry-run"]).exits(0);
+    assert_has(&run.stdout, &["nothing stands in the way of watching 0 repositories"]);
+}
+
+#[test]
 fn files_that_cannot_be_read_are_told_at_once() {
     let sandbox = Sandbox::new();
     for (name, content) in [

@@ -52,7 +52,7 @@ fn well() -> Value {
             "duration_ms": 3.5, "problems": [], "needs_restart": []
         },
         "plugins": [{"key": "vsts", "state": "ready", "cause": null}],
-        "of_a_later_version": 1
+        "of_a_later_version": 1, "\u{9b}2J\u{202e}": 1
     })
 }
 
@@ -64,7 +64,7 @@ fn with(change: impl FnOnce(&mut Value)) -> String {
 
 fn listening_on(address: &str) -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.write("forgewatch.toml", format!("[api]\nlisten = \"{address}\"\n"));
+    sandbox.write("forgewatch.toml", format!("[api]\nlisten = \"{address}\"\nauth = \"none\"\n"));
     sandbox
 }
 
@@ -85,7 +85,9 @@ fn a_daemon_that_is_well_is_found_where_it_listens() {
     assert!(head.contains(&"authorization: Bearer the-very-secret-token".to_owned()), "{head:?}");
     assert!(!format!("{run:?}").contains("very-secret"), "{run:?}");
     assert!(!run.stderr.contains("FORGEWATCH_TOKEN"), "{run:?}");
-    let json = sandbox.run(&["status", "--format", "json"]).exits(0).json();
+    let run = sandbox.run(&["status", "--format", "json"]).exits(0);
+    assert_harmless(&run.stdout);
+    let json = run.json();
     assert_eq!(json["of_a_later_version"], 1);
 }
 
@@ -121,7 +123,7 @@ fn what_is_broken_comes_first_with_what_to_do() {
         "see to that before the daemon ends: 12 rows wait",
         "the reload ",
         "`check_timeout` is wrong",
-        "forgewatch config check",
+        "forgewatch run --dry-run",
         "the plugin `vsts` is quarantined",
         "it crashed",
         "2 repositories of `acme`: unauthorized (cause: identity)",
@@ -218,6 +220,25 @@ fn a_configuration_that_is_wrong_does_not_hide_the_daemon() {
     let sandbox = listening_on(&address);
     let run = sandbox.run(&["--set", "check_timeout=never", "status"]).exits(0);
     assert_has(&run.stderr, &["1 problem now", "forgewatch config check"]);
-    let run = sandbox.run(&["--set", "api.listen=here", "status"]).exits(2);
-    assert_has(&run.stderr, &["`api` is wrong", "--url"]);
+    let run = sandbox.run(&["--set", "api.listen=here", "status"]);
+    assert_has(&run.stderr, &["trying http://127.0.0.1:9477/", "--url"]);
+    sandbox.write("forgewatch.toml", "[api");
+    let run = sandbox.run(&["status", "--set", &format!("api.listen={address}")]).exits(0);
+    assert!(!run.stderr.contains("trying"), "{run:?}");
+    sandbox.run(&["status", "--url", &format!("http://{address}")]).exits(0);
+}
+
+#[test]
+fn whether_it_lives_takes_no_token() {
+    let (address, requests) = daemon(200, "ok".to_owned());
+    let mut sandbox = listening_on(&address);
+    sandbox.set_variable("FORGEWATCH_TOKEN", "the-very-secret-token");
+    let run = sandbox.run(&["status", "--live"]).exits(0);
+    assert_has(&run.stdout, &[&address, "lives"]);
+    let head = requests.recv().unwrap();
+    assert_eq!(head[0], "GET /livez HTTP/1.1");
+    assert!(!head.iter().any(|line| line.contains("very-secret")), "{head:?}");
+    let (address, _requests) = daemon(503, String::new());
+    let run = listening_on(&address).run(&["status", "--live"]).exits(2);
+    assert_has(&run.stderr, &[&address, "status 503"]);
 }

@@ -279,6 +279,15 @@ async fn tokens_are_read_from_where_they_are_kept() {
         assert_eq!(answer.status, status, "{token} {path}");
     }
 
+    let short =
+        "[api]\nlisten = '0.0.0.0:1'\n[api.tokens.ci]\ntoken = { command = ['printf', '0123456789abcde'] }";
+    assert!(Access::of(&load(short), &mut problems).await.is_none());
+    let problem = problems.pop().unwrap().to_string();
+    assert!(problem.starts_with("api.tokens.ci.token: the token is shorter than 16"), "{problem}");
+    assert!(!problem.contains("0123"), "{problem}");
+    let long = load(&short.replace("abcde", "abcdef"));
+    assert!(Access::of(&long, &mut problems).await.is_some());
+
     let missing = load("[api.tokens.ci]\ntoken = { file = \"nothing\" }");
     assert!(Access::of(&missing, &mut problems).await.is_none());
     let problem = problems[0].to_string();

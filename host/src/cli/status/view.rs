@@ -46,7 +46,7 @@ fn daemon(page: &mut Page, report: &Report) {
         let (tried, used) = (rough(config.at.age()), rough(config.loaded_at.age()));
         page.problem(format_args!("the reload {tried} ago failed; what was read {used} ago is in use"));
         config.problems.iter().for_each(|problem| page.detail(Some(problem)));
-        page.way_out("correct it, try `forgewatch config check`, then reload");
+        page.way_out("correct it, try `forgewatch run --dry-run`, then reload");
     }
     plugins(page, &report.plugins);
     if config.successful && !config.needs_restart.is_empty() {

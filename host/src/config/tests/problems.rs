@@ -51,6 +51,10 @@ fn one_problem_each() {
             "providers.x.allow_hosts.1 | c.toml:4 | is not a host or host:port",
         ),
         ("[identities.a]\ntoken.env = 'X'", "identities.a.kind | c.toml:1 | required setting is missing"),
+        (
+            "[api]\nhosts = []\nlisten = '0.0.0.0:9477'",
+            "api.listen | c.toml:3 | other machines can reach this address, and there are no API tokens",
+        ),
         ("identities.a = 'hunter2'", "identities.a | c.toml:1 | must be a table, not text"),
         (
             "[identities.a]\nkind = 'github_app'",
