@@ -109,9 +109,11 @@ fn table(found: &Inspection) -> String {
         let span = span.map(|(oldest, newest)| format!(", {} to {}", timestamp(oldest), timestamp(newest)));
         line(table, &format!("{rows}{}", span.unwrap_or_default()));
     }
-    for Finding { problem, help, damage } in &found.findings {
-        line(if *damage { "damaged" } else { "danger" }, &printable(problem, 500));
-        line("", &printable(help, 500));
+    for alike in found.findings.chunk_by(|one, next| one.help == next.help) {
+        for Finding { problem, damage, .. } in alike {
+            line(if *damage { "damaged" } else { "danger" }, &printable(problem, 500));
+        }
+        line("", &printable(&alike[0].help, 500));
     }
     text + if found.is_damaged() { "the state is damaged" } else { "nothing is damaged" }
 }

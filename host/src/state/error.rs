@@ -1,6 +1,8 @@
 //! What can be wrong with a store, told apart by what a caller or an operator does about it.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
@@ -87,7 +89,9 @@ impl StateError {
     }
 
     pub(super) fn from_io(path: &Path, error: io::Error) -> Self {
-        Self::Unwritable { path: path.to_owned(), problem: error.to_string() }
+        let owner = (error.kind() == io::ErrorKind::PermissionDenied).then(|| ownership(path)).flatten();
+        let problem = owner.map_or_else(|| error.to_string(), |owner| format!("{error}; {owner}"));
+        Self::Unwritable { path: path.to_owned(), problem }
     }
 
     pub(super) fn from_sqlite(path: &Path, error: rusqlite::Error) -> Self {
@@ -106,5 +110,41 @@ impl StateError {
             ) => Self::Unwritable { path, problem },
             _ => Self::Failed { path, problem },
         }
+    }
+}
+
+/// Whose the path is, or the folder where it would be, and the way out; nothing where that cannot be seen.
+fn ownership(path: &Path) -> Option<String> {
+    let (place, found) = path.ancestors().find_map(|place| Some((place, fs::metadata(place).ok()?)))?;
+    Some(way_out(place, found.uid(), found.mode(), rustix::process::geteuid().as_raw()))
+}
+
+fn way_out(place: &Path, owner: u32, mode: u32, user: u32) -> String {
+    let place = place.display();
+    if owner == user {
+        let mode = mode & 0o777;
+        return format!(
+            "`{place}` is this user's, with mode {mode:04o}: `chmod u+rwX` it, or see what else forbids it"
+        );
+    }
+    format!(
+        "`{place}` belongs to user {owner}, this is user {user}: run forgewatch as its owner, or give it away: `chown`"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_write_hears_whose_it_is() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (path, user) = (folder.path().join("not/there/state.db"), rustix::process::geteuid().as_raw());
+        let error = StateError::from_io(&path, io::ErrorKind::PermissionDenied.into()).to_string();
+        assert!(error.contains(&format!("`{}` is this user's", folder.path().display())), "{error}");
+        let other = way_out(folder.path(), user + 1, 0o755, user);
+        assert!(other.contains(&format!("user {}, this is user {user}: run", user + 1)), "{other}");
+        let full = StateError::from_io(&path, io::ErrorKind::StorageFull.into()).to_string();
+        assert!(!full.contains("user"), "{full}");
     }
 }

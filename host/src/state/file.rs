@@ -140,9 +140,20 @@ pub(super) fn open_immutable(path: &Path) -> Result<(Connection, i64), StateErro
         path.as_os_str().as_encoded_bytes(),
         percent_encoding::NON_ALPHANUMERIC,
     );
-    let connection = Connection::open_with_flags(format!("file:{escaped}?immutable=1"), flags)
-        .map_err(|error| StateError::from_sqlite(path, error))?;
+    let uri = format!("file:{escaped}?immutable=1");
+    let connection = Connection::open_with_flags(&uri, flags)
+        .map_err(|error| StateError::from_sqlite(path, naming_the_path(error, &uri, path)))?;
     version(path, &connection).map(|version| (connection, version))
+}
+
+/// SQLite's words with the path that people know.
+fn naming_the_path(error: rusqlite::Error, uri: &str, path: &Path) -> rusqlite::Error {
+    match error {
+        rusqlite::Error::SqliteFailure(code, Some(words)) => {
+            rusqlite::Error::SqliteFailure(code, Some(words.replace(uri, &path.to_string_lossy())))
+        }
+        other => other,
+    }
 }
 
 /// The schema version of a store, 0 for an empty file.
@@ -188,4 +199,18 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_opened_is_told_with_the_path_that_people_know() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("no such.db");
+        let error = open_immutable(&path).map(drop).unwrap_err().to_string();
+        assert!(error.contains("unable to open database file"), "{error}");
+        assert!(!error.contains("immutable") && !error.contains("file:%"), "{error}");
+    }
 }

@@ -167,11 +167,11 @@ fn look_inside(found: &mut Inspection, connection: &Connection) {
 fn look_for_breaks(found: &mut Inspection, connection: &Connection) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(&format!("PRAGMA integrity_check({MOST_BREAKS})"))?;
     let mut lines = statement.query([])?;
-    while let Some(line) = lines.next()? {
-        let line: String = line.get(0)?;
-        if line != "ok" {
-            found.damaged(line);
-        }
+    while let Some(row) = lines.next()? {
+        let report: String = row.get(0)?;
+        // Several breaks may come as one text, under a heading with asterisks.
+        let breaks = report.lines().filter(|line| !line.starts_with("***") && *line != "ok");
+        breaks.for_each(|line| found.damaged(line.to_owned()));
     }
     Ok(())
 }

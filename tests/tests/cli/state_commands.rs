@@ -114,6 +114,8 @@ fn damage_is_found() {
     }
     let table = sandbox.run(&["state", "check", "--set", "state.path=events.db"]).exits(1).stdout;
     assert_has(&table, &["\ndamaged     ", "put a backup in its place", "\nthe state is damaged\n"]);
+    assert!(!table.contains("\\n") && !table.contains("***"), "{table}");
+    assert_eq!(table.matches("put a backup in its place").count(), 1, "{table}");
     let copy = ["state", "backup", "copy.db", "--set", "state.path=metadata.db"];
     assert_has(&sandbox.run(&copy).exits(2).stderr, &["error: ", "is no intact state of forgewatch"]);
     assert!(!sandbox.path("copy.db").exists());

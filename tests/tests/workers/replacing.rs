@@ -118,6 +118,22 @@ fn what_cannot_take_over_leaves_the_old_build_in_place() {
 }
 
 #[test]
+fn a_file_that_is_gone_is_told_and_the_plugin_goes_on() {
+    let fake = fake();
+    let (released, answer) = held();
+    fake.fault(next(1), answer);
+    let sandbox = sandbox(&fake, &library(), SIX);
+    let host = sweep(&sandbox, 1);
+    wait_for_requests(&fake, 1);
+    fs::remove_file(sandbox.path(LIBRARY)).expect("it is there");
+    host.tells("the plugin goes on as it is, and cannot be started again", 1);
+    released.cancel();
+    let run = host.end().exits(0);
+    assert_eq!(result(&run, "f"), ("granted".to_owned(), "answer=A".to_owned()));
+    assert_eq!((lines(&run, "WARN").len(), lines(&run, "ERROR").len()), (1, 0), "{}", run.stderr);
+}
+
+#[test]
 fn a_build_that_is_not_locked_does_not_take_over() {
     let fake = fake();
     let (released, answer) = held();

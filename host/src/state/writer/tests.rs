@@ -180,6 +180,19 @@ async fn a_full_disk_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_removed_and_cannot_be_made_anew_is_told_with_the_way_out() {
+    let (folder, _) = folder();
+    let path = folder.path().join("kept/state.db");
+    let writer = Writer::start_at(&path, PACE).unwrap();
+    fs::remove_dir_all(folder.path().join("kept")).unwrap();
+    fs::write(folder.path().join("kept"), "in its place").unwrap();
+    writer.submit(group("a"));
+    let problem = writer.flush().await.unwrap_err().problem;
+    assert!(problem.starts_with("the state file was removed or replaced while in use: "), "{problem}");
+    assert!(problem.ends_with("put the file or a backup back, or start this daemon again"), "{problem}");
+}
+
+#[tokio::test]
 async fn memory_is_bounded_while_nothing_can_be_written() {
     let (_folder, path) = folder();
     let writer = Writer::start_at(&path, PACE).unwrap();

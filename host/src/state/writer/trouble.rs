@@ -35,7 +35,14 @@ impl NotSaved {
 
     /// It was removed or replaced, and that cannot be followed.
     pub(super) fn replaced_by(path: &Path, error: &StateError) -> Self {
-        Self { problem: format!("{}, and it cannot be opened anew: {error}", replaced(path)) }
+        let way_out = match error {
+            StateError::Unwritable { .. } => {
+                "; let forgewatch write there, put the file or a backup back, or start this daemon again"
+            }
+            // The others say it themselves.
+            _ => "",
+        };
+        Self { problem: format!("{}, and it cannot be opened anew: {error}{way_out}", replaced(path)) }
     }
 }
 
