@@ -81,13 +81,13 @@ pub(super) fn revoke(subject: &mut Subject, report: &mut Report) {
     let (seq, told, before) = (state.last_seq(), subject.running().told(), state.believed(false));
     subject.revoke(true);
     let (start, asked) = (Instant::now(), subject.asked());
-    subject.wait_for("an incident", || subject.running().told_since("opened", told));
+    subject.wait_for("an incident", || subject.running().told_since("are affected (", told));
     let (noticed, requests) = (start.elapsed(), subject.asked() - asked);
     thread::sleep(REVOKED);
     let told = subject.running().told();
     subject.revoke(false);
     let start = Instant::now();
-    subject.wait_for("its end", || subject.running().told_since("is resolved", told));
+    subject.wait_for("its end", || subject.running().told_since(" is over, which", told));
     let resolved = start.elapsed();
     let recovered = subject.take_time("all to have access again", |state| state.believed(false) <= before);
     let (opened, ended) = (state.incidents("opened", seq), state.incidents("resolved", seq));
