@@ -8,6 +8,7 @@
 //! The rest of the host sees [`Provider`] and [`Client`] and does not know where their code runs.
 
 mod discover;
+mod extensions;
 mod file;
 mod load;
 mod lock;

@@ -1,42 +1,61 @@
-//! The extensions that this crate knows: their names, versions and encodings. Authors use the typed wrappers, such
-//! as [`Host::sleep`](crate::Host::sleep); these are for hosts and for whoever writes one in memory.
+//! The extensions that this crate knows: their names, versions and encodings. Authors use the typed side, methods of
+//! [`Host`](crate::Host) and of [`Provider`](crate::Provider); the encodings are for hosts and for whoever writes one
+//! in memory.
 //!
-//! **Evolution:** since 1.1.0 of this crate. What a name and its bytes mean stays; a later version of an extension
-//! understands every call of an earlier one. None of it is part of the layout that ABI 1 fixes.
+//! [`sleep`] is offered by hosts, all others by providers. Their payloads and answers are JSON objects; a field that a
+//! side does not know is passed over, and one that is missing has its default.
+//!
+//! **Evolution:** what a name and its bytes mean stays; a later version of an extension understands every call of an
+//! earlier one. None of it is part of the layout that ABI 1 fixes.
 
-/// `sleep`: the host waits for a plugin, which has no timers of its own.
+pub mod check_repositories;
+mod json;
+pub mod limits;
+pub mod list_repositories;
+pub mod probe_identity;
+pub mod requirements;
+pub mod sleep;
+mod verdict;
+
+/// An extension that a provider offers through a method of [`Provider`](crate::Provider).
 ///
-/// The payload is a time in milliseconds, a `u64` in little endian; the answer is empty.
-pub mod sleep {
-    use std::time::Duration;
+/// **Evolution:** since 1.2.0. More constants may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extension {
+    name: &'static str,
+    version: u32,
+}
 
-    use crate::types::{Failure, Reason};
+impl Extension {
+    /// [`Provider::list_repositories`](crate::Provider::list_repositories).
+    pub const LIST_REPOSITORIES: Self =
+        Self { name: list_repositories::NAME, version: list_repositories::VERSION };
+    /// [`Provider::check_repositories`](crate::Provider::check_repositories).
+    pub const CHECK_REPOSITORIES: Self =
+        Self { name: check_repositories::NAME, version: check_repositories::VERSION };
+    /// [`Provider::probe_identity`](crate::Provider::probe_identity).
+    pub const PROBE_IDENTITY: Self = Self { name: probe_identity::NAME, version: probe_identity::VERSION };
+    /// [`Provider::requirements`](crate::Provider::requirements).
+    pub const REQUIREMENTS: Self = Self { name: requirements::NAME, version: requirements::VERSION };
+    /// [`Provider::limits`](crate::Provider::limits).
+    pub const LIMITS: Self = Self { name: limits::NAME, version: limits::VERSION };
 
-    /// The extension's name.
-    pub const NAME: &str = "sleep";
-    /// The version described here.
-    pub const VERSION: u32 = 1;
+    /// All that this version knows.
+    pub const ALL: [Self; 5] = [
+        Self::LIST_REPOSITORIES,
+        Self::CHECK_REPOSITORIES,
+        Self::PROBE_IDENTITY,
+        Self::REQUIREMENTS,
+        Self::LIMITS,
+    ];
 
-    /// A time as the payload, rounded up to whole milliseconds.
-    pub fn encode(time: Duration) -> Vec<u8> {
-        let millis = u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-        millis.to_le_bytes().into()
+    /// The name that crosses.
+    pub const fn name(self) -> &'static str {
+        self.name
     }
 
-    /// The time in a payload.
-    ///
-    /// # Errors
-    ///
-    /// [`Reason::PLUGIN_FAILED`] for a payload that is not 8 bytes long.
-    pub fn decode(payload: &[u8]) -> Result<Duration, Failure> {
-        let millis = payload.try_into().map(u64::from_le_bytes).map_err(|_| {
-            let detail = format!(
-                "the plugin called the extension `{NAME}` with {} bytes: it takes 8, milliseconds as u64 in little \
-                 endian",
-                payload.len()
-            );
-            Failure::new(Reason::PLUGIN_FAILED, detail)
-        })?;
-        Ok(Duration::from_millis(millis))
+    /// The version described here.
+    pub const fn version(self) -> u32 {
+        self.version
     }
 }

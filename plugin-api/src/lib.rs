@@ -15,6 +15,12 @@ mod urls;
 #[cfg(feature = "serde")]
 mod wire;
 
+pub use extensions::Extension;
+pub use extensions::check_repositories::BatchAnswer;
+pub use extensions::limits::Limits;
+pub use extensions::list_repositories::{ListRequest, ListedRepository, RepositoryPage};
+pub use extensions::probe_identity::IdentityProbe;
+pub use extensions::requirements::Requirements;
 pub use host::Host;
 pub use http::{Authentication, BodyState, Method, Request, Response, Scheme};
 pub use provider::{Provider, UNSUPPORTED};
@@ -27,8 +33,9 @@ pub use tracing;
 /// Everything that a provider is written with.
 pub mod prelude {
     pub use crate::{
-        Access, Authentication, BodyState, Failure, Host, Integration, Method, Provider, Reason, Repository,
-        RepositoryUrl, Request, Response, SiloMode, UrlContext, UrlError, UrlErrorKind, export_provider,
-        path_segment,
+        Access, Authentication, BatchAnswer, BodyState, Extension, Failure, Host, IdentityProbe, Integration,
+        Limits, ListRequest, ListedRepository, Method, Provider, Reason, Repository, RepositoryPage,
+        RepositoryUrl, Request, Requirements, Response, SiloMode, UrlContext, UrlError, UrlErrorKind,
+        export_provider, path_segment,
     };
 }

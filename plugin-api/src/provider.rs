@@ -2,6 +2,12 @@
 
 use std::future::Future;
 
+use crate::extensions::Extension;
+use crate::extensions::check_repositories::BatchAnswer;
+use crate::extensions::limits::Limits;
+use crate::extensions::list_repositories::{ListRequest, RepositoryPage};
+use crate::extensions::probe_identity::IdentityProbe;
+use crate::extensions::requirements::Requirements;
 use crate::host::Host;
 use crate::types::{Access, Failure, Integration, Reason, Repository};
 use crate::urls::{RepositoryUrl, UrlContext, UrlError};
@@ -77,7 +83,81 @@ pub trait Provider: Default + Send + Sync + 'static {
         repository: &Repository,
     ) -> impl Future<Output = Result<Access, Failure>> + Send;
 
-    /// The version of the extension `name` that the provider offers, `None` when it does not; with a client, whether
+    /// The extensions that it offers through the methods that follow. One that is not named here is never called, and
+    /// hosts that are older than an extension do not call it either.
+    const EXTENSIONS: &'static [Extension] = &[];
+
+    /// Lists what the identity is granted, a page at a time, for discovery and for checks of many repositories at
+    /// once. [`Extension::LIST_REPOSITORIES`], since 1.2.0.
+    ///
+    /// A repository that a page shows has the verdict that [`has_repo_access`](Self::has_repo_access) would give; one
+    /// that no page shows is checked by itself. Leave out what you are not sure of.
+    ///
+    /// # Errors
+    ///
+    /// As for a check. It ends the listing; nothing is concluded from repositories that had not come by then.
+    fn list_repositories(
+        &self,
+        client: &Self::Client,
+        request: &ListRequest,
+    ) -> impl Future<Output = Result<RepositoryPage, Failure>> + Send {
+        let _ = (client, request);
+        async { Err(Failure::unsupported(Extension::LIST_REPOSITORIES.name())) }
+    }
+
+    /// Checks repositories of one project with fewer requests than there are repositories: at most 2,000, at least
+    /// two. [`Extension::CHECK_REPOSITORIES`], since 1.2.0.
+    ///
+    /// The answers come in the order of the repositories, and must be those that
+    /// [`has_repo_access`](Self::has_repo_access) would give; `None` has it asked. Say no only where you know.
+    ///
+    /// # Errors
+    ///
+    /// As for a check. The host then asks for one repository by itself, and for the others where that differs.
+    fn check_repositories(
+        &self,
+        client: &Self::Client,
+        repositories: &[Repository],
+    ) -> impl Future<Output = Result<Vec<BatchAnswer>, Failure>> + Send {
+        let _ = (client, repositories);
+        async { Err(Failure::unsupported(Extension::CHECK_REPOSITORIES.name())) }
+    }
+
+    /// Asks the forge who the identity is and when it ends. [`Extension::PROBE_IDENTITY`], since 1.2.0.
+    ///
+    /// # Errors
+    ///
+    /// As for a check. It is shown, and is no verdict of any repository.
+    fn probe_identity(
+        &self,
+        client: &Self::Client,
+    ) -> impl Future<Output = Result<IdentityProbe, Failure>> + Send {
+        let _ = client;
+        async { Err(Failure::unsupported(Extension::PROBE_IDENTITY.name())) }
+    }
+
+    /// Finds out what the identity may do beside reading. [`Extension::REQUIREMENTS`], since 1.2.0.
+    ///
+    /// # Errors
+    ///
+    /// As for a check. It is shown, and is no verdict of any repository.
+    fn requirements(
+        &self,
+        client: &Self::Client,
+    ) -> impl Future<Output = Result<Requirements, Failure>> + Send {
+        let _ = client;
+        async { Err(Failure::unsupported(Extension::REQUIREMENTS.name())) }
+    }
+
+    /// What the integration's forge lets one identity ask, without asking anybody. [`Extension::LIMITS`], since 1.2.0.
+    ///
+    /// Of the integration, its name, base URL, kind of identity and options are there.
+    fn limits(&self, integration: &Integration) -> Limits {
+        let _ = integration;
+        Limits::unknown()
+    }
+
+    /// The version of an extension of your own, `name`, that the provider offers, `None` when it does not; with a client, whether
     /// that client's forge supports it.
     ///
     /// A call does not say which version it means, so a later version understands every call of an earlier one;
@@ -87,7 +167,7 @@ pub trait Provider: Default + Send + Sync + 'static {
         None
     }
 
-    /// Calls an extension, in the extension's own encoding; with a client where the extension needs one.
+    /// Calls an extension of your own, in its own encoding; with a client where it needs one.
     ///
     /// Without a client, `host` may belong to no integration, and then sends no requests.
     ///

@@ -14,6 +14,9 @@ use super::{
     ClientAbi, ClientAbi_TO, ClientObject, HostObject, PluginModule, PluginModuleFields, ProviderAbi,
     ProviderAbi_TO, ProviderObject,
 };
+use crate::extensions::{
+    Extension, check_repositories, limits, list_repositories, probe_identity, requirements,
+};
 use crate::host::Host;
 use crate::logging;
 use crate::provider::Provider;
@@ -93,7 +96,7 @@ impl<P: Provider> ProviderAbi for Exported<P> {
     }
 
     fn query_extension(&self, name: RStr<'_>) -> ROption<u32> {
-        contain("query_extension", || self.0.query_extension(None, name.as_str())).ok().flatten().into()
+        contain("query_extension", || version(&**self.0, None, name.as_str())).ok().flatten().into()
     }
 
     fn call_extension<'a>(
@@ -103,7 +106,7 @@ impl<P: Provider> ProviderAbi for Exported<P> {
         payload: RVec<u8>,
     ) -> BorrowingFfiFuture<'a, RResult<RVec<u8>, Failure>> {
         let host = Host::new(host);
-        let future = async move { self.0.call_extension(&host, None, &name, payload.into()).await };
+        let future = async move { call(&**self.0, &host, None, &name, payload.into()).await };
         export("call_extension", future, RVec::from)
     }
 }
@@ -119,7 +122,7 @@ impl<P: Provider> ClientAbi for ExportedClient<P> {
 
     fn query_extension(&self, name: RStr<'_>) -> ROption<u32> {
         let version =
-            contain("query_extension", || self.provider.query_extension(Some(&self.client), name.as_str()));
+            contain("query_extension", || version(&**self.provider, Some(&self.client), name.as_str()));
         version.ok().flatten().into()
     }
 
@@ -130,7 +133,44 @@ impl<P: Provider> ClientAbi for ExportedClient<P> {
         payload: RVec<u8>,
     ) -> BorrowingFfiFuture<'a, RResult<RVec<u8>, Failure>> {
         let (host, client) = (Host::new(host), Some(&*self.client));
-        let future = async move { self.provider.call_extension(&host, client, &name, payload.into()).await };
+        let future = async move { call(&**self.provider, &host, client, &name, payload.into()).await };
         export("call_extension", future, RVec::from)
+    }
+}
+
+fn version<P: Provider>(provider: &P, client: Option<&P::Client>, name: &str) -> Option<u32> {
+    let known = P::EXTENSIONS.iter().find(|extension| extension.name() == name);
+    known.map(|extension| extension.version()).or_else(|| provider.query_extension(client, name))
+}
+
+/// Calls one of the extensions that have a method of their own, or leaves it to the author.
+async fn call<P: Provider>(
+    provider: &P,
+    host: &Host,
+    client: Option<&P::Client>,
+    name: &str,
+    payload: Vec<u8>,
+) -> Result<Vec<u8>, Failure> {
+    let known = P::EXTENSIONS.iter().copied().find(|extension| extension.name() == name);
+    match (known, client) {
+        (Some(Extension::LIMITS), _) => {
+            Ok(limits::encode(&provider.limits(&limits::decode_request(&payload)?)))
+        }
+        (Some(Extension::LIST_REPOSITORIES), Some(client)) => {
+            let request = list_repositories::decode_request(&payload)?;
+            provider.list_repositories(client, &request).await.map(list_repositories::encode_page)
+        }
+        (Some(Extension::CHECK_REPOSITORIES), Some(client)) => {
+            let repositories = check_repositories::decode_request(&payload)?;
+            let answers = provider.check_repositories(client, &repositories).await?;
+            Ok(check_repositories::encode_answers(&answers))
+        }
+        (Some(Extension::PROBE_IDENTITY), Some(client)) => {
+            provider.probe_identity(client).await.map(|probe| probe_identity::encode(&probe))
+        }
+        (Some(Extension::REQUIREMENTS), Some(client)) => {
+            provider.requirements(client).await.map(|requirements| requirements::encode(&requirements))
+        }
+        _ => provider.call_extension(host, client, name, payload).await,
     }
 }

@@ -3,4 +3,5 @@
 
 mod author;
 mod containment;
+mod extensions;
 mod manifest;

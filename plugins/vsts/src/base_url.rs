@@ -7,11 +7,11 @@ use forgewatch_plugin_api::UrlContext;
 use url::Url;
 
 use crate::options::Options;
-use crate::segment;
 use crate::urls;
-use crate::urls::raw::{RawUrl, Scheme};
 use crate::urls::server;
 use crate::urls::site::Site;
+use forgewatch_plugin_support::segment;
+use forgewatch_plugin_support::{RawUrl, Scheme};
 
 /// The base URL to use for a configured one, `None` when it is malformed. A slash missing at its end is added.
 pub(crate) fn fit(domain_name: &str, allow_insecure_http: bool) -> Option<String> {

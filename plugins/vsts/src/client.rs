@@ -14,9 +14,9 @@ use forgewatch_plugin_api::{
 };
 
 use crate::answer::{self, Found};
-use crate::segment;
 use crate::target::Target;
 use crate::verdict;
+use forgewatch_plugin_support::segment;
 
 /// Versions of the interface, with the header that asks for each, newest first. Old servers refuse the first ones.
 const VERSIONS: [(&str, &str); 4] = [

@@ -10,8 +10,6 @@ mod base_url;
 mod client;
 mod lookup;
 mod options;
-mod segment;
-mod shown;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -19,6 +17,7 @@ mod urls;
 mod verdict;
 
 use forgewatch_plugin_api::prelude::*;
+use forgewatch_plugin_support::Shown;
 
 pub use client::Client;
 
@@ -47,7 +46,7 @@ impl Provider for Vsts {
             let key = integration.key();
             let detail = format!(
                 "the integration {} has no identity: set identity of [integrations.{key}] to a name under [identities]",
-                shown::Shown(key)
+                Shown(key)
             );
             return Err(Failure::new(Reason::IDENTITY_INVALID, detail));
         }

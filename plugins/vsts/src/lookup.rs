@@ -3,8 +3,8 @@
 use forgewatch_plugin_api::{Failure, Host, Integration, Reason, Request, Response, tracing};
 
 use crate::options::Options;
-use crate::shown::{Shown, without_user_info};
-use crate::{answer, base_url, client, segment, verdict};
+use crate::{answer, base_url, client, verdict};
+use forgewatch_plugin_support::{Shown, segment, without_user_info};
 
 /// Where a repaired base URL is kept.
 const DOMAIN_NAME: &str = "domain_name";

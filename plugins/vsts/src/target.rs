@@ -5,8 +5,8 @@ use std::fmt;
 use forgewatch_plugin_api::{Access, Failure, Reason, Repository};
 
 use crate::answer::Found;
-use crate::segment;
-use crate::shown::Shown;
+use forgewatch_plugin_support::Shown;
+use forgewatch_plugin_support::segment;
 
 /// A repository as configured. Displays as its name for people.
 pub(crate) struct Target<'a> {

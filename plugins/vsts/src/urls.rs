@@ -4,7 +4,6 @@
 //! Whatever comes out can be put into a path again: every segment was decoded once and checked. Nothing is asked
 //! of a server here.
 
-pub(crate) mod raw;
 pub(crate) mod server;
 pub(crate) mod site;
 
@@ -13,9 +12,9 @@ use std::borrow::Cow;
 use forgewatch_plugin_api::{RepositoryUrl, UrlContext, UrlError, UrlErrorKind};
 
 use crate::options::Options;
-use crate::segment;
-use crate::shown::Shown;
-use raw::{RawUrl, Scheme};
+use forgewatch_plugin_support::Shown;
+use forgewatch_plugin_support::segment;
+use forgewatch_plugin_support::{RawUrl, Scheme};
 use site::Site;
 
 type Parsed<T> = Result<T, UrlError>;

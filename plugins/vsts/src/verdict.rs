@@ -4,7 +4,7 @@
 
 use forgewatch_plugin_api::{BodyState, Reason, Response};
 
-use crate::urls::raw::RawUrl;
+use forgewatch_plugin_support::RawUrl;
 
 /// An answer that is no success, and what an operator should know of it.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use forgewatch_plugin_api::UrlContext;
 
-use super::raw::{RawUrl, Scheme};
+use forgewatch_plugin_support::{RawUrl, Scheme};
 
 /// Everything of an on-premises URL before its collection.
 #[derive(Debug, PartialEq, Eq)]

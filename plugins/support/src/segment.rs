@@ -11,7 +11,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// Why a raw segment is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// A broken escape, or bytes that are not UTF-8.
     Encoding,
     /// Decodes to what no name can be.
@@ -19,12 +19,12 @@ pub(crate) enum Fault {
 }
 
 /// Escapes everything but letters, digits and `-._~`.
-pub(crate) fn encode(segment: &str) -> PercentEncode<'_> {
+pub fn encode(segment: &str) -> PercentEncode<'_> {
     utf8_percent_encode(segment, ESCAPED)
 }
 
 /// Takes percent escapes away, once.
-pub(crate) fn decode(raw: &str) -> Result<Cow<'_, str>, Fault> {
+pub fn decode(raw: &str) -> Result<Cow<'_, str>, Fault> {
     let mut escapes = raw.split('%').skip(1).map(str::as_bytes);
     let whole =
         |escape: &[u8]| matches!(escape, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
@@ -36,7 +36,7 @@ pub(crate) fn decode(raw: &str) -> Result<Cow<'_, str>, Fault> {
 }
 
 /// Whether a decoded text can be one segment.
-pub(crate) fn is_valid(decoded: &str) -> bool {
+pub fn is_valid(decoded: &str) -> bool {
     !matches!(decoded, "" | "." | "..")
         && !decoded.contains(|c: char| matches!(c, '/' | '\\') || c.is_control())
 }

@@ -6,7 +6,7 @@ use std::fmt;
 const LIMIT: usize = 120;
 
 /// A value between backticks, cut short, its control characters escaped.
-pub(crate) struct Shown<'a>(pub(crate) &'a str);
+pub struct Shown<'a>(pub &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,7 +26,7 @@ impl fmt::Display for Shown<'_> {
 /// A URL, or what was meant as one, from its host on when user information stands before it.
 ///
 /// A password may hold what ends an authority; where that is unclear, rather too much is left out.
-pub(crate) fn without_user_info(url: &str) -> &str {
+pub fn without_user_info(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     let rest = url[start..].trim_start_matches('/');
     let authority = &rest[..rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len())];

@@ -5,17 +5,22 @@
 
 use url::Host;
 
+/// The schemes that repositories are reached by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scheme {
+pub enum Scheme {
+    /// `https`
     Https,
+    /// `http`
     Http,
+    /// `ssh`, and the scp-like form.
     Ssh,
 }
 
 impl Scheme {
     const ALL: [Self; 3] = [Self::Https, Self::Http, Self::Ssh];
 
-    pub(crate) const fn name(self) -> &'static str {
+    /// As a URL writes it.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Https => "https",
             Self::Http => "http",
@@ -34,23 +39,24 @@ impl Scheme {
 
 /// A URL, taken apart.
 #[derive(Debug)]
-pub(crate) struct RawUrl<'a> {
-    pub(crate) scheme: Scheme,
+pub struct RawUrl<'a> {
+    /// How it is reached.
+    pub scheme: Scheme,
     /// Everything before the last `@`; never to be shown.
-    pub(crate) user: Option<&'a str>,
+    pub user: Option<&'a str>,
     /// Normalised: lower case, ASCII.
-    pub(crate) host: String,
+    pub host: String,
     /// `None` for the scheme's default.
-    pub(crate) port: Option<u16>,
+    pub port: Option<u16>,
     /// Without the slash that begins it.
-    pub(crate) path: &'a str,
+    pub path: &'a str,
     /// Whether a query or a fragment followed.
-    pub(crate) has_suffix: bool,
+    pub has_suffix: bool,
 }
 
 impl<'a> RawUrl<'a> {
     /// Cuts `https://`, `http://`, `ssh://` and scp-like (`user@host:path`) text; `None` for all else.
-    pub(crate) fn split(text: &'a str) -> Option<Self> {
+    pub fn split(text: &'a str) -> Option<Self> {
         let (scheme, authority, tail) = match text.split_once("://") {
             Some((name, rest)) => {
                 let scheme =
@@ -86,7 +92,7 @@ impl<'a> RawUrl<'a> {
     }
 
     /// The path's segments as written; slashes at its end are dropped.
-    pub(crate) fn segments(&self) -> Vec<&'a str> {
+    pub fn segments(&self) -> Vec<&'a str> {
         match self.path.trim_end_matches('/') {
             "" => Vec::new(),
             path => path.split('/').collect(),
@@ -94,7 +100,7 @@ impl<'a> RawUrl<'a> {
     }
 
     /// `host` or `host:port`.
-    pub(crate) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         match self.port {
             Some(port) => format!("{}:{port}", self.host),
             None => self.host.clone(),

@@ -1,0 +1,19 @@
+//! JSON, in and out.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::types::{Failure, Reason};
+
+/// The types of extensions are text, numbers and lists: there is nothing that could fail.
+pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// What came from the other side of the extension `name`; `whose` is what it is.
+pub(super) fn decode<T: DeserializeOwned>(name: &str, whose: &str, bytes: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let detail = format!("the {whose} of the extension `{name}` cannot be read: {error}");
+        Failure::new(Reason::PLUGIN_FAILED, detail)
+    })
+}
