@@ -6,7 +6,9 @@
 //! - When a sweep is cancelled it stops at once; what is known by then is its result.
 
 mod check;
+mod listing;
 mod run;
 
 pub use check::{CheckResult, Connected, Integration, Spans, Target};
+pub use listing::{Listed, ListingEnd, list};
 pub use run::{Summary, Sweep};

@@ -25,7 +25,9 @@ pub use host::Host;
 pub use http::{Authentication, BodyState, Method, Request, Response, Scheme};
 pub use provider::{Provider, UNSUPPORTED};
 pub use segment::path_segment;
-pub use types::{Access, Attributes, Failure, Integration, REFUSED, Reason, Repository, SiloMode};
+pub use types::{
+    Access, Attributes, Failure, Integration, REFUSED, Reason, Repository, SiloMode, TOKEN_PREFIX,
+};
 pub use urls::{BaseUrl, RepositoryUrl, UrlContext, UrlError, UrlErrorKind};
 
 pub use tracing;

@@ -153,6 +153,13 @@ impl Integration {
         self
     }
 
+    /// Sets what has no field of its own.
+    #[must_use]
+    pub fn with_attribute(mut self, name: &str, value: &str) -> Self {
+        self.attributes.set(name, value);
+        self
+    }
+
     /// The integration's name in the configuration.
     pub fn key(&self) -> &str {
         &self.key
@@ -200,6 +207,12 @@ impl Integration {
         self.attributes.get(name)
     }
 }
+
+/// Attribute of an [`Integration`]: the beginning of its identity's token where that is a word that names the kind of
+/// token and no secret, like `glpat-`. Since 1.2.0; absent where tokens have no such word, or the host is older.
+///
+/// It tells an operator who mixed tokens up. It is no reason not to ask: forges change their words.
+pub const TOKEN_PREFIX: &str = "token_prefix";
 
 /// One repository of an integration.
 #[repr(C)]

@@ -139,7 +139,7 @@ impl Target {
 }
 
 /// Fills in what the last answer said.
-fn complete(outcome: Outcome, record: &CallRecord) -> Outcome {
+pub(super) fn complete(outcome: Outcome, record: &CallRecord) -> Outcome {
     let seen = record.seen();
     Outcome {
         http_status: outcome.http_status.or(seen.http_status),
@@ -148,7 +148,7 @@ fn complete(outcome: Outcome, record: &CallRecord) -> Outcome {
     }
 }
 
-fn timed_out(what: &str, limit: Duration) -> Outcome {
+pub(super) fn timed_out(what: &str, limit: Duration) -> Outcome {
     let limit = humantime::format_duration(limit);
     let detail = format!(
         "{what} took longer than {limit}: the forge is slow or the plugin hangs; `check_timeout` sets the limit"
