@@ -104,7 +104,7 @@ async fn pages(
 }
 
 fn broken(why: &str) -> ListingEnd {
-    ListingEnd::Failed(Outcome::new(Reason::InvalidResponse, why.to_owned()))
+    ListingEnd::Failed(Outcome::new(Reason::InvalidResponse, why))
 }
 
 /// What had come before, by fingerprint: the texts of a large account would take more memory than all else.
