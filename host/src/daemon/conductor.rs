@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::breaker::Breaker;
 use super::client::ClientOf;
 use super::gate::Gate;
-use super::handle::{Asked, Command, Shared};
+use super::handle::{Asked, Brought, Command, Shared};
 use super::ledger::Ledger;
 use super::queue::Queue;
 use super::settings::Settings;
@@ -264,7 +264,13 @@ impl Conductor {
         match command {
             Command::CheckNow { repositories, answer } => drop(answer.send(self.check_now(repositories))),
             Command::Adopt { world, settings, answer } => {
-                self.adopt(world, settings);
+                self.settings = settings;
+                self.journal.writer().set_retention(self.settings.retention);
+                self.adopt(world);
+                let _ = answer.send(());
+            }
+            Command::Found { brought, answer } => {
+                self.take_found(brought);
                 let _ = answer.send(());
             }
             Command::Note { event } => {
@@ -292,8 +298,21 @@ impl Conductor {
         asked
     }
 
+    /// What was found and what it means for what is watched are written together.
+    fn take_found(&mut self, brought: Brought) {
+        self.journal.found(brought.save);
+        if let Some(world) = brought.world {
+            self.adopt(world);
+        }
+        let shared = Arc::clone(&self.shared);
+        let mut ledger = shared.write();
+        let news: Vec<usize> = brought.check.iter().filter_map(|name| ledger.index(name)).collect();
+        self.plan_news(&mut ledger, &news, Instant::now());
+        self.journal.submit();
+    }
+
     /// Goes on with another world. What runs goes on and is judged when it ends; what is known stays known.
-    fn adopt(&mut self, world: Arc<World>, settings: Settings) {
+    fn adopt(&mut self, world: Arc<World>) {
         let shared = Arc::clone(&self.shared);
         let mut ledger = shared.write();
         let former = Arc::clone(&ledger.world);
@@ -307,8 +326,6 @@ impl Conductor {
                 "{is_watched} repositories are watched, and {was_watched} were before; what is known of {kept} is kept"
             );
         }
-        self.settings = settings;
-        self.journal.writer().set_retention(self.settings.retention);
         former.replaced_by(&next);
         self.take_over();
         self.close_abandoned_incidents();
@@ -352,6 +369,12 @@ impl Conductor {
         }
         for index in self.in_flight.iter().filter_map(|name| ledger.index(name)) {
             self.queue.resume(index);
+        }
+        for (former, index) in ledger.take_renamed() {
+            if ledger.index(&former).is_none() {
+                self.journal.standing(&former, None);
+            }
+            self.keep(ledger, index);
         }
         self.phases = world.repositories.iter().map(|it| Phase::of(&it.target.name)).collect();
         self.plan_all(&world, ledger, now);

@@ -27,6 +27,8 @@ pub struct Ledger {
     pub incidents: Incidents,
     /// What is known of repositories that are not watched now: half a configuration must not cost what was found out.
     put_away: HashMap<String, Entry>,
+    /// Found repositories that have another name since: what they were called, and where they stand now.
+    renamed: Vec<(String, usize)>,
 }
 
 /// What is known of a repository.
@@ -115,18 +117,50 @@ impl Ledger {
     /// A ledger over `world` with what is `known` of each of its repositories, by name. What is known of others is put
     /// away for the day when they are watched again.
     pub fn new(world: Arc<World>, mut known: HashMap<String, Entry>, incidents: Incidents) -> Self {
-        let entries = world.repositories.iter().map(|watched| {
-            let subject = subject(watched);
-            known
-                .remove(&watched.target.name)
-                .filter(|entry| subject.is_none_or(|subject| entry.subject == subject))
-                .unwrap_or_else(|| Entry { subject: subject.unwrap_or_default(), ..Entry::default() })
+        let mut unknown = Vec::new();
+        let entries = world.repositories.iter().enumerate().map(|(index, watched)| {
+            let (name, subject) = (&watched.target.name, subject(watched));
+            let is_it = |entry: &Entry| subject.is_none_or(|subject| entry.subject == subject);
+            if watched.discovery.is_some() && !known.get(name).is_some_and(is_it) {
+                unknown.push(index);
+                return Entry { subject: subject.unwrap_or_default(), ..Entry::default() };
+            }
+            let entry = known.remove(name).filter(is_it);
+            entry.unwrap_or_else(|| Entry { subject: subject.unwrap_or_default(), ..Entry::default() })
         });
         let entries = entries.collect();
         let integrations = world.integrations.keys().map(|name| (name.clone(), Standby::default())).collect();
-        let mut ledger = Self { world, entries, integrations, incidents, put_away: known };
+        let mut ledger =
+            Self { world, entries, integrations, incidents, put_away: known, renamed: Vec::new() };
+        ledger.follow_names(&unknown);
         ledger.count_affected();
         ledger
+    }
+
+    /// What was found is itself under any name.
+    fn follow_names(&mut self, unknown: &[usize]) {
+        if !unknown.is_empty() && !self.put_away.is_empty() {
+            let names = self.put_away.iter().map(|(name, entry)| (entry.subject, name.clone()));
+            let mut names: HashMap<u64, String> = names.collect();
+            for index in unknown {
+                let entry = &mut self.entries[*index];
+                if let Some((name, known)) =
+                    names.remove(&entry.subject).and_then(|name| self.put_away.remove_entry(&name))
+                {
+                    *entry = known;
+                    self.renamed.push((name, *index));
+                }
+            }
+        }
+        // What bore the name before is not that.
+        for index in unknown {
+            self.put_away.remove(&self.world.repositories[*index].target.name);
+        }
+    }
+
+    /// Found repositories that have another name since it was asked last: what they were called, and where they stand.
+    pub(super) fn take_renamed(&mut self) -> Vec<(String, usize)> {
+        std::mem::take(&mut self.renamed)
     }
 
     /// Goes on with another world: what is known stays known.
@@ -248,8 +282,14 @@ impl From<&CheckResult> for Seen {
 fn subject(watched: &Watched) -> Option<u64> {
     let repository = watched.target.repository.as_ref().ok()?;
     let mut hash = Sha256::new();
-    let parts = [Some(watched.target.integration.name.as_str()), Some(repository.name())];
-    for part in parts.into_iter().chain([repository.project(), repository.external_id()]) {
+    let (integration, id) = (Some(watched.target.integration.name.as_str()), repository.external_id());
+    let parts = if watched.discovery.is_some() && id.is_some() {
+        // It is the same under any name.
+        [integration, None, None, id]
+    } else {
+        [integration, Some(repository.name()), repository.project(), id]
+    };
+    for part in parts {
         hash.update((part.map_or(u64::MAX, |part| part.len() as u64)).to_le_bytes());
         hash.update(part.unwrap_or_default());
     }

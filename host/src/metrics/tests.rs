@@ -13,6 +13,7 @@ fn nothing() -> Snapshot {
         incidents: Vec::new(),
         plugins: Vec::new(),
         identities: Vec::new(),
+        discoveries: Vec::new(),
         config_successful: true,
         config_loaded_at: Moment::now(),
         state: Health::default(),

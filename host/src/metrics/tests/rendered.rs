@@ -77,7 +77,8 @@ fn ledger(services: Services, registry: &Registry) -> Ledger {
         integration: Arc::clone(&integration),
         repository: Ok(api::Repository::new("payments-api")),
     };
-    let repositories = vec![Watched { target, rules: Config::default().defaults, labels: Arc::default() }];
+    let (rules, labels) = (Config::default().defaults, Arc::default());
+    let repositories = vec![Watched { target, rules, labels, discovery: None }];
     let world = World::by_hand(services, BTreeMap::from([(name, integration)]), repositories);
     Ledger::new(Arc::new(world), std::collections::HashMap::new(), Incidents::default())
 }
