@@ -9,7 +9,7 @@ use forgewatch_plugin_api as api;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::handle::{Command, Shared};
-use super::{Asked, Finding, Handle, Ledger, Reloads};
+use super::{Asked, Handle, Ledger, Reloads};
 use crate::config::Defaults;
 use crate::journal::Incidents;
 use crate::plugins::Provider;
@@ -25,7 +25,6 @@ pub(crate) struct Fake {
     pub(crate) handle: Handle,
     pub(crate) health: watch::Sender<Health>,
     pub(crate) reloads: watch::Sender<Reloads>,
-    pub(crate) findings: watch::Sender<Vec<Finding>>,
 }
 
 impl Fake {
@@ -34,7 +33,6 @@ impl Fake {
         let (commands, orders) = mpsc::channel(8);
         let (health, seen_health) = watch::channel(Health { persisting: true, ..Health::default() });
         let (reloads, seen_reloads) = watch::channel(Reloads::first(Moment::now()));
-        let (findings, seen_findings) = watch::channel(Vec::new());
         let (reload, reload_requests) = mpsc::channel(8);
         let shared = Shared {
             ledger: RwLock::new(ledger),
@@ -42,12 +40,12 @@ impl Fake {
             reload,
             health: seen_health,
             reloads: seen_reloads,
-            findings: seen_findings,
+            findings: watch::channel(Vec::new()).1,
         };
         let shared = Arc::new(shared);
         tokio::spawn(obey(Arc::downgrade(&shared), orders));
         tokio::spawn(answer_reloads(Arc::downgrade(&shared), reload_requests));
-        Self { handle: Handle { shared }, health, reloads, findings }
+        Self { handle: Handle { shared }, health, reloads }
     }
 
     /// Changes what is known.

@@ -142,7 +142,9 @@ fn each_wrong_value_is_told_with_its_line() {
     let sandbox = Sandbox::new();
     let identity = |kind: &str, rest: &str| format!("[identities.a]\nkind = \"{kind}\"\n{rest}");
     let discovery = |lines: &str| {
-        format!("[discovery.a]\nintegration = \"b\"\n{lines}\n[integrations.b]\nprovider = \"vsts\"\ndomain_name = \"d\"")
+        format!(
+            "[discovery.a]\nintegration = \"b\"\n{lines}\n[integrations.b]\nprovider = \"vsts\"\ndomain_name = \"d\""
+        )
     };
     // The whole file, the key at fault, its line, and a part of the message.
     let cases = [
@@ -217,7 +219,12 @@ fn each_wrong_value_is_told_with_its_line() {
         (discovery("include = [\"\"]"), "discovery.a.include.0", 3, "must not be empty"),
         (discovery("include = [\"a\", \"b[\"]"), "discovery.a.include.1", 3, "is no pattern: `[` has no `]`"),
         (discovery("include = [\"*\"]\nexclude = [\"{\"]"), "discovery.a.exclude.0", 4, "is no pattern"),
-        (discovery("include = [\"*\"]\nlist_every = \"0s\""), "discovery.a.list_every", 4, "longer than zero"),
+        (
+            discovery("include = [\"*\"]\nlist_every = \"0s\""),
+            "discovery.a.list_every",
+            4,
+            "longer than zero",
+        ),
         ("[people]\n".into(), "people", 1, "kept for a later version"),
         ("people = 1".into(), "people", 1, "kept for a later version"),
         ("profiles = 1".into(), "profiles", 1, "must be a table"),
