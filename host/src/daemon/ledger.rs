@@ -301,3 +301,80 @@ fn subject(watched: &Watched) -> Option<u64> {
 fn is_false(value: &bool) -> bool {
     !value
 }
+
+#[cfg(test)]
+mod tests {
+    use forgewatch_plugin_api as api;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::daemon::fake;
+    use crate::discovery::Discovery;
+
+    /// A world of found repositories, each with its id.
+    fn found(repositories: &[(&str, Option<&str>)]) -> Arc<World> {
+        let mut world = fake::world([("one", &[][..])]);
+        let settings = serde_json::from_str(r#"{ "integration": "acme", "include": ["*"] }"#).unwrap();
+        let discovery = Arc::new(Discovery::of(&Config::default(), "d", &settings).unwrap());
+        let one = world.repositories.remove(0);
+        for (name, id) in repositories {
+            let repository = api::Repository::new(*name).with_project("P");
+            let mut watched = one.clone();
+            watched.target.name = format!("d:P/{name}");
+            watched.target.repository =
+                Ok(id.map_or_else(|| repository.clone(), |id| repository.clone().with_external_id(id)));
+            watched.discovery = Some(Arc::clone(&discovery));
+            world.repositories.push(watched);
+        }
+        Arc::new(world)
+    }
+
+    /// What is known of each, told apart by when it was confirmed.
+    fn known(ledger: &Ledger) -> Vec<(&str, Option<i64>)> {
+        let since = |entry: &Entry| entry.standing.confirmed.map(|confirmed| confirmed.since.unix_ms());
+        ledger.iter().map(|(watched, entry)| (watched.target.name.as_str(), since(entry))).collect()
+    }
+
+    /// A ledger of `before`, the first of which was confirmed at 1 ms, the second at 2 ms and so on, which goes on with
+    /// `after`.
+    fn followed(before: &[(&str, Option<&str>)], after: &[(&str, Option<&str>)]) -> Ledger {
+        let mut ledger = Ledger::new(found(before), HashMap::new(), Incidents::default());
+        for (entry, ms) in ledger.entries.iter_mut().zip(1..) {
+            let since = (std::time::UNIX_EPOCH + Duration::from_millis(ms)).into();
+            entry.standing.confirmed = Some(Confirmed { reason: Reason::Granted, since });
+        }
+        ledger.follow(found(after));
+        ledger
+    }
+
+    #[test]
+    fn what_was_found_is_known_under_any_name() {
+        let mut ledger =
+            followed(&[("a", Some("1")), ("b", Some("2"))], &[("b", Some("2")), ("c", Some("1"))]);
+        assert_eq!(known(&ledger), [("d:P/b", Some(2)), ("d:P/c", Some(1))]);
+        assert_eq!((ledger.take_renamed(), ledger.unwatched()), (vec![("d:P/a".to_owned(), 1)], 0));
+        assert!(ledger.take_renamed().is_empty());
+    }
+
+    #[test]
+    fn two_that_change_their_names_are_not_taken_for_each_other() {
+        let ledger = followed(&[("a", Some("1")), ("b", Some("2"))], &[("a", Some("2")), ("b", Some("1"))]);
+        assert_eq!(known(&ledger), [("d:P/a", Some(2)), ("d:P/b", Some(1))]);
+    }
+
+    #[test]
+    fn another_one_of_the_same_name_begins_anew() {
+        let mut ledger = followed(&[("a", Some("1"))], &[("a", Some("9"))]);
+        assert_eq!((known(&ledger), ledger.unwatched()), (vec![("d:P/a", None)], 0));
+        ledger.follow(found(&[("a", Some("9"))]));
+        assert_eq!(known(&ledger), [("d:P/a", None)]);
+    }
+
+    #[test]
+    fn one_that_left_is_known_when_it_is_back_and_one_without_an_id_goes_by_its_name() {
+        let mut ledger = followed(&[("a", Some("1")), ("b", None)], &[]);
+        assert_eq!(ledger.unwatched(), 2);
+        ledger.follow(found(&[("b", None), ("c", None), ("x", Some("1"))]));
+        assert_eq!(known(&ledger), [("d:P/b", Some(2)), ("d:P/c", None), ("d:P/x", Some(1))]);
+    }
+}

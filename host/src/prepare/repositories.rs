@@ -342,3 +342,28 @@ async fn by_url<'a>(
     };
     Ok(known.cloned().unwrap_or_else(ad_hoc))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_mean_something_found_is_looked_for() {
+        let cases = [
+            ("acme:Payments/api", true),
+            ("acme:*", true),
+            ("ac*", true),
+            ("*", true),
+            ("?cme:x", true),
+            ("{acme,b}:x", true),
+            ("acme", false),
+            ("web-*", false),
+            ("acme2:*", false),
+            ("globex:Payments/api", false),
+        ];
+        for (text, expected) in cases {
+            let among = AmongFound::new(text, glob(text).unwrap(), None);
+            assert_eq!(among.may_mean("acme"), expected, "{text}");
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! What waits to be written, as one group: all that was submitted is committed together, so that nothing is ever
 //! half there.
 //!
-//! Of one repository's standings, and of what one incident or discovery has, only the latest waits. Events wait in order. While the
-//! store cannot be written, [`Bound::Limited`] keeps memory bounded: events that find too many of their kind, or too
+//! Of one repository's standings, of one incident's rows, and of what was found, only the latest waits. Events wait in
+//! order. While the store cannot be written, [`Bound::Limited`] keeps memory bounded: events that find too many of their kind, or too
 //! many bytes, waiting, those of a commit that is being tried included, are dropped.
 
 use std::collections::BTreeMap;
