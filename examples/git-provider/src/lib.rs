@@ -38,7 +38,8 @@ impl Provider for Git {
     /// There is nothing to look up, so the configured base URL is right or it is not.
     async fn get_base_url(&self, _: &Host, integration: &Integration) -> Result<String, Failure> {
         let domain_name = integration.domain_name();
-        let is_plain = !domain_name.contains(['@', '?', '#']);
+        let is_odd = |c: char| "@?#\\".contains(c) || c.is_whitespace() || c.is_control();
+        let is_plain = !domain_name.contains(is_odd);
         match Address::read(domain_name).filter(|_| is_plain) {
             Some(address) if address.scheme == "https" || integration.allow_insecure_http() => {
                 Ok(format!("{}/", address.to_string().trim_end_matches('/')))

@@ -101,6 +101,7 @@ fn a_base_url_is_used_as_it_is_or_not_at_all() {
         "https://git.example.org:no/",
         "https://me:secret@git.example.org/",
         "https://git.example.org/?secret",
+        "https://git.example.org/a b/",
         "http://git.example.org/",
     ] {
         let failure = resolve(integration(domain_name)).unwrap_err();

@@ -110,8 +110,8 @@ wrong-form: unauthorized 401 -
 wrong-password: unauthorized 401 -
 ";
 
-#[test]
-fn a_real_server_grants_and_denies_and_no_password_gets_out() {
+/// A server with all that [`EVERYTHING`] asks for.
+fn server_with_everything() -> GitServer {
     let server = GitServer::start();
     for path in ["team/shop.git", "team/closed.git", "team/Web Shop/Küche.git", "old/shop.git"] {
         server.make(path);
@@ -124,6 +124,29 @@ fn a_real_server_grants_and_denies_and_no_password_gets_out() {
     // Git itself refuses to serve this one.
     server.git(&["-C", "team/closed.git", "config", "http.uploadpack", "false"]);
     server.git(&["-C", "dumb/shop.git", "update-server-info"]);
+    server
+}
+
+#[test]
+fn who_is_granted_access_may_fetch_and_who_is_denied_may_not() {
+    let server = server_with_everything();
+    for (path, password, may) in [
+        ("team/shop.git", PASSWORD, true),
+        ("team/Web Shop/Küche.git", PASSWORD, true),
+        ("team/empty.git", PASSWORD, true),
+        ("old/shop.git", PASSWORD, true),
+        ("team/shop.git", WRONG_PASSWORD, false),
+        ("team/closed.git", PASSWORD, false),
+        ("team/missing.git", PASSWORD, false),
+        ("vault/shop.git", PASSWORD, false),
+    ] {
+        assert_eq!(server.shows_git(path, password), may, "{path}");
+    }
+}
+
+#[test]
+fn a_real_server_grants_and_denies_and_no_password_gets_out() {
+    let server = server_with_everything();
     for isolation in ISOLATIONS {
         let sandbox = sandbox(&server, isolation, EVERYTHING);
         let (lines, run) = check(&sandbox);

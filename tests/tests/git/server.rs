@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::{env, thread};
 
 use forgewatch_tests::process::Process;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -123,6 +124,18 @@ impl GitServer {
         let output = command.output().expect("git can be started");
         assert!(output.status.success(), "git {arguments:?}: {output:?}");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Whether Git itself is shown the refs of a repository with a password of `reader`.
+    pub(crate) fn shows_git(&self, path: &str, password: &str) -> bool {
+        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let path = path.split('/').map(encode).collect::<Vec<_>>().join("/").replace("%2Egit", ".git");
+        let place = format!("reader:{}@127.0.0.1:{}", encode(password), self.port);
+        let mut command = Command::new(installed("git"));
+        command.args(["ls-remote", &format!("https://{place}/{path}")]).stdin(Stdio::null());
+        command.env("GIT_SSL_CAINFO", self.ca_file()).env("GIT_TERMINAL_PROMPT", "0");
+        command.env("HOME", self.dir.path()).env("GIT_CONFIG_NOSYSTEM", "1");
+        command.output().expect("git can be started").status.success()
     }
 
     /// Gives a repository another name.
