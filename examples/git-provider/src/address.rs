@@ -63,7 +63,8 @@ pub(crate) fn parse(url: &str, context: &UrlContext, suffix: &str) -> Result<Rep
     // Only plain HTTP may lead to a base URL of the other scheme: to be told that it is not accepted.
     let bases = bases.filter(|(_, scheme, _)| *scheme == address.scheme || address.scheme == "http");
     // Of base URLs that lie one in the other, the innermost.
-    let (base, scheme, path) = bases.min_by_key(|(.., path)| path.len()).ok_or_else(foreign)?;
+    let order = |(_, scheme, path): &(_, &str, &str)| (*scheme != address.scheme, path.len());
+    let (base, scheme, path) = bases.min_by_key(order).ok_or_else(foreign)?;
     if address.scheme == "http" && !(scheme == "http" && base.allow_insecure_http()) {
         let detail =
             "plain HTTP is not accepted here: use https, or set `allow_insecure_http` of the integration";

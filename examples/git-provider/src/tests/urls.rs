@@ -9,6 +9,7 @@ fn context(options: &str) -> UrlContext {
         ("https://git.example.org/", false),
         ("https://git.example.org/scm", false),
         ("https://deep.example.org/git/", false),
+        ("https://lab.example.org:8080/", false),
         ("http://lab.example.org:8080/", true),
         ("http://old.example.org/", false),
         ("no URL at all", false),
