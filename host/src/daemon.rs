@@ -12,6 +12,7 @@ mod discovery;
 #[cfg(test)]
 pub(crate) mod fake;
 mod gate;
+mod groups;
 mod handle;
 mod inquiry;
 mod judge;

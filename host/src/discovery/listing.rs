@@ -59,7 +59,7 @@ pub async fn list(discovery: &Discovery, integration: &Integration, limit: Durat
         Ok(client) => client,
         Err(outcome) => return Listing::failed(outcome),
     };
-    let listed = sweep::list(integration, &client, limit, |page| listing.take(discovery, page)).await;
+    let listed = sweep::list(integration, &client, limit, |page, _| listing.take(discovery, page)).await;
     listing.requests = listed.requests;
     listing.end = match listed.end {
         ListingEnd::Whole if listing.unusable > 0 => Ended::Incomplete(format!(
