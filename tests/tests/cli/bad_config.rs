@@ -247,7 +247,10 @@ fn command_lines_that_say_nothing_are_refused() {
     let sandbox = contoso_sandbox(&fake);
     sandbox.write("forgewatch.toml", CONTOSO);
     for (arguments, message) in [
-        (&["check"][..], "there are no repositories to check\n  fix: add a `[repositories.NAME]` or a `[discovery.NAME]` table"),
+        (
+            &["check"][..],
+            "there are no repositories to check\n  fix: add a `[repositories.NAME]` or a `[discovery.NAME]` table",
+        ),
         (&["check", ""], "matches no configured repository"),
         (&["check", "--format", "xml"], "[possible values: table, json, ndjson, junit]"),
         (&["check", "--sett", "a=b"], "'--set'"),
