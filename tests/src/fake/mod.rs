@@ -7,6 +7,8 @@
 //! - as an HTTP proxy, at [`Fake::proxy_url`]: `CONNECT dev.azure.com:443` leads to the fake, which plays that
 //!   host over TLS with a certificate for its name. No packet leaves the machine.
 //!
+//! [`gitlab`] is a fake GitLab in the same world, at hosts of its own.
+//!
 //! What it serves is a [`World`]; what it does wrong is a list of rules ([`Match`] and [`Answer`]); what it was
 //! asked is on record. Real organisations, credentials and wordings occur nowhere.
 //!
@@ -18,6 +20,7 @@ mod body;
 mod catalogue;
 pub mod contoso;
 mod faults;
+pub mod gitlab;
 mod gzip;
 mod index;
 mod recording;
