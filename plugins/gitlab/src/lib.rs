@@ -98,6 +98,6 @@ export_provider! {
     provider: GitLab,
     key: "gitlab",
     name: "GitLab",
-    url_patterns: [r"(?i)^(https?|ssh)://[^/?#]*gitlab", r"(?i)^[^/@:]+@[^/:]*gitlab"],
+    url_patterns: [r"(?i)^[a-z]+://[^/?#]*gitlab", r"(?i)^[^/@:]+@[^/:]*gitlab"],
     options_schema: include_str!("../options.schema.json"),
 }
