@@ -3,6 +3,7 @@
 
 mod access;
 mod error_space;
+mod listing;
 mod refresh;
 mod routes;
 
