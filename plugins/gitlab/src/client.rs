@@ -4,16 +4,22 @@
 //! where the server says it is, by nothing but its id. Where the roles that a project shows leave it open what is granted,
 //! one more request tells. Nothing is remembered.
 
+use std::fmt::Display;
+
 use forgewatch_plugin_api::{
     Access, Authentication, Failure, Host, Integration, Reason, Repository, Request, Response, TOKEN_PREFIX,
 };
 use forgewatch_plugin_support::Shown;
+use serde::de::IgnoredAny;
 use url::Url;
 
 use crate::base_url::API;
 use crate::project::{self, Project, Standing};
 use crate::target::Target;
 use crate::verdict::{self, Fault};
+
+const BY_ANOTHER_WAY: &str = "is read without a role of Reporter or higher that it shows, as by an administrator or through \
+    a group that it is shared with";
 
 /// One server, ready for concurrent checks.
 #[derive(Debug)]
@@ -102,24 +108,16 @@ impl Client {
                 None => fault.failure(target),
             });
         }
-        let invalid = |why: &str| {
-            let detail = format!("{target}: the answer with HTTP status 200 is {why}");
-            Failure::new(Reason::INVALID_RESPONSE, detail).with_http_status(200)
-        };
-        let project = project::project(&response)
-            .ok_or_else(|| invalid("no project; check what answers at the integration's base URL"))?;
+        let project = project::project(&response).ok_or_else(|| not_understood(target, "no project"))?;
         let is_meant = match target.id.or(moved_to) {
             Some(id) => project.id == id,
             None => target.is_at(&project.path),
         };
-        match is_meant {
-            true => Ok(project),
-            false => Err(invalid(&format!(
-                "another project, {} with the id {}; check `external_id` and any proxy",
-                Shown(&project.path),
-                project.id
-            ))),
+        if is_meant {
+            return Ok(project);
         }
+        let other = format!("another project, {} with the id {}", Shown(&project.path), project.id);
+        Err(not_understood(target, &other))
     }
 
     /// The id of the project that a redirect leads to; none for any other redirect.
@@ -133,10 +131,8 @@ impl Client {
     async fn confirm_code(&self, project: &Project, about: &str) -> Result<&'static str, Failure> {
         let response = self.get(&format!("projects/{}/repository/branches?per_page=1", project.id)).await?;
         match self.fault(&response) {
-            None => Ok(
-                "is read without a role of Reporter or higher of its own, as by an administrator or through a \
-                        group that it is shared with",
-            ),
+            None if project::read::<Vec<IgnoredAny>>(&response, b'[').is_some() => Ok(BY_ANOTHER_WAY),
+            None => Err(not_understood(&about, "no list of branches")),
             Some(fault) if matches!(fault.reason, Reason::FORBIDDEN | Reason::NOT_FOUND) => {
                 let detail = format!(
                     "{about} is visible to the identity and its code is not, for which {}; give the identity the role \
@@ -160,10 +156,18 @@ impl Client {
         if let Some(fault) = self.fault(&response) {
             return Err(fault.failure(&about));
         }
-        let own = project::list(&response).unwrap_or_default();
+        let own = project::list(&response).ok_or_else(|| not_understood(&about, "no list of projects"))?;
         match own.iter().any(|own| own.id == project.id) {
             true => Ok("is granted through a group that it is shared with"),
             false => Err(project.open_to_others(&about)),
         }
     }
+}
+
+/// What a success that is none comes to; `what` it is instead.
+pub(crate) fn not_understood(about: &impl Display, what: &str) -> Failure {
+    let detail = format!(
+        "{about}: the answer with HTTP status 200 is {what}; check what answers at the integration's base URL"
+    );
+    Failure::new(Reason::INVALID_RESPONSE, detail).with_http_status(200)
 }

@@ -5,11 +5,11 @@
 
 use std::time::SystemTime;
 
-use forgewatch_plugin_api::{Failure, IdentityProbe, Reason, Requirements};
+use forgewatch_plugin_api::{Failure, IdentityProbe, Requirements};
 use forgewatch_plugin_support::Shown;
 use serde::Deserialize;
 
-use crate::client::Client;
+use crate::client::{Client, not_understood};
 use crate::project::read;
 
 #[derive(Deserialize)]
@@ -31,12 +31,7 @@ pub(crate) async fn probe(client: &Client) -> Result<IdentityProbe, Failure> {
     if let Some(fault) = client.fault(&response) {
         return Err(fault.failure(&about));
     }
-    let user: User = read(&response, b'{').ok_or_else(|| {
-        let detail = format!(
-            "{about}: the answer with HTTP status 200 is no user; check what answers at the base URL"
-        );
-        Failure::new(Reason::INVALID_RESPONSE, detail).with_http_status(200)
-    })?;
+    let user: User = read(&response, b'{').ok_or_else(|| not_understood(&about, "no user"))?;
     let Some(token) = token(client).await? else {
         return Ok(IdentityProbe::new(user.username));
     };

@@ -3,12 +3,10 @@
 //! The cursor is the query of the server's own link to the next page, which is followed nowhere else but to the same
 //! list. A project that the list shows without a role that reads code is left out, and so asked for by itself.
 
-use forgewatch_plugin_api::{
-    Access, Failure, ListRequest, ListedRepository, Reason, RepositoryPage, Response,
-};
+use forgewatch_plugin_api::{Access, Failure, ListRequest, ListedRepository, RepositoryPage, Response};
 use forgewatch_plugin_support::Shown;
 
-use crate::client::Client;
+use crate::client::{Client, not_understood};
 use crate::project::{self, Project, Standing};
 
 /// The largest that GitLab gives.
@@ -24,18 +22,13 @@ pub(crate) async fn page(client: &Client, request: &ListRequest) -> Result<Repos
     if let Some(fault) = client.fault(&response) {
         return Err(fault.failure(&about));
     }
-    let invalid = |why: &str| {
-        let detail = format!("{about}: the answer with HTTP status 200 {why}");
-        Failure::new(Reason::INVALID_RESPONSE, detail).with_http_status(200)
-    };
-    let projects = project::list(&response)
-        .ok_or_else(|| invalid("is no list; check what answers at the integration's base URL"))?;
+    let projects = project::list(&response).ok_or_else(|| not_understood(&about, "no list of projects"))?;
     let page = RepositoryPage::new(projects.iter().filter_map(|project| listed(client, project)).collect());
     match next(&response) {
         None => Ok(page),
         Some(link) => match client.own(link) {
             Some((path, query)) if path == "projects" => Ok(page.with_next(query)),
-            _ => Err(invalid("goes on elsewhere, which is not followed; check the server's external URL")),
+            _ => Err(not_understood(&about, "one that goes on elsewhere, which is not followed")),
         },
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! An outage or a limit is never a denial. Statuses decide; of texts only the codes in `error` are looked for.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::time::UNIX_EPOCH;
 
@@ -37,54 +38,26 @@ impl Fault {
 /// The fault of an answer, `None` for a whole body with status 200. `token_prefix` is how the credential begins.
 pub(crate) fn fault(response: &Response, token_prefix: Option<&str>) -> Option<Fault> {
     let status = response.status();
-    let said = Said::read(response);
     let (reason, why) = match status {
         200 if response.body_state() == BodyState::COMPLETE => return None,
         200 if response.body_state() == BodyState::TOO_LARGE => (
             Reason::INVALID_RESPONSE,
-            "is larger than the limit on answers; check what answers at the base URL".to_owned(),
+            "is larger than the limit on answers; check what answers at the base URL".into(),
         ),
-        200 => (Reason::INVALID_RESPONSE, "was cut off; it is asked for again later".to_owned()),
+        200 => (Reason::INVALID_RESPONSE, "was cut off; it is asked for again later".into()),
         300..=399 if is_sign_in(response) => (
             Reason::UNAUTHORIZED,
             "leads to a sign-in page: check the integration's domain_name, any single sign-on in front of the server, \
              and the credential"
-                .to_owned(),
+                .into(),
         ),
         300..=399 => (
             Reason::INVALID_RESPONSE,
-            "leads elsewhere, which is not followed; check the integration's domain_name and any proxy".to_owned(),
+            "leads elsewhere, which is not followed; check the integration's domain_name and any proxy".into(),
         ),
-        401 => (Reason::UNAUTHORIZED, said.refused_credential(token_prefix)),
-        403 => (Reason::FORBIDDEN, said.refused_access()),
-        404 if said.is_of_api() => (
-            Reason::NOT_FOUND,
-            "shows no such project: it was deleted, renamed or moved, or the identity is no member of it any more"
-                .to_owned(),
-        ),
-        404 => (
-            Reason::NOT_FOUND,
-            "is not the API's own: check the integration's domain_name; where a proxy decodes `%2F` in paths, set \
-             `external_id` to the project's id, which has no slash"
-                .to_owned(),
-        ),
-        410 => (Reason::NOT_FOUND, "says that it is gone; remove it from the configuration".to_owned()),
-        429 => (
-            Reason::RATE_LIMITED,
-            "says that a rate limit is reached; it is asked again later, more rarely if you raise the interval"
-                .to_owned(),
-        ),
-        400..=499 => (
-            Reason::PROVIDER_ERROR,
-            format!("refuses the request as such{}; check the base URL and any proxy", said.quoted()),
-        ),
-        500..=599 => {
-            (Reason::PROVIDER_ERROR, "is a fault of the service; it is asked again later".to_owned())
-        }
-        _ => (
-            Reason::INVALID_RESPONSE,
-            "carries no project; check what answers at the base URL".to_owned(),
-        ),
+        400..=499 => client_fault(response, token_prefix),
+        500..=599 => (Reason::PROVIDER_ERROR, "is a fault of the service; it is asked again later".into()),
+        _ => (Reason::INVALID_RESPONSE, "carries no project; check what answers at the base URL".into()),
     };
     Some(Fault {
         reason,
@@ -92,6 +65,35 @@ pub(crate) fn fault(response: &Response, token_prefix: Option<&str>) -> Option<F
         seen: format!("the answer with HTTP status {status} {why}"),
         retry_after_s: if status == 429 { until_reset_s(response) } else { None },
     })
+}
+
+fn client_fault(response: &Response, token_prefix: Option<&str>) -> (Reason, Cow<'static, str>) {
+    let said = Said::read(response);
+    match response.status() {
+        401 => (Reason::UNAUTHORIZED, said.refused_credential(token_prefix).into()),
+        403 => (Reason::FORBIDDEN, said.refused_access().into()),
+        404 if said.is_of_api() => (
+            Reason::NOT_FOUND,
+            "shows no such project: it was deleted, renamed or moved, or the identity is no member of it any more"
+                .into(),
+        ),
+        404 => (
+            Reason::NOT_FOUND,
+            "is not the API's own: check the integration's domain_name; where a proxy decodes `%2F` in paths, set \
+             `external_id` to the project's id, which has no slash"
+                .into(),
+        ),
+        410 => (Reason::NOT_FOUND, "says that it is gone; remove it from the configuration".into()),
+        429 => (
+            Reason::RATE_LIMITED,
+            "says that a rate limit is reached; it is asked again later, more rarely if you raise the interval"
+                .into(),
+        ),
+        _ => (
+            Reason::PROVIDER_ERROR,
+            format!("refuses the request as such{}; check the base URL and any proxy", said.quoted()).into(),
+        ),
+    }
 }
 
 /// How a fault explains itself; each field may be of any kind, and none of them there.

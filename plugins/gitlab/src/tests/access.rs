@@ -194,6 +194,8 @@ fn what_a_private_projects_roles_leave_open_its_code_tells() {
         ("limit", NO_ROLES, Response::new(429, b"Retry later".as_slice()), LIMITED, "rate limit"),
         ("outage", NO_ROLES, json(502, ""), TROUBLE, "fault of the service"),
         ("dead token", NO_ROLES, json(401, "{}"), UNAUTHORIZED, "renew it"),
+        ("portal", NO_ROLES, Response::new(200, b"<html>".as_slice()), INVALID, "no list of branches"),
+        ("object", NO_ROLES, json(200, "{}"), INVALID, "no list of branches"),
         ("cut off", NO_ROLES, json(200, "[").with_body_state(BodyState::CUT_OFF), INVALID, "cut off"),
     ];
     for (name, roles, answer, expected, told) in table {
@@ -222,6 +224,8 @@ fn that_others_can_read_a_project_grants_nothing() {
         ("guest", "public", guest, json(200, "[]"), FORBIDDEN, "only a role below Reporter (10) is granted"),
         ("shared with its group", "public", NO_ROLES, own, NOTHING, "through a group"),
         ("a server that shows all", "public", NO_ROLES, other, FORBIDDEN, "nothing is granted"),
+        ("portal", "public", NO_ROLES, Response::new(200, b"<html>".as_slice()), INVALID, "no list of projects"),
+        ("no scope", "public", NO_ROLES, json(403, r#"{"error":"insufficient_scope"}"#), FORBIDDEN, "lacks the scope"),
         ("limit", "public", NO_ROLES, Response::new(429, b"Retry later".as_slice()), LIMITED, "rate limit"),
         ("outage", "public", NO_ROLES, json(503, ""), TROUBLE, "fault of the service"),
     ];

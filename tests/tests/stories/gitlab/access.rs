@@ -1,5 +1,8 @@
 //! What is granted to whom: roles, visibility, kinds of tokens, and projects that are not where they were.
 
+use std::fs;
+
+use forgewatch_tests::build;
 use forgewatch_tests::fake::gitlab::{self, Project};
 use forgewatch_tests::fake::{Fake, Kind, World};
 
@@ -59,6 +62,19 @@ fn what_is_granted_counts_and_not_what_anybody_sees() {
     paths.sort_unstable();
     let path = "/api/v4/projects/contoso%2Fweb%2Fshop%2Fdeep%2Fkitchen";
     assert_eq!(paths, [path, &format!("/gitlab{path}")]);
+}
+
+#[test]
+fn the_configuration_in_the_readme_works() {
+    let readme = fs::read_to_string(build::root().join("README.md")).expect("a README");
+    let section = readme.split("### GitLab").nth(1).expect("a section");
+    let toml = section.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).expect("a configuration");
+    let fake = Fake::start_blocking(World::contoso_gitlab());
+    let mut sandbox = sandbox(&Config::default().toml(toml), &fake);
+    sandbox.set_variable("GITLAB_TOKEN", gitlab::TOKEN);
+    let results = check(&sandbox);
+    assert_fate(&results, "storefront", "granted", 200, "");
+    assert_fate(&results, "kitchen", "granted", 200, "");
 }
 
 #[test]
