@@ -19,7 +19,7 @@ pub(crate) enum Route {
     User,
     OwnToken,
     /// Below the API, and nothing there.
-    NoRoute,
+    Unknown,
     /// Some page.
     Page,
 }
@@ -31,7 +31,7 @@ impl Route {
             Self::Project(_) | Self::Branches(_) => Kind::Repository,
             Self::Projects => Kind::RepositoryList,
             Self::User | Self::OwnToken => Kind::ConnectionData,
-            Self::NoRoute | Self::Page => Kind::Other,
+            Self::Unknown | Self::Page => Kind::Other,
         }
     }
 }
@@ -62,7 +62,7 @@ fn route(server: &Server, path: &str) -> Route {
         Some(["api", "v4", "projects", key, "repository", "branches"]) => Route::Branches((*key).to_owned()),
         Some(["api", "v4", "user"]) => Route::User,
         Some(["api", "v4", "personal_access_tokens", "self"]) => Route::OwnToken,
-        Some(["api", "v4", ..]) => Route::NoRoute,
+        Some(["api", "v4", ..]) => Route::Unknown,
         _ => Route::Page,
     }
 }

@@ -58,7 +58,7 @@ impl<'a> Service<'a> {
         match route {
             Route::Token if self.ask.method == Method::POST => Ok(self.grants.grant(self.server, self.ask)),
             Route::Page | Route::Token => Err(Answer::html(404, "<!DOCTYPE html><h1>404</h1>")),
-            Route::NoRoute => Err(error(404, "404 Not Found")),
+            Route::Unknown => Err(error(404, "404 Not Found")),
             _ if self.ask.method != Method::GET => Err(error(405, "405 Not Allowed")),
             Route::Project(key) => self.project(key),
             Route::Branches(key) => self.branches(key),
