@@ -27,9 +27,13 @@ const SECRETS: [&str; 9] = [
 ];
 
 /// With the identity `bot`, whose token is in the variable `BOT`, and an integration of gitlab.com and one of the
-/// server with a relative root.
+/// server with a relative root. What one answer does is shown one by one.
 fn config() -> Config {
-    let config = identity(Config::default(), "bot", "BOT");
+    integrations(Config::default().toml("[providers.gitlab]\nbatch = false"))
+}
+
+fn integrations(config: Config) -> Config {
+    let config = identity(config, "bot", "BOT");
     integration(integration(config, "cloud", CLOUD, "bot"), "own", gitlab::OWN_BASE_URL, "bot")
 }
 

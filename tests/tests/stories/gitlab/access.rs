@@ -6,7 +6,7 @@ use forgewatch_tests::build;
 use forgewatch_tests::fake::gitlab::{self, Project};
 use forgewatch_tests::fake::{Fake, Kind, World};
 
-use super::{CLOUD, check, config, identity, integration, repository, sandbox};
+use super::{CLOUD, check, config, identity, integration, integrations, repository, sandbox};
 use crate::support::{Config, Results, real_requests};
 
 /// Path, reason, status, and a part of the detail.
@@ -42,26 +42,42 @@ fn assert_fate(results: &Results, name: &str, reason: &str, status: u64, told: &
     assert!(detail.contains(told) && (told.is_empty() == detail.is_empty()), "{name}: {detail}");
 }
 
-#[test]
-fn what_is_granted_counts_and_not_what_anybody_sees() {
-    let fake = Fake::start_blocking(World::contoso_gitlab());
-    let mut config = config();
+/// All fates on both servers.
+fn fates(mut config: Config) -> Config {
     for (path, ..) in FATES {
         for on in ["cloud", "own"] {
             config = repository(config, &format!("{on} {path}"), on, path);
         }
     }
-    let results = check(&sandbox(&config, &fake));
+    config
+}
+
+#[test]
+fn what_is_granted_counts_and_not_what_anybody_sees() {
+    let fake = Fake::start_blocking(World::contoso_gitlab());
+    let alone = check(&sandbox(&fates(config()), &fake));
+    let mut requests = vec![fake.take_requests()];
+    let together = check(&sandbox(&fates(integrations(Config::default())), &fake));
+    requests.push(fake.take_requests());
     for (path, reason, status, told) in FATES {
         for on in ["cloud", "own"] {
-            assert_fate(&results, &format!("{on} {path}"), reason, *status, told);
+            let name = format!("{on} {path}");
+            assert_fate(&alone, &name, reason, *status, told);
+            // A list, and a second look at what it does not show.
+            let said = |results: &Results| (results.reason(&name), results.detail(&name));
+            assert_eq!(said(&together), said(&alone), "{name}");
         }
     }
-    let deep = fake.requests_to(|request| request.path.contains("kitchen"));
-    let mut paths: Vec<&str> = deep.iter().map(|request| request.path.as_str()).collect();
-    paths.sort_unstable();
+    let of = |at: usize, part: &str| {
+        let asked = requests[at].iter().filter(|request| request.path.contains(part));
+        let mut paths: Vec<&str> = asked.map(|request| request.path.as_str()).collect();
+        paths.sort_unstable();
+        paths
+    };
     let path = "/api/v4/projects/contoso%2Fweb%2Fshop%2Fdeep%2Fkitchen";
-    assert_eq!(paths, [path, &format!("/gitlab{path}")]);
+    assert_eq!(of(0, "kitchen"), [path, &format!("/gitlab{path}")]);
+    assert!(of(1, "kitchen").is_empty());
+    assert!(requests[1].len() < requests[0].len());
 }
 
 #[test]

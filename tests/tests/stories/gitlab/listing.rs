@@ -67,7 +67,7 @@ async fn a_list_says_of_each_project_what_a_check_would() {
     let client = integration.connect(LIMIT).await.expect("a client");
 
     let mut shown: BTreeMap<String, Result<Access, Failure>> = BTreeMap::new();
-    let listed = list(integration, &client, LIMIT, |page| {
+    let listed = list(integration, &client, LIMIT, |page, _| {
         for listed in page.repositories() {
             let id = listed.external_id().expect("an id").to_owned();
             assert_eq!(shown.insert(id, listed.access().clone()).map(|_| ()), None);

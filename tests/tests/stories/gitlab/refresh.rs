@@ -42,8 +42,10 @@ fn many_checks_refresh_once_and_the_next_run_goes_on_with_what_was_kept() {
     let kept = column(&sandbox, "SELECT refresh_token FROM identities");
     assert_eq!(kept, [format!("fakegitlabrefresh0001{}", gitlab::CLIENT_ID)]);
     let bearer = format!("Bearer fakegitlabaccess0001{}", gitlab::CLIENT_ID);
-    let asked = fake.requests_to(|request| request.path.contains("/projects/"));
-    assert!(asked.iter().all(|request| request.header("authorization") == Some(&bearer)));
+    let asked = fake.requests_to(|request| request.path.starts_with("/api/v4/"));
+    assert!(
+        !asked.is_empty() && asked.iter().all(|request| request.header("authorization") == Some(&bearer))
+    );
 }
 
 #[test]
