@@ -6,7 +6,9 @@
 
 use std::borrow::Cow;
 
-use forgewatch_plugin_api::{RepositoryUrl, UrlContext, UrlError, UrlErrorKind, tracing};
+use forgewatch_plugin_api::{
+    BaseUrl as Configured, RepositoryUrl, UrlContext, UrlError, UrlErrorKind, tracing,
+};
 use forgewatch_plugin_support::{RawUrl, Scheme, Shown, segment};
 use serde::Deserialize;
 
@@ -91,7 +93,7 @@ fn server(url: &RawUrl<'_>, context: &UrlContext) -> Parsed<BaseUrl> {
     });
     let is_ssh = url.scheme == Scheme::Ssh;
     let roots = options.server_roots.iter().map(String::as_str);
-    let base_urls = context.base_urls().iter().map(|base| base.url());
+    let base_urls = context.base_urls().iter().map(Configured::url);
     // Cheap before dear: there may be many integrations and very many URLs.
     let host = url.host.as_bytes();
     let may_be_it = |known: &&str| {

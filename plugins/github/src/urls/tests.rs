@@ -1,6 +1,5 @@
 //! Every form of repository URL, and those that are made to mislead.
 
-use forgewatch_plugin_api::BaseUrl as Configured;
 use proptest::prelude::*;
 
 use super::*;
