@@ -121,8 +121,9 @@ impl Cursor {
     fn page(&self, response: &Response, list: List, api: &str, url: &str) -> Page {
         let links = response.header("Link").unwrap_or_default();
         let count = (list.repositories.len() + list.unreadable) as u64;
-        let seen = self.seen.saturating_add(count);
         let total = list.total;
+        // Without a total it says nothing, and a cursor that does not count shows the host a listing that goes round.
+        let seen = total.map_or(0, |_| self.seen.saturating_add(count));
         let mut incomplete = Vec::new();
         if let Some(organisations) = partial(response) {
             incomplete.push(format!(

@@ -8,6 +8,7 @@ use forgewatch_tests::fake::{Answer, Fake, Kind, Match, World};
 use forgewatch_tests::haystack::{self, Haystack};
 use forgewatch_tests::sandbox::{Run, Sandbox};
 
+mod listing;
 mod routes;
 mod rows;
 
