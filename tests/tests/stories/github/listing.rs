@@ -1,4 +1,5 @@
-//! The lists through the real host and library, held against a check of each repository by itself.
+//! A client through the real host and library: its lists, held against a check of each repository by itself, and what it
+//! does not ask twice.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -136,4 +137,18 @@ async fn a_list_that_goes_wrong_is_not_whole() {
     }
     assert!(fake.requests_to(|request| request.host == "elsewhere.example").is_empty());
     assert!(!fake.requests().iter().any(|request| request.contains(contoso::FINE_GRAINED)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_not_changed_costs_nothing_of_the_limit() {
+    let fake = Fake::start(World::default().github(Github::contoso().limited(2, LIMIT * 60))).await;
+    let (_sandbox, world) = listing(&fake).await;
+    let client = world.integrations["contoso"].connect(LIMIT).await.expect("a client");
+    let wanted = Wanted::new("storefront").with_project("contoso");
+    for _ in 0..10 {
+        assert!(client.has_repo_access(&wanted).await.is_ok());
+    }
+    fake.world(|world| world.github.repository_mut("storefront").archived = true);
+    let changed = client.has_repo_access(&wanted).await.expect("access");
+    assert!(changed.detail().contains("archived"), "{changed:?}");
 }
