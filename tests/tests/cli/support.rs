@@ -22,6 +22,7 @@ pub(crate) fn misbehaving(world: World) -> (Fake, Sandbox) {
 pub(crate) fn contoso_sandbox(fake: &Fake) -> Sandbox {
     let mut sandbox = Sandbox::with_fake(fake);
     sandbox.keep_only("vsts");
+    sandbox.ask_one_by_one();
     sandbox.set_variable("READER", contoso::PAT);
     sandbox
 }

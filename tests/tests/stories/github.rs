@@ -21,7 +21,7 @@ const API: &str = "https://api.github.com/";
 const SECRETS: [&str; 5] =
     [contoso::CLASSIC, contoso::FINE_GRAINED, contoso::WITHOUT_SIGN_ON, contoso::REVOKED, "fakerequest0"];
 
-/// The identities `classic`, `fine`, `unsigned` and `revoked`.
+/// The identities `classic`, `fine`, `unsigned` and `revoked`; repositories are asked for one by one.
 fn config() -> Config {
     [
         ("classic", contoso::CLASSIC),
@@ -30,7 +30,7 @@ fn config() -> Config {
         ("revoked", contoso::REVOKED),
     ]
     .into_iter()
-    .fold(Config::default(), |config, (name, token)| {
+    .fold(Config::default().toml("[providers.github]\nbatch = false"), |config, (name, token)| {
         let command = format!("command = [\"/bin/echo\", \"{token}\"]");
         config.toml(&format!("[identities.{name}]\nkind = \"pat\"\ntoken = {{ {command} }}"))
     })
@@ -151,6 +151,14 @@ fn what_anyone_can_read_is_no_proof_of_access() {
     }
     // However many checks wait for it, the list is read once.
     assert_eq!(fake.counters().of(Kind::RepositoryList), 1);
+    // Asked for together they have the same verdicts.
+    let together = ["check", "--format", "json", "--set", "providers.github.batch=true"];
+    let together = Results::of(&sandbox.run(&together).exits(1));
+    assert!(
+        together.all().all(|(name, result)| result["reason"] == results.reason(name)),
+        "{}",
+        together.lines()
+    );
     // Without a list nothing is said against anybody.
     fake.fault(Match::any().path_contains("/user/repos"), Answer::github(500, "broken"));
     let results = check(&sandbox, 3);

@@ -75,7 +75,7 @@ async fn a_list_says_of_each_repository_what_a_check_would() {
     let integration = &world.integrations["contoso"];
     let client = integration.connect(LIMIT).await.expect("a client");
     let mut shown: BTreeMap<String, Result<Access, Failure>> = BTreeMap::new();
-    let listed = list(integration, &client, LIMIT, |page| {
+    let listed = list(integration, &client, LIMIT, |page, _| {
         for listed in page.repositories() {
             let id = listed.external_id().expect("an id").to_owned();
             assert_eq!(shown.insert(id, listed.access().clone()).map(|_| ()), None);
@@ -129,7 +129,7 @@ async fn a_list_that_goes_wrong_is_not_whole() {
         (Answer::from_world(), true, ""),
     ] {
         fake.fault(Match::any().path_contains("/user/repos"), answer);
-        let listed = list(integration, &client, LIMIT, |_| true).await;
+        let listed = list(integration, &client, LIMIT, |_, _| true).await;
         fake.clear_faults();
         let told = format!("{:?}", listed.end);
         assert_eq!(matches!(listed.end, ListingEnd::Whole), whole, "{told}");
