@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hyper::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 
+use super::github;
 use super::gitlab;
 use super::index::{Snapshot, same};
 use super::recording::Kind;
@@ -33,6 +34,8 @@ pub(crate) enum Target {
     /// The core resource area of an account named in the query.
     AccountLookup,
     Within(Place, Route),
+    /// What belongs to a GitHub.
+    Github(github::Request),
     /// A GitLab server, by its position.
     GitLab(usize, gitlab::Route),
     Nothing,
@@ -62,6 +65,7 @@ impl Target {
         match self {
             Self::Token(_) => Kind::Token,
             Self::AccountLookup => Kind::ResourceAreas,
+            Self::Github(request) => request.kind(),
             Self::GitLab(_, route) => route.kind(),
             Self::Nothing => Kind::Other,
             Self::Within(_, route) => match route {
@@ -78,6 +82,9 @@ impl Target {
 
 /// Finds out where a request leads.
 pub(crate) fn locate(snapshot: &Snapshot, ask: &Ask<'_>) -> Target {
+    if let Some(request) = github::locate(&snapshot.world.github, ask) {
+        return Target::Github(request);
+    }
     if let Some((server, route)) = gitlab::locate(&snapshot.world, ask) {
         return Target::GitLab(server, route);
     }
@@ -117,6 +124,7 @@ pub(crate) fn serves(snapshot: &Snapshot, host: &str) -> bool {
     SERVICES.contains(&host)
         || organisation_label(host).is_some()
         || is_loopback(host)
+        || github::serves(&snapshot.world.github, host)
         || snapshot.world.gitlabs.iter().any(|server| server.host == host)
         || snapshot.world.hosts.iter().any(|name| name == host)
         || snapshot.world.organisations.iter().any(|organisation| organisation.reach.iter().any(on_premises))

@@ -83,7 +83,7 @@ fn what_is_granted_counts_and_not_what_anybody_sees() {
 #[test]
 fn the_configuration_in_the_readme_works() {
     let readme = fs::read_to_string(build::root().join("README.md")).expect("a README");
-    let section = readme.split("### GitLab").nth(1).expect("a section");
+    let section = readme.split("## GitLab").nth(1).expect("a section");
     let toml =
         section.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).expect("a configuration");
     let fake = Fake::start_blocking(World::contoso_gitlab());
