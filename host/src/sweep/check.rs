@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use crate::plugins::{Client, Provider};
 use crate::services::IntegrationServices;
-use crate::services::call::{self, CallRecord};
+use crate::services::call::{self, CallRecord, Seen};
 use crate::text::{mask_url, printable};
 use crate::verdict::{Outcome, Reason};
 
@@ -160,7 +160,11 @@ impl Began {
 
 /// Fills in what the last answer said.
 pub(super) fn complete(outcome: Outcome, record: &CallRecord) -> Outcome {
-    let seen = record.seen();
+    completed(outcome, record.seen())
+}
+
+/// Fills in what the last answer said, as it was seen.
+pub(super) fn completed(outcome: Outcome, seen: Seen) -> Outcome {
     Outcome {
         http_status: outcome.http_status.or(seen.http_status),
         retry_after_s: outcome.retry_after_s.or(seen.retry_after_s),
