@@ -12,6 +12,7 @@ mod credential;
 mod endpoint;
 mod issuer;
 mod renew;
+mod signer;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +26,7 @@ use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
 pub use issuer::{IdentityError, Material};
+pub use signer::KeyError;
 
 pub(super) use credential::Credential;
 pub(super) use renew::Keeper;

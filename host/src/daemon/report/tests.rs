@@ -85,6 +85,7 @@ fn integration(services: &Services, name: &str) -> Integration {
         access_token: Some("the-token".into()),
         expires_at: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000)),
         refresh_token: None,
+        redirect_uri: None,
     };
     let settings = IntegrationSettings {
         key: name.to_owned(),

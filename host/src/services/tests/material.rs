@@ -132,6 +132,7 @@ fn identities_are_the_same_while_all_of_their_material_is() {
         access_token: None,
         expires_at: None,
         refresh_token: refresh_token.map(Into::into),
+        redirect_uri: None,
     };
     let basic = |username: &str, password: &str| Material::Basic {
         username: username.to_owned(),
