@@ -7,8 +7,10 @@
 
 mod check;
 mod listing;
+mod probe;
 mod run;
 
 pub use check::{CheckResult, Connected, Integration, Spans, Target};
 pub use listing::{Listed, ListingEnd, list};
+pub use probe::{Probe, Probed, Who};
 pub use run::{Summary, Sweep};

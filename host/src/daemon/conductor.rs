@@ -17,6 +17,7 @@ use super::client::ClientOf;
 use super::gate::Gate;
 use super::handle::{Asked, Command, Shared};
 use super::ledger::Ledger;
+use super::probes::{Plan, Probes, Told};
 use super::queue::Queue;
 use super::settings::Settings;
 use super::timing::{CatchUp, Phase};
@@ -45,6 +46,7 @@ pub(super) struct Conductor {
     pub(super) journal: Journal,
     pub(super) metrics: Metrics,
     checks: JoinSet<Ended>,
+    probes: Probes,
     /// The repositories of `checks`, watched by now or not.
     in_flight: HashSet<String>,
     /// The checks of the world as it is, so that it can be told when the last of them has ended.
@@ -63,12 +65,13 @@ pub(super) struct InCharge {
     pub(super) whole: Option<String>,
     /// What was seen of its forge's trouble at last, while checks rest for it.
     pub(super) trouble: Option<(Reason, String)>,
+    probe: Plan,
 }
 
 impl InCharge {
     fn new(integration: Arc<Integration>) -> Self {
         let client = Arc::new(ClientOf::new(integration));
-        Self { client, breaker: Breaker::default(), whole: None, trouble: None }
+        Self { client, breaker: Breaker::default(), whole: None, trouble: None, probe: Plan::default() }
     }
 }
 
@@ -99,6 +102,7 @@ impl Conductor {
             journal,
             metrics,
             checks: JoinSet::new(),
+            probes: Probes::default(),
             in_flight: HashSet::new(),
             tracker: TaskTracker::new(),
             commands,
@@ -127,13 +131,16 @@ impl Conductor {
         let mut reopened = self.health.borrow().reopened;
         loop {
             self.start_checks();
+            self.start_probe();
             let now = Instant::now();
-            let wake = self.queue.wake(now).unwrap_or(now + LOOK_FOR_STALE);
+            let probe = self.probes.wake(self.integrations.iter().map(|it| &it.probe));
+            let wake = self.queue.wake(now).into_iter().chain(probe).min().unwrap_or(now + LOOK_FOR_STALE);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 Some(command) = self.commands.recv() => self.obey(command).await,
                 Some(ended) = self.checks.join_next() => self.take_ended(ended),
+                Some(told) = self.probes.next() => self.take_told(told),
                 _ = look_for_stale.tick() => {
                     self.compare_clocks();
                     self.tell_stale();
@@ -196,12 +203,40 @@ impl Conductor {
         let Some(index) = ledger.index(&ended.result.repository) else { return };
         let now = Instant::now();
         self.queue.ended(index, now);
-        let client = &self.integrations[self.queue.lane_of(index)].client;
+        let InCharge { client, probe, .. } = &mut self.integrations[self.queue.lane_of(index)];
+        probe.look(client, now);
         if ledger.entries[index].subject == ended.subject && Arc::ptr_eq(client, &ended.client) {
             self.judge(&mut ledger, index, &ended.result);
         } else {
             // By now the name stands for another repository, or another identity asks for it.
             self.queue.plan(index, now);
+        }
+    }
+
+    /// Has the forge asked about an identity, if one is due.
+    fn start_probe(&mut self) {
+        let due = self.probes.wake(self.integrations.iter().map(|it| &it.probe));
+        if due.is_none_or(|due| due > Instant::now()) {
+            return;
+        }
+        let limit = self.shared.read().world.check_timeout;
+        let integrations = self.integrations.iter_mut().zip(&self.queue.lanes);
+        let integrations = integrations.map(|(it, lane)| (&mut it.probe, &it.client, &lane.gate));
+        self.probes.start(integrations, limit, &self.tracker);
+    }
+
+    fn take_told(&mut self, told: Told) {
+        let mut integrations = self.integrations.iter_mut();
+        // Another identity may be used by now, or another forge.
+        let Some(InCharge { client, probe, .. }) =
+            integrations.find(|it| Arc::ptr_eq(&it.client, &told.client))
+        else {
+            return;
+        };
+        let Some(probed) = probe.told(told) else { return };
+        if let Some(standby) = self.shared.write().integrations.get_mut(&client.integration.name) {
+            let former = standby.identity.as_ref().map(|(_, probed)| &**probed);
+            standby.identity = Some((Moment::now(), Arc::new(probed.or(former))));
         }
     }
 
@@ -342,7 +377,7 @@ impl Conductor {
             let same = former.remove(name).filter(|(it, _)| Arc::ptr_eq(&it.client.integration, integration));
             let (in_charge, gate) = same.unwrap_or_else(|| {
                 if let Some(standby) = ledger.integrations.get_mut(name) {
-                    standby.trouble_since = None;
+                    (standby.trouble_since, standby.identity) = (None, None);
                 }
                 (InCharge::new(Arc::clone(integration)), Gate::default())
             });

@@ -4,6 +4,7 @@
 
 mod answers;
 mod http;
+mod identities;
 mod losses;
 mod mass;
 mod outages;
