@@ -70,7 +70,8 @@ fn a_forge_is_asked_who_an_identity_is_and_checks_go_on_meanwhile() {
 fn a_forge_that_does_not_say_who_an_identity_is_costs_nothing() {
     let fake = Fake::start_blocking(World::contoso());
     fake.fault(Match::any().path_contains(QUESTION), Answer::e21(500));
-    let daemon = Daemon::start(&list().sandbox(&fake));
+    let sandbox = list().sandbox(&fake);
+    let daemon = Daemon::start(&sandbox);
     fake.wait_for(|request| request.path.ends_with(QUESTION));
     wait_for_checks(&fake, 3);
     assert_eq!(credential(&daemon)["subject"], Value::Null);
