@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod answers;
+mod batches;
 mod http;
 mod identities;
 mod losses;
