@@ -134,12 +134,10 @@ fn forges(page: &mut Page, report: &Report) {
 
 fn ends(page: &mut Page, identity: &IdentityReport) {
     let (name, end) = (shown(&identity.name), identity.expires_at);
-    match end.0.since(Moment::now()) {
-        Duration::ZERO => page.notice(format_args!("the identity `{name}` ended {} ago", rough(end.age()))),
-        left => {
-            page.notice(format_args!("the identity `{name}` ends in {}, at {}", rough(left), second(end)))
-        }
-    }
+    page.notice(match end.0.since(Moment::now()) {
+        Duration::ZERO => format!("the identity `{name}` ended {} ago", rough(end.age())),
+        left => format!("the identity `{name}` ends in {}, at {}", rough(left), second(end)),
+    });
     page.way_out("make a new credential, put it in the place of the old one, then reload");
 }
 

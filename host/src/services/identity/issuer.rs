@@ -144,7 +144,7 @@ pub(super) enum Form {
 pub(super) enum Grant {
     RefreshToken,
     ClientCredentials,
-    Application(Signer),
+    Application(Box<Signer>),
 }
 
 impl Grant {
@@ -228,7 +228,7 @@ impl Material {
                     .map_err(|problem| IdentityError::PrivateKey { name: name.to_owned(), problem })?;
                 let issuer = Issuer {
                     client_secret: Some(private_key),
-                    ..Issuer::new(name, Grant::Application(signer), &token_url, app_id)?
+                    ..Issuer::new(name, Grant::Application(Box::new(signer)), &token_url, app_id)?
                 };
                 Ok(Parts::renewed(issuer))
             }
