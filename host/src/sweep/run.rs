@@ -1,6 +1,6 @@
 //! Running a sweep: a fixed number of workers take work off one list, and may put more on it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -142,12 +142,23 @@ impl Sweep {
         results
     }
 
+    /// The list's order, in which those of one integration that can be checked together stand where the first of them does.
     fn first_work(&self) -> VecDeque<Work> {
-        let mut integrations: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (place, target) in self.targets.iter().enumerate() {
-            integrations.entry(&target.integration.name).or_default().push(place);
+        let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (place, target) in self.targets.iter().enumerate().filter(|(_, it)| it.integration.batches) {
+            places.entry(&target.integration.name).or_default().push(place);
         }
-        integrations.into_values().map(Work::Integration).collect()
+        places.retain(|_, places| places.len() > 1);
+        let together: HashSet<&str> = places.keys().copied().collect();
+        let work = self.targets.iter().enumerate().filter_map(|(place, target)| {
+            let name = target.integration.name.as_str();
+            if together.contains(name) {
+                places.remove(name).map(Work::Integration)
+            } else {
+                Some(Work::Alone(place))
+            }
+        });
+        work.collect()
     }
 }
 
@@ -180,9 +191,6 @@ impl Shared {
     async fn divide(&self, places: Vec<usize>) -> Vec<Work> {
         let target = |place: usize| &self.sweep.targets[place];
         let integration = &target(places[0]).integration;
-        if places.len() < 2 || !integration.batches {
-            return places.into_iter().map(Work::Alone).collect();
-        }
         let means = Means::of(integration, self.client(places[0]).await).await;
         let mut groups: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
         let mut work = Vec::new();
