@@ -13,10 +13,12 @@ pub(crate) mod fake;
 mod gate;
 mod groups;
 mod handle;
+mod identities;
 mod inquiry;
 mod judge;
 mod ledger;
 mod notify;
+mod probes;
 mod queue;
 mod reload;
 mod report;
@@ -35,11 +37,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use handle::{Asked, Handle, Reloads, Stopping};
+pub use identities::expires_at;
 pub use ledger::{Entry, Ledger, Seen, Standby};
 pub use notify::{Notifier, Watchdog};
 pub use report::{
-    ConfigReport, IncidentReport, IntegrationReport, PluginReport, Report, RepositoriesReport, Stamp,
-    StateReport,
+    ConfigReport, IdentityReport, IncidentReport, IntegrationReport, PluginReport, Report,
+    RepositoriesReport, Stamp, StateReport,
 };
 pub use snapshot::Tally;
 

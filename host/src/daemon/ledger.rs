@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::journal::{Incident, Incidents};
 use crate::prepare::{Watched, World};
-use crate::sweep::CheckResult;
+use crate::sweep::{CheckResult, Probed};
 use crate::verdict::{Confirmed, Moment, Pending, Reason, Standing, Verdict};
 
 /// Everything that is known.
@@ -101,6 +101,8 @@ pub struct Standby {
     pub trouble_since: Option<Moment>,
     /// Whether many repositories turned at once and the cause is being looked for.
     pub investigating: bool,
+    /// What the forge has said of its identity at last, and when.
+    pub identity: Option<(Moment, Arc<Probed>)>,
 }
 
 /// What the state keeps could not be read: it was damaged, or written by a later version.

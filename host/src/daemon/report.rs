@@ -5,12 +5,13 @@ mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::handle::{Handle, Reloads};
+use super::identities::Ending;
 use super::ledger::{Ledger, Standby};
 use super::snapshot::Tally;
 use crate::journal::{Cause, Incident};
@@ -52,6 +53,9 @@ pub struct Report {
     pub config: ConfigReport,
     /// Every plugin that is used, in key order.
     pub plugins: Vec<PluginReport>,
+    /// Every identity whose end is known, in name order.
+    #[serde(default)]
+    pub identities: Vec<IdentityReport>,
 }
 
 /// Repositories, counted.
@@ -169,6 +173,17 @@ pub struct PluginReport {
     pub cause: Option<String>,
 }
 
+/// When an identity ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IdentityReport {
+    /// Its name.
+    pub name: String,
+    /// When the token that it has now ends.
+    pub expires_at: Stamp,
+    /// Whether it gets a new one by itself.
+    pub renews: bool,
+}
+
 /// A moment whose JSON form is text (RFC 3339, UTC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(pub Moment);
@@ -190,6 +205,12 @@ impl Report {
     /// Whether access is missing, or something is the matter that costs answers.
     pub fn has_trouble(&self) -> bool {
         self.repositories.denied > 0 || self.incidents_open > 0 || self.in_trouble().next().is_some()
+    }
+
+    /// The identities that end within `limit` or have ended, and do nothing about it themselves.
+    pub fn ending(&self, limit: Duration) -> impl Iterator<Item = &IdentityReport> {
+        let last = Moment::now().after(limit);
+        self.identities.iter().filter(move |it| !it.renews && it.expires_at.0 <= last)
     }
 
     /// The integrations whose forge is in trouble, and since when: nothing newer is known of their repositories.
@@ -244,6 +265,7 @@ impl Counted {
             state: health.into(),
             config: reloads.into(),
             plugins: plugins(&tally.world),
+            identities: tally.identities.iter().map(IdentityReport::from).collect(),
         }
     }
 }
@@ -310,6 +332,12 @@ impl From<&Incident> for IncidentReport {
     }
 }
 
+impl From<&Ending> for IdentityReport {
+    fn from(ending: &Ending) -> Self {
+        Self { name: shown(&ending.name), expires_at: Stamp(ending.expires_at.into()), renews: ending.renews }
+    }
+}
+
 impl From<&Health> for StateReport {
     fn from(health: &Health) -> Self {
         Self {
@@ -355,7 +383,7 @@ impl From<Moment> for Stamp {
 
 impl Stamp {
     /// How long ago it was; nothing if it is in the future.
-    pub fn age(self) -> std::time::Duration {
+    pub fn age(self) -> Duration {
         Moment::now().since(self.0)
     }
 }

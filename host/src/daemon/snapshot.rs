@@ -1,11 +1,12 @@
 //! What is known, counted for the metrics.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use foldhash::HashMap;
 
 use super::handle::{Handle, Reloads};
+use super::identities::{Ending, ending};
 use super::ledger::Ledger;
 use crate::metrics::{Access, Identity, Incidents, Integration, Plugin, Repositories, Snapshot};
 use crate::prepare::World;
@@ -28,6 +29,7 @@ pub struct Tally {
     pub(super) integrations: Vec<Integration>,
     pub(super) running: usize,
     incidents: Vec<Incidents>,
+    pub(super) identities: Vec<Ending>,
     /// In the order of the world's repositories, where that was asked for.
     verdicts: Vec<Option<Verdict>>,
 }
@@ -63,6 +65,7 @@ impl Tally {
             repositories: counted.into_iter().map(owned).collect(),
             running: ledger.integrations.values().map(|standby| standby.running).sum(),
             incidents: incidents(ledger),
+            identities: ending(&ledger.world, &ledger.integrations),
             verdicts,
         }
     }
@@ -97,7 +100,7 @@ impl Tally {
             checks_running: self.running,
             incidents: self.incidents,
             plugins: plugins(&world),
-            identities: identities(&world),
+            identities: self.identities.into_iter().map(Identity::from).collect(),
             config_successful: reloads.successful,
             config_loaded_at: reloads.loaded_at,
             state,
@@ -127,12 +130,9 @@ fn plugins(world: &World) -> Vec<Plugin> {
     plugins.collect()
 }
 
-/// Several integrations may have one identity.
-fn identities(world: &World) -> Vec<Identity> {
-    let identities = world.integrations.values().filter_map(|integration| {
-        let identity = integration.services.default_identity()?;
-        let expires_at = identity.expires_at()?;
-        Some(Identity { name: identity.name().to_owned(), expires_at, renews: identity.renews() })
-    });
-    identities.collect::<BTreeSet<_>>().into_iter().collect()
+impl From<Ending> for Identity {
+    fn from(ending: Ending) -> Self {
+        let Ending { name, expires_at, renews } = ending;
+        Self { name, expires_at, renews }
+    }
 }

@@ -24,7 +24,7 @@ pub struct Integration {
     pub provider: Provider,
     /// What its provider may ask the host for.
     pub services: Arc<IntegrationServices>,
-    /// What its provider is told of it; base URL and metadata are filled in when the client is made.
+    /// What its provider is told of it; base URL, metadata and the kind of token are filled in when the client is made.
     pub description: api::Integration,
     /// Whether several repositories may be asked for with one request, where the provider can.
     pub batches: bool,
@@ -84,7 +84,12 @@ impl Integration {
         let describe = move || {
             let metadata = services.metadata();
             let metadata = metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            description.clone().with_domain_name(&services.domain_name()).with_metadata(metadata)
+            let description =
+                description.clone().with_domain_name(&services.domain_name()).with_metadata(metadata);
+            match services.token_prefix() {
+                Some(prefix) => description.with_attribute(api::TOKEN_PREFIX, &prefix),
+                None => description,
+            }
         };
         // The client is made inside whichever check comes first, and is not that check's alone.
         let name = printable(&self.name, 500);

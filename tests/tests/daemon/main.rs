@@ -5,6 +5,7 @@
 mod answers;
 mod batches;
 mod http;
+mod identities;
 mod losses;
 mod mass;
 mod outages;

@@ -6,12 +6,16 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
-use crate::daemon::{IncidentReport, IntegrationReport, PluginReport, Report, Stamp};
+use crate::daemon::{IdentityReport, IncidentReport, IntegrationReport, PluginReport, Report, Stamp};
 use crate::journal::Cause;
 use crate::text::printable;
+use crate::verdict::Moment;
 
 /// Characters of anything that another process has written.
 const LONGEST: usize = 500;
+
+/// Identities that end within so long are named.
+const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// The whole report.
 pub(super) fn render(report: &Report, url: &str) -> String {
@@ -22,6 +26,7 @@ pub(super) fn render(report: &Report, url: &str) -> String {
     daemon(&mut page, report);
     incidents(&mut page, report);
     forges(&mut page, report);
+    report.ending(SOON).for_each(|identity| ends(&mut page, identity));
     integrations(&mut page, &report.integrations);
     page.line(format_args!("\n{}", closing_line(report)));
     page.text
@@ -125,6 +130,15 @@ fn forges(page: &mut Page, report: &Report) {
             page.notice(format_args!("checks of `{name}` pause until {}", second(until)));
         }
     }
+}
+
+fn ends(page: &mut Page, identity: &IdentityReport) {
+    let (name, end) = (shown(&identity.name), identity.expires_at);
+    page.notice(match end.0.since(Moment::now()) {
+        Duration::ZERO => format!("the identity `{name}` ended {} ago", rough(end.age())),
+        left => format!("the identity `{name}` ends in {}, at {}", rough(left), second(end)),
+    });
+    page.way_out("make a new credential, put it in the place of the old one, then reload");
 }
 
 fn integrations(page: &mut Page, integrations: &[IntegrationReport]) {
