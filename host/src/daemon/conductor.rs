@@ -16,7 +16,7 @@ use super::breaker::Breaker;
 use super::client::ClientOf;
 use super::gate::Gate;
 use super::groups::Groups;
-use super::handle::{Asked, Command, Shared};
+use super::handle::{Asked, Brought, Command, Shared};
 use super::ledger::Ledger;
 use super::probes::{Plan, Probes, Told};
 use super::queue::Queue;
@@ -352,7 +352,13 @@ impl Conductor {
         match command {
             Command::CheckNow { repositories, answer } => drop(answer.send(self.check_now(repositories))),
             Command::Adopt { world, settings, answer } => {
-                self.adopt(world, settings);
+                self.settings = settings;
+                self.journal.writer().set_retention(self.settings.retention);
+                self.adopt(world);
+                let _ = answer.send(());
+            }
+            Command::Found { brought, answer } => {
+                self.take_found(brought);
                 let _ = answer.send(());
             }
             Command::Note { event } => {
@@ -380,8 +386,21 @@ impl Conductor {
         asked
     }
 
+    /// What was found and what it means for what is watched are written together.
+    fn take_found(&mut self, brought: Brought) {
+        self.journal.found(brought.save);
+        if let Some(world) = brought.world {
+            self.adopt(world);
+        }
+        let shared = Arc::clone(&self.shared);
+        let mut ledger = shared.write();
+        let news: Vec<usize> = brought.check.iter().filter_map(|name| ledger.index(name)).collect();
+        self.plan_news(&mut ledger, &news, Instant::now());
+        self.journal.submit();
+    }
+
     /// Goes on with another world. What runs goes on and is judged when it ends; what is known stays known.
-    fn adopt(&mut self, world: Arc<World>, settings: Settings) {
+    fn adopt(&mut self, world: Arc<World>) {
         let shared = Arc::clone(&self.shared);
         let mut ledger = shared.write();
         let former = Arc::clone(&ledger.world);
@@ -395,8 +414,6 @@ impl Conductor {
                 "{is_watched} repositories are watched, and {was_watched} were before; what is known of {kept} is kept"
             );
         }
-        self.settings = settings;
-        self.journal.writer().set_retention(self.settings.retention);
         former.replaced_by(&next);
         self.take_over();
         self.close_abandoned_incidents();
@@ -442,6 +459,12 @@ impl Conductor {
             if let Some(index) = ledger.index(name) {
                 self.queue.resume(index, *rides);
             }
+        }
+        for (former, index) in ledger.take_renamed() {
+            if ledger.index(&former).is_none() {
+                self.journal.standing(&former, None);
+            }
+            self.keep(ledger, index);
         }
         for (lane, in_charge) in self.queue.lanes.iter_mut().zip(&self.integrations) {
             lane.only_one = in_charge.client.means().is_none();

@@ -8,7 +8,7 @@ use foldhash::HashMap;
 use super::handle::{Handle, Reloads};
 use super::identities::{Ending, ending};
 use super::ledger::Ledger;
-use crate::metrics::{Access, Identity, Incidents, Integration, Plugin, Repositories, Snapshot};
+use crate::metrics::{Access, Discovery, Identity, Incidents, Integration, Plugin, Repositories, Snapshot};
 use crate::prepare::World;
 use crate::state::Health;
 use crate::verdict::{Moment, Reason, Verdict};
@@ -17,7 +17,13 @@ impl Handle {
     /// Counts what is known; with `each`, repository by repository too. Checks wait for one pass over the ledger.
     pub fn snapshot(&self, each: bool) -> Snapshot {
         let tally = self.read(|ledger| Tally::of(ledger, each));
-        tally.complete(self.health().borrow().clone(), &self.reloads())
+        let discoveries = self.findings().into_iter().map(|finding| Discovery {
+            name: finding.name,
+            repositories: finding.repositories,
+            listed_at: finding.listed_at,
+        });
+        let discoveries = discoveries.collect();
+        Snapshot { discoveries, ..tally.complete(self.health().borrow().clone(), &self.reloads()) }
     }
 }
 
@@ -101,6 +107,7 @@ impl Tally {
             incidents: self.incidents,
             plugins: plugins(&world),
             identities: self.identities.into_iter().map(Identity::from).collect(),
+            discoveries: Vec::new(),
             config_successful: reloads.successful,
             config_loaded_at: reloads.loaded_at,
             state,

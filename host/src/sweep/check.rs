@@ -31,6 +31,7 @@ pub struct Integration {
 }
 
 /// A repository to check.
+#[derive(Clone)]
 pub struct Target {
     /// Its name in the configuration, or its URL when it is checked ad hoc. Safe to print.
     pub name: String,

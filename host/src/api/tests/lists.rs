@@ -118,7 +118,7 @@ async fn a_repository_says_what_is_known_of_it() {
     let nothing = api.get(path).await.body;
     let mut expected = json!({
         "name": name, "integration": "acme", "provider": "vsts", "project": "Payments", "repository": name,
-        "external_id": null, "labels": { "team": "web", "url": "a:b" }, "has_access": false, "verdict": null,
+        "external_id": null, "labels": { "team": "web", "url": "a:b" }, "discovery": null, "has_access": false, "verdict": null,
         "reason": null, "detail": "", "since": null, "pending": null, "stale": false, "last_check": null,
         "next_check": null, "incident": null,
         "rules": {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
-use crate::daemon::{IdentityReport, IncidentReport, IntegrationReport, PluginReport, Report, Stamp};
+use crate::daemon::{
+    DiscoveryReport, IdentityReport, IncidentReport, IntegrationReport, PluginReport, Report, Stamp,
+};
 use crate::journal::Cause;
 use crate::text::printable;
 use crate::verdict::Moment;
@@ -27,6 +29,7 @@ pub(super) fn render(report: &Report, url: &str) -> String {
     incidents(&mut page, report);
     forges(&mut page, report);
     report.ending(SOON).for_each(|identity| ends(&mut page, identity));
+    discoveries(&mut page, report);
     integrations(&mut page, &report.integrations);
     page.line(format_args!("\n{}", closing_line(report)));
     page.text
@@ -141,6 +144,26 @@ fn ends(page: &mut Page, identity: &IdentityReport) {
     page.way_out("make a new credential, put it in the place of the old one, then reload");
 }
 
+fn discoveries(page: &mut Page, report: &Report) {
+    for DiscoveryReport { name, repositories, listed_at, problem, incomplete, .. } in &report.discoveries {
+        let name = shown(name);
+        let last = match listed_at {
+            Some(at) => format!("everything was listed {} ago", rough(at.age())),
+            None => "nothing was listed yet".to_owned(),
+        };
+        if problem.is_some() {
+            page.problem(format_args!("discovery `{name}` cannot list; {last}"));
+            page.detail(problem.as_deref());
+            page.way_out(format_args!(
+                "the {repositories} repositories that it has found are watched; new ones are not seen"
+            ));
+        } else if incomplete.is_some() {
+            page.notice(format_args!("discovery `{name}` may miss something; {last}"));
+            page.detail(incomplete.as_deref());
+        }
+    }
+}
+
 fn integrations(page: &mut Page, integrations: &[IntegrationReport]) {
     if integrations.is_empty() {
         return;
@@ -173,6 +196,7 @@ fn closing_line(report: &Report) -> String {
         (true, _) => "the daemon is not well",
         (false, true) => "access is missing",
         (false, false) if !old.is_empty() => "a forge is in trouble",
+        (false, false) if report.has_trouble() => "a discovery cannot list",
         (false, false) if all.granted == all.total => "all is well",
         (false, false) => "nothing is known to be wrong",
     };
