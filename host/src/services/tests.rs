@@ -1,6 +1,7 @@
 //! The services against real servers on the loopback device.
 
 mod bridge;
+mod budgets;
 mod egress;
 mod http;
 mod identity;

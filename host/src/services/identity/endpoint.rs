@@ -5,7 +5,7 @@
 //! of the issuer or on the way there. No text of the end point is passed on with a secret in it.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use forgewatch_plugin_api::{BodyState, Failure, Reason};
@@ -17,8 +17,9 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::issuer::{Grant, Issuer, is_sendable};
+use crate::services::budget::retry_after_s;
 use crate::services::egress::Outgoing;
-use crate::services::http::{Answer, HttpClient, Noted, retry_after_s, shown};
+use crate::services::http::{Answer, HttpClient, Noted, shown};
 use crate::services::scrub::Scrubber;
 use crate::text::printable;
 
@@ -65,7 +66,7 @@ pub(super) async fn ask(
             let end_point = shown(&issuer.token_url);
             let detail = format!("{about}: {end_point} answered {}", printable(&problem, 400));
             let failure = Failure::new(reason(&answer, &said), detail);
-            Err(match retry_after_s(&answer.headers) {
+            Err(match retry_after_s(&answer.headers, SystemTime::now()) {
                 Some(seconds) => failure.with_retry_after_s(seconds),
                 None => failure,
             })
