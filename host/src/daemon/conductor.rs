@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::allowance::Allowance;
 use super::breaker::Breaker;
 use super::client::ClientOf;
 use super::gate::Gate;
@@ -23,6 +24,7 @@ use super::timing::{CatchUp, Phase};
 use crate::journal::{Journal, event};
 use crate::metrics::Metrics;
 use crate::prepare::World;
+use crate::services::call;
 use crate::state::Health;
 use crate::sweep::{CheckResult, Integration, Spans};
 use crate::text::printable;
@@ -198,7 +200,11 @@ impl Conductor {
         self.queue.ended(index, now);
         let client = &self.integrations[self.queue.lane_of(index)].client;
         if ledger.entries[index].subject == ended.subject && Arc::ptr_eq(client, &ended.client) {
-            self.judge(&mut ledger, index, &ended.result);
+            if ended.result.outcome.held_back && !self.queue.was_urged(index) {
+                self.put_off(&mut ledger, index, &ended.result.outcome, now);
+            } else {
+                self.judge(&mut ledger, index, &ended.result);
+            }
         } else {
             // By now the name stands for another repository, or another identity asks for it.
             self.queue.plan(index, now);
@@ -239,9 +245,15 @@ impl Conductor {
             self.metrics.started(lag);
             let entry = &mut ledger.entries[index];
             entry.next_check = None;
-            let client = Arc::clone(&self.integrations[self.queue.lane_of(index)].client);
+            let lane = self.queue.lane_of(index);
+            let client = Arc::clone(&self.integrations[lane].client);
             self.in_flight.insert(world.repositories[index].target.name.clone());
             let check = check(Arc::clone(&world), index, entry.subject, client);
+            let (begun, urged) = (self.queue.lanes[lane].allowance.begin(), self.queue.was_urged(index));
+            let check = async move {
+                let _begun = begun;
+                if urged { check.await } else { call::unattended(check).await }
+            };
             self.checks.spawn(self.tracker.track_future(check));
         }
         self.show_lanes(&mut ledger);
@@ -253,8 +265,9 @@ impl Conductor {
         for (lane, standby) in self.queue.lanes.iter().zip(ledger.integrations.values_mut()) {
             standby.running = lane.running();
             standby.waiting = lane.waiting();
-            standby.held_until =
-                lane.gate.held_until().map(|until| moment.after(until.saturating_duration_since(now)));
+            let held = lane.held(now);
+            standby.held_until = held.map(|(until, _)| moment.after(until.saturating_duration_since(now)));
+            standby.held_for = held.map(|(_, held_for)| held_for);
             standby.investigating = lane.only_urgent;
         }
     }
@@ -347,6 +360,7 @@ impl Conductor {
                 (InCharge::new(Arc::clone(integration)), Gate::default())
             });
             self.queue.lanes[lane].gate = gate;
+            self.queue.lanes[lane].allowance = Allowance::of(&integration.services);
             let until = now + self.settings.confirm_after * 2 + world.check_timeout;
             self.integrations.push(InCharge { breaker: in_charge.breaker.carried(until), ..in_charge });
         }

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::allowance::Allowance;
 use super::gate::Gate;
+use super::ledger::HeldFor;
 
 /// How many checks may run at once.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +39,8 @@ pub(super) struct Queue {
 #[derive(Default)]
 pub(super) struct Lane {
     pub(super) gate: Gate,
+    /// What of it may start that nobody waits for.
+    pub(super) allowance: Allowance,
     /// Whether nothing but urgent checks may start.
     pub(super) only_urgent: bool,
     waiting: VecDeque<u32>,
@@ -51,6 +55,8 @@ struct Slot {
     place: Place,
     /// Whether it is to be checked once more after the check that runs.
     again: bool,
+    /// Whether somebody waited for the check that was started last.
+    urged: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,12 +78,23 @@ impl Lane {
         self.waiting.len() + self.urgent.len()
     }
 
+    /// Until when no regular check starts, and why; or until when none did.
+    pub(super) fn held(&self, now: Instant) -> Option<(Instant, HeldFor)> {
+        let rests_until = self.allowance.rests_until().filter(|until| *until > now);
+        let own = rests_until.map(|until| (until, HeldFor::RateBudget));
+        let asked = self.gate.held_until().map(|until| (until, self.gate.held_for()));
+        own.into_iter().chain(asked).max_by_key(|(until, _)| *until)
+    }
+
     fn next(&mut self, limit: usize, now: Instant) -> Option<u32> {
         if self.running >= self.gate.room(now).min(limit) {
             return None;
         }
-        let regular = || if self.only_urgent { None } else { self.waiting.pop_front() };
-        self.urgent.pop_front().or_else(regular)
+        if !self.urgent.is_empty() {
+            return self.urgent.pop_front();
+        }
+        let may_start = !self.only_urgent && !self.waiting.is_empty() && self.allowance.permits(now);
+        if may_start { self.waiting.pop_front() } else { None }
     }
 }
 
@@ -89,8 +106,14 @@ impl Queue {
         limits: Limits,
         now: Instant,
     ) -> Self {
-        let slot =
-            |lane| Slot { lane: lane as u32, version: 0, due: now, place: Place::Resting, again: false };
+        let slot = |lane| Slot {
+            lane: lane as u32,
+            version: 0,
+            due: now,
+            place: Place::Resting,
+            again: false,
+            urged: false,
+        };
         Self {
             limits,
             due: BinaryHeap::new(),
@@ -156,9 +179,11 @@ impl Queue {
             let turn = (self.turn + offset) % lanes;
             if let Some(index) = self.lanes[turn].next(self.limits.integration, now) {
                 self.turn = turn + 1;
-                let gate = &mut self.lanes[turn].gate;
-                let late_from = gate.late_from(self.slots[index as usize].due);
-                gate.started();
+                let (lane, slot) = (&mut self.lanes[turn], &mut self.slots[index as usize]);
+                slot.urged = slot.place == Place::Urgent;
+                let late_from = Some(lane.gate.late_from(slot.due)).max(lane.allowance.rests_until());
+                let late_from = late_from.unwrap_or(now);
+                lane.gate.started();
                 self.take(index as usize);
                 return Some((index as usize, now.saturating_duration_since(late_from)));
             }
@@ -189,6 +214,11 @@ impl Queue {
         self.slots[index].place == Place::Running
     }
 
+    /// Whether somebody waited for the check of the repository that was started last.
+    pub(super) fn was_urged(&self, index: usize) -> bool {
+        self.slots[index].urged
+    }
+
     /// When to look again, if nothing else happens.
     pub(super) fn wake(&mut self, now: Instant) -> Option<Instant> {
         while let Some(Reverse((_, index, version))) = self.due.peek() {
@@ -199,8 +229,8 @@ impl Queue {
             self.due.pop();
         }
         let due = self.due.peek().map(|Reverse((at, ..))| *at);
-        let held =
-            self.lanes.iter().filter(|lane| lane.waiting() > 0).filter_map(|lane| lane.gate.held_until());
+        let waiting = self.lanes.iter().filter(|lane| lane.waiting() > 0);
+        let held = waiting.flat_map(|lane| [lane.gate.held_until(), lane.allowance.rests_until()]).flatten();
         due.into_iter().chain(held.filter(|until| *until > now)).min()
     }
 

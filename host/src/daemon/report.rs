@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::handle::{Handle, Reloads};
-use super::ledger::{Ledger, Standby};
+use super::ledger::{HeldFor, Ledger, Standby};
 use super::snapshot::Tally;
 use crate::journal::{Cause, Incident};
 use crate::metrics::started_at;
@@ -99,6 +99,9 @@ pub struct IntegrationReport {
     pub unknown: usize,
     /// Until when no regular check is made.
     pub held_until: Option<Stamp>,
+    /// Why, while none is made.
+    #[serde(default)]
+    pub held_for: Option<HeldFor>,
     /// Since when its forge has been in trouble.
     pub trouble_since: Option<Stamp>,
 }
@@ -290,6 +293,7 @@ impl IntegrationReport {
             indeterminate,
             unknown,
             held_until: standby.held_until.map(Stamp),
+            held_for: standby.held_for,
             trouble_since: standby.trouble_since.map(Stamp),
         }
     }

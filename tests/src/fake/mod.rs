@@ -10,7 +10,7 @@
 //! What it serves is a [`World`]; what it does wrong is a list of rules ([`Match`] and [`Answer`]); what it was
 //! asked is on record. Real organisations, credentials and wordings occur nowhere.
 //!
-//! Absent: writing, paging of repositories, work items, hooks, search, HTTP/2, and any notion of time.
+//! Absent: writing, paging of repositories, work items, hooks, search, HTTP/2, and any notion of time but that of a limit.
 
 mod access;
 mod answers;
@@ -20,6 +20,7 @@ pub mod contoso;
 mod faults;
 mod gzip;
 mod index;
+mod limits;
 mod recording;
 mod routes;
 mod server;
@@ -50,6 +51,7 @@ use tokio_util::task::TaskTracker;
 pub use answers::Answer;
 pub use catalogue::exception;
 pub use faults::{Match, Times};
+pub use limits::{RateLimit, Spelling};
 pub use recording::{Counters, Kind, Recorded};
 pub use tls::Presented;
 pub use token_errors::TokenError;
@@ -81,6 +83,7 @@ impl Fake {
             snapshot: RwLock::new(Arc::new(Snapshot::new(world))),
             tokens: tokens::Tokens::default(),
             faults: faults::Faults::default(),
+            limits: limits::Limits::default(),
             recorder: recording::Recorder::new(),
             counters: Counters::default(),
             authority: tls::Authority::new().expect("a certificate authority can be made"),
@@ -160,6 +163,11 @@ impl Fake {
     /// Removes all rules.
     pub fn clear_faults(&self) {
         self.state.faults.clear();
+    }
+
+    /// Sets the limit on what each credential may ask, or takes it away; all start anew with it.
+    pub fn limit(&self, limit: Option<RateLimit>) {
+        self.state.limits.set(limit);
     }
 
     /// Chooses the certificate that a host shows from now on. The direct TLS side is `localhost`.

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod answers;
+mod budgets;
 mod http;
 mod losses;
 mod mass;
