@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod journal;
 pub mod logging;
 pub mod metrics;
+pub mod plan;
 pub mod plugins;
 pub mod prepare;
 pub mod routing;

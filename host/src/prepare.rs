@@ -6,6 +6,7 @@
 mod identities;
 mod listing;
 mod parts;
+mod planning;
 mod providers;
 mod repositories;
 mod rooms;

@@ -108,6 +108,8 @@ fn checked(fake: &Fake) -> Vec<Value> {
     let sandbox = list(20).sandbox(fake);
     let run = sandbox.run(&["check", "--format", "json"]).exits(3);
     let document = run.json();
+    // The time-out of a request would show here, and so would any wait for the end of the limit.
+    assert!(document["duration_ms"].as_f64().is_some_and(|duration| duration < 10_000.0), "{document:#}");
     let results = document["results"].as_array().expect("results").clone();
     assert_eq!(results.len(), 20);
     results
@@ -117,7 +119,6 @@ fn checked(fake: &Fake) -> Vec<Value> {
 fn a_check_that_may_not_ask_says_until_when_and_does_not_wait() {
     let fake = large(20, 1);
     fake.limit(Some(RateLimit::new(Spelling::RateLimit, LIMIT, 100_000)));
-    let start = Instant::now();
     let results = checked(&fake);
     let of = |results: &[Value], reason: &str| {
         results.iter().filter(|result| result["reason"] == reason).cloned().collect::<Vec<_>>()
@@ -143,5 +144,4 @@ fn a_check_that_may_not_ask_says_until_when_and_does_not_wait() {
     });
     assert_eq!(told.count(), 1);
     assert!(limited.iter().all(|result| result["retry_after_s"].is_u64()), "{limited:#?}");
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
