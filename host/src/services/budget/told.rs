@@ -34,15 +34,23 @@ pub(super) struct Word {
     pub(super) end: Option<u64>,
 }
 
+/// The parts of a word, as they are spelt.
+struct Spelt<'a> {
+    name: Option<&'a str>,
+    limit: Option<&'a str>,
+    remaining: &'a str,
+    reset: Option<&'a str>,
+}
+
 /// What the headers say of a counter; `now` is for answers without a `Date`.
 pub(super) fn word(headers: &HeaderMap, now: SystemTime) -> Option<Word> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let spelt = ["x-ratelimit-", "ratelimit-"].into_iter().find_map(|prefix| {
         let of = |what: &str| text(&format!("{prefix}{what}"));
         let name = of("resource").or_else(|| of("name"));
-        Some((name, of("limit"), of("remaining")?, of("reset")))
+        Some(Spelt { name, limit: of("limit"), remaining: of("remaining")?, reset: of("reset") })
     });
-    let (name, limit, remaining, reset) = spelt.or_else(|| in_one(text("ratelimit")?))?;
+    let Spelt { name, limit, remaining, reset } = spelt.or_else(|| in_one(text("ratelimit")?))?;
     let limit = match limit.map(number) {
         // Switched off, or no number: then the rest means nothing either.
         Some(None) => return None,
@@ -62,12 +70,12 @@ pub(super) fn word(headers: &HeaderMap, now: SystemTime) -> Option<Word> {
 }
 
 /// All of it in one header, as drafts of the IETF had it: `limit=100, remaining=50, reset=30`.
-fn in_one(text: &str) -> Option<(Option<&str>, Option<&str>, &str, Option<&str>)> {
+fn in_one(text: &str) -> Option<Spelt<'_>> {
     let of = |wanted: &str| {
         let mut pairs = text.split([',', ';']).filter_map(|part| part.trim().split_once('='));
         pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
     };
-    Some((None, of("limit"), of("remaining")?, of("reset")))
+    Some(Spelt { name: None, limit: of("limit"), remaining: of("remaining")?, reset: of("reset") })
 }
 
 /// The `Retry-After` of an answer in seconds, between 1 s and 15 min; `None` when there is none to be read.
