@@ -9,9 +9,8 @@ use forgewatch_plugin_api::Limits;
 use serde::Serialize;
 
 use crate::services::budget::reserve;
+use crate::sweep::{LARGEST_BATCH, Means};
 
-/// Repositories of one project that one request tells of at most.
-const MOST_AT_ONCE: usize = 2_000;
 /// Repositories of a listing's page where the provider does not say.
 const USUAL_PAGE: u32 = 100;
 /// How often canaries are asked, one round after another, before something is believed of an integration.
@@ -234,8 +233,8 @@ impl Round {
             for known in known {
                 *projects.entry(known.project.as_deref()).or_default() += 1;
             }
-            (How::Batch, projects.values().map(|count| count.div_ceil(MOST_AT_ONCE)).sum())
-        } else if offer.lists && visible.div_ceil(page) < singles {
+            (How::Batch, projects.values().map(|count| count.div_ceil(LARGEST_BATCH)).sum())
+        } else if offer.lists && singles >= Means::Listing.fewest() && visible.div_ceil(page) < singles {
             (How::Listing, visible.div_ceil(page))
         } else {
             (How::Single, singles)

@@ -13,6 +13,7 @@ use crate::fake::Fake;
 pub struct Sandbox {
     dir: TempDir,
     environment: Vec<(String, String)>,
+    arguments: Vec<String>,
 }
 
 /// What a run left.
@@ -62,7 +63,11 @@ impl Sandbox {
     /// # Panics
     /// If it cannot be made, as everywhere in here.
     pub fn new() -> Self {
-        let sandbox = Self { dir: TempDir::new().expect("a temporary folder"), environment: Vec::new() };
+        let sandbox = Self {
+            dir: TempDir::new().expect("a temporary folder"),
+            environment: Vec::new(),
+            arguments: Vec::new(),
+        };
         fs::create_dir(sandbox.path("plugins")).expect("a folder");
         for plugin in &build::workspace().plugins {
             sandbox.install(plugin);
@@ -104,6 +109,11 @@ impl Sandbox {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Has every run ask for each repository by itself, so that a fault of one is nobody else's.
+    pub fn ask_one_by_one(&mut self) {
+        self.arguments.extend(["--set".to_owned(), "providers.vsts.batch=false".to_owned()]);
+    }
+
     /// The binary with this sandbox's configuration, not started yet: `base.toml` and `forgewatch.toml`, as far
     /// as they are there, and after them nothing of the system's.
     pub fn command(&self, arguments: &[&str]) -> Command {
@@ -117,7 +127,7 @@ impl Sandbox {
             }
         }
         let plugins = format!("plugins.dirs=[{:?}]", self.path("plugins"));
-        command.args(["--set", &plugins]).args(arguments);
+        command.args(["--set", &plugins]).args(&self.arguments).args(arguments);
         command
     }
 

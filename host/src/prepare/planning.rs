@@ -119,9 +119,10 @@ async fn offer(
     let offers = async |extension: Extension| {
         provider.query_extension(extension.name()).await.map(|version| version.is_some())
     };
+    let may_batch = loaded.config.providers.get(key).is_none_or(|provider| provider.batch);
     let mut offer = Offer {
-        batches: offers(Extension::CHECK_REPOSITORIES).await.map_err(broken)?,
-        lists: offers(Extension::LIST_REPOSITORIES).await.map_err(broken)?,
+        batches: may_batch && offers(Extension::CHECK_REPOSITORIES).await.map_err(broken)?,
+        lists: may_batch && offers(Extension::LIST_REPOSITORIES).await.map_err(broken)?,
         ..Offer::default()
     };
     let description = describe(loaded, &routes.providers, name, configured);

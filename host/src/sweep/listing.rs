@@ -50,13 +50,13 @@ pub struct Listed {
     pub requests: u32,
 }
 
-/// Lists what the integration's identity is granted. `take` gets each page and says whether the next is wanted; a page
-/// may take `limit`. Cancel-safe: what was taken stays taken.
+/// Lists what the integration's identity is granted. `take` gets each page, with how many requests there were so far, and
+/// says whether the next is wanted; a page may take `limit`. Cancel-safe: what was taken stays taken.
 pub async fn list(
     integration: &Integration,
     client: &Client,
     limit: Duration,
-    mut take: impl FnMut(&RepositoryPage) -> bool,
+    mut take: impl FnMut(&RepositoryPage, u32) -> bool,
 ) -> Listed {
     let record = Arc::new(CallRecord::default());
     let end = pages(integration, client, limit, &record, &mut take).await;
@@ -68,7 +68,7 @@ async fn pages(
     client: &Client,
     limit: Duration,
     record: &Arc<CallRecord>,
-    take: &mut impl FnMut(&RepositoryPage) -> bool,
+    take: &mut impl FnMut(&RepositoryPage, u32) -> bool,
 ) -> ListingEnd {
     let mut request = ListRequest::first();
     let mut seen = Seen::default();
@@ -84,7 +84,7 @@ async fn pages(
         if let Some(why) = page.incomplete() {
             incomplete = Some(printable(why, 500).into_owned());
         }
-        let is_wanted = take(&page);
+        let is_wanted = take(&page, record.seen().requests);
         let next = page.next().map(ToOwned::to_owned);
         if let Err(why) = seen.note(page) {
             return broken(&why);

@@ -39,8 +39,29 @@ struct Project<'a> {
 }
 
 #[derive(Deserialize)]
-struct List {
-    value: Vec<Found>,
+struct List<T> {
+    value: Vec<T>,
+}
+
+/// A project in a list.
+#[derive(Deserialize)]
+pub(crate) struct FoundProject {
+    pub(crate) id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ConnectionData {
+    authenticated_user: User,
+}
+
+/// For whom a credential is taken.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct User {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) provider_display_name: String,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +77,17 @@ pub(crate) fn repository(response: &Response) -> Option<Found> {
 
 /// The repositories in an answer.
 pub(crate) fn list(response: &Response) -> Option<Vec<Found>> {
-    object(response).map(|list: List| list.value)
+    object(response).map(|list: List<Found>| list.value)
+}
+
+/// The projects in an answer.
+pub(crate) fn projects(response: &Response) -> Option<Vec<FoundProject>> {
+    object(response).map(|list: List<FoundProject>| list.value)
+}
+
+/// The user in an answer about the connection.
+pub(crate) fn user(response: &Response) -> Option<User> {
+    object(response).map(|data: ConnectionData| data.authenticated_user)
 }
 
 /// The base URL in the answer to a look-up.

@@ -5,8 +5,7 @@
 //! the list. No redirect is followed, and nothing is remembered but the version of the interface that the server
 //! speaks.
 
-use std::fmt::Write;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use forgewatch_plugin_api::{
@@ -38,6 +37,8 @@ pub struct Client {
     authentication: Authentication,
     /// Index of the newest of [`VERSIONS`] that the server has not refused.
     version: AtomicUsize,
+    /// Whether the list of the whole organisation has turned out to be too large.
+    pub(crate) is_large: AtomicBool,
 }
 
 /// The form in which an integration's credential is sent.
@@ -56,6 +57,7 @@ impl Client {
             base_url,
             authentication: authentication(integration),
             version: AtomicUsize::new(0),
+            is_large: AtomicBool::new(false),
         }
     }
 
@@ -102,8 +104,22 @@ impl Client {
     }
 
     async fn list(&self, project: Option<&str>) -> Result<Response, String> {
-        let answer = self.get(project, None, Some(LIST_TIMEOUT)).await;
-        answer.map_err(|failure| failure.detail().to_owned())
+        self.repositories_of(project).await.map_err(|failure| failure.detail().to_owned())
+    }
+
+    /// Asks for the repositories of a project, or without one for those of the organisation.
+    pub(crate) async fn repositories_of(&self, project: Option<&str>) -> Result<Response, Failure> {
+        self.get(project, None, Some(LIST_TIMEOUT)).await
+    }
+
+    /// The integration's name.
+    pub(crate) fn integration(&self) -> &str {
+        &self.integration
+    }
+
+    /// Sends a request as it is.
+    pub(crate) async fn send(&self, request: Request) -> Result<Response, Failure> {
+        self.host.http(request).await
     }
 
     /// Asks for one repository, or without a `key` for all of them.
@@ -113,9 +129,30 @@ impl Client {
         key: Option<&str>,
         timeout: Option<Duration>,
     ) -> Result<Response, Failure> {
+        let mut path = String::with_capacity(120);
+        if let Some(project) = project {
+            path.extend(segment::encode(project));
+            path.push('/');
+        }
+        path.push_str("_apis/git/repositories");
+        if let Some(key) = key {
+            path.push('/');
+            path.extend(segment::encode(key));
+        }
+        self.ask(&path, "?", timeout).await
+    }
+
+    /// Asks in the newest version that the server speaks; `query` ends where the version belongs.
+    pub(crate) async fn ask(
+        &self,
+        path: &str,
+        query: &str,
+        timeout: Option<Duration>,
+    ) -> Result<Response, Failure> {
         loop {
             let step = self.version.load(Ordering::Relaxed);
-            let mut request = self.request(project, key, VERSIONS[step]);
+            let (version, accept) = VERSIONS[step];
+            let mut request = self.request(path, query, version, accept);
             if let Some(timeout) = timeout {
                 request = request.with_timeout(timeout);
             }
@@ -127,20 +164,8 @@ impl Client {
         }
     }
 
-    fn request(&self, project: Option<&str>, key: Option<&str>, (version, accept): (&str, &str)) -> Request {
-        let mut url = String::with_capacity(self.base_url.len() + 160);
-        url.push_str(&self.base_url);
-        if let Some(project) = project {
-            url.extend(segment::encode(project));
-            url.push('/');
-        }
-        url.push_str("_apis/git/repositories");
-        if let Some(key) = key {
-            url.push('/');
-            url.extend(segment::encode(key));
-        }
-        // Writing to a text does not fail.
-        let _ = write!(url, "?api-version={version}");
+    pub(crate) fn request(&self, path: &str, query: &str, version: &str, accept: &str) -> Request {
+        let url = format!("{}{path}{query}api-version={version}", self.base_url);
         Request::get(url)
             .with_authentication(self.authentication.clone())
             .with_header("Accept", accept)

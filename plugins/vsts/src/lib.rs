@@ -2,14 +2,17 @@
 //!
 //! Reads every form of repository URL, repairs malformed base URLs of cloud organisations, and says whether an
 //! integration reaches a repository, and why not. All I/O is the host's; no token is ever seen here. Service hooks,
-//! work items and search are absent.
+//! work items and search are absent, and so are `limits` and `requirements`: the service counts in units of its own and
+//! does not tell what a token may do.
 #![forbid(unsafe_code)]
 
 mod answer;
 mod base_url;
 mod client;
 mod lookup;
+mod many;
 mod options;
+mod probe;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -27,6 +30,9 @@ pub struct Vsts;
 
 impl Provider for Vsts {
     type Client = Client;
+
+    const EXTENSIONS: &'static [Extension] =
+        &[Extension::LIST_REPOSITORIES, Extension::CHECK_REPOSITORIES, Extension::PROBE_IDENTITY];
 
     fn parse_repository_url(&self, url: &str, context: &UrlContext) -> Result<RepositoryUrl, UrlError> {
         urls::parse(url, context)
@@ -59,6 +65,26 @@ impl Provider for Vsts {
 
     async fn has_repo_access(&self, client: &Client, repository: &Repository) -> Result<Access, Failure> {
         client.check(repository).await
+    }
+
+    async fn list_repositories(
+        &self,
+        client: &Client,
+        request: &ListRequest,
+    ) -> Result<RepositoryPage, Failure> {
+        many::list(client, request).await
+    }
+
+    async fn check_repositories(
+        &self,
+        client: &Client,
+        repositories: &[Repository],
+    ) -> Result<Vec<BatchAnswer>, Failure> {
+        many::check(client, repositories).await
+    }
+
+    async fn probe_identity(&self, client: &Client) -> Result<IdentityProbe, Failure> {
+        probe::identity(client).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a check is after, and what an answer means for it.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use forgewatch_plugin_api::{Access, Failure, Reason, Repository};
@@ -95,6 +96,15 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// What a list of the target's project says of it; none where the repository itself has to be asked for.
+    pub(crate) fn find(&self, listed: &Listed<'_>) -> Option<Result<Access, Failure>> {
+        // A name may be an id as well: the service takes either.
+        let by_id = listed.by_id.get(&self.id.unwrap_or(self.name).to_ascii_lowercase());
+        let by_name = || self.id.is_none().then(|| listed.by_name.get(&self.name.to_lowercase())).flatten();
+        let found = by_id.or_else(by_name)?;
+        Some(if found.is_disabled() { Err(self.disabled(200)) } else { Ok(self.granted(found)) })
+    }
+
     fn granted(&self, found: &Found) -> Access {
         // Asked for by name, it has the name.
         let was_renamed = self.id.is_some() && !same(&found.name, self.name);
@@ -114,10 +124,7 @@ impl<'a> Target<'a> {
     }
 
     fn disabled(&self, status: u16) -> Failure {
-        let detail = format!(
-            "{self} is disabled: enable it in the project's repository settings, or remove it from the configuration"
-        );
-        Failure::new(Reason::DISABLED, detail).with_http_status(status)
+        disabled(self, status)
     }
 
     fn not_found(&self, more: &str) -> Failure {
@@ -136,6 +143,31 @@ impl fmt::Display for Target<'_> {
             write!(f, " of project {}", Shown(project))?;
         }
         write!(f, " in {}", Shown(self.integration))
+    }
+}
+
+/// What is said of a repository that is switched off.
+pub(crate) fn disabled(repository: &impl fmt::Display, status: u16) -> Failure {
+    let detail = format!(
+        "{repository} is disabled: enable it in the project's repository settings, or remove it from the configuration"
+    );
+    Failure::new(Reason::DISABLED, detail).with_http_status(status)
+}
+
+/// The list of one project, or of an organisation, ready to be searched for many targets.
+pub(crate) struct Listed<'a> {
+    by_id: HashMap<String, &'a Found>,
+    /// Names are unique within a project, so in a list of more than one they say nothing and are left out.
+    by_name: HashMap<String, &'a Found>,
+}
+
+impl<'a> Listed<'a> {
+    pub(crate) fn new(found: &'a [Found], is_of_project: bool) -> Self {
+        let by_name = found.iter().filter(|_| is_of_project).map(|found| (found.name.to_lowercase(), found));
+        Self {
+            by_id: found.iter().map(|found| (found.id.to_ascii_lowercase(), found)).collect(),
+            by_name: by_name.collect(),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) fn misbehaving(world: World) -> (Fake, Sandbox) {
 /// A sandbox whose requests reach `fake`, with contoso's tokens in its environment.
 pub(crate) fn contoso_sandbox(fake: &Fake) -> Sandbox {
     let mut sandbox = Sandbox::with_fake(fake);
+    sandbox.ask_one_by_one();
     sandbox.set_variable("READER", contoso::PAT);
     sandbox
 }

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod answers;
+mod batches;
 mod budgets;
 mod http;
 mod losses;
