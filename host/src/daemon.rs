@@ -5,6 +5,7 @@
 //! - Checks run on tasks of their own; disks, files and clients never hold the conductor up.
 //! - What waits goes by the monotonic clock. The wall clock is asked for what outlasts a process.
 
+mod allowance;
 mod breaker;
 mod client;
 mod conductor;
@@ -40,7 +41,7 @@ use tokio_util::task::TaskTracker;
 pub use discovery::Finding;
 pub use handle::{Asked, Handle, Reloads, Stopping};
 pub use identities::expires_at;
-pub use ledger::{Entry, Ledger, Seen, Standby};
+pub use ledger::{Entry, HeldFor, Ledger, Seen, Standby};
 pub use notify::{Notifier, Watchdog};
 pub use report::{
     ConfigReport, DiscoveryReport, IdentityReport, IncidentReport, IntegrationReport, PluginReport, Report,

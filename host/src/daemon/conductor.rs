@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::allowance::Allowance;
 use super::breaker::Breaker;
 use super::client::ClientOf;
 use super::gate::Gate;
@@ -25,6 +26,7 @@ use super::timing::CatchUp;
 use crate::journal::{Journal, event};
 use crate::metrics::Metrics;
 use crate::prepare::World;
+use crate::services::call;
 use crate::state::Health;
 use crate::sweep::{Batch, CheckResult, Integration, Spans, Target};
 use crate::text::printable;
@@ -248,6 +250,9 @@ impl Conductor {
             return;
         }
         match &answer.result {
+            Some(result) if result.outcome.held_back && !self.queue.was_urged(index) => {
+                self.put_off(&mut ledger, index, &result.outcome, now);
+            }
             Some(result) => self.judge(&mut ledger, index, result),
             None => self.queue.check_alone(index, now),
         }
@@ -319,7 +324,10 @@ impl Conductor {
             for index in &riders {
                 self.queue.ride(*index);
             }
-            let client = Arc::clone(&self.integrations[self.queue.lane_of(index)].client);
+            let lane = self.queue.lane_of(index);
+            let client = Arc::clone(&self.integrations[lane].client);
+            let urged = std::iter::once(&index).chain(&riders).any(|index| self.queue.was_urged(*index));
+            let begun = self.queue.lanes[lane].allowance.begin();
             let asked = std::iter::once(index).chain(riders).map(|index| {
                 let entry = &mut ledger.entries[index];
                 entry.next_check = None;
@@ -330,7 +338,11 @@ impl Conductor {
             for (place, asked) in asked.iter().enumerate() {
                 self.in_flight.insert(asked.target().name.clone(), place > 0);
             }
-            self.checks.spawn(self.tracker.track_future(check(asked)));
+            let check = async move {
+                let _begun = begun;
+                if urged { check(asked).await } else { call::unattended(check(asked)).await }
+            };
+            self.checks.spawn(self.tracker.track_future(check));
         }
         self.show_lanes(&mut ledger);
     }
@@ -341,8 +353,9 @@ impl Conductor {
         for (lane, standby) in self.queue.lanes.iter().zip(ledger.integrations.values_mut()) {
             standby.running = lane.running();
             standby.waiting = lane.waiting();
-            standby.held_until =
-                lane.gate.held_until().map(|until| moment.after(until.saturating_duration_since(now)));
+            let held = lane.held(now);
+            standby.held_until = held.map(|(until, _)| moment.after(until.saturating_duration_since(now)));
+            standby.held_for = held.map(|(_, held_for)| held_for);
             standby.investigating = lane.only_urgent;
         }
     }
@@ -452,6 +465,7 @@ impl Conductor {
                 (InCharge::new(Arc::clone(integration)), Gate::default())
             });
             self.queue.lanes[lane].gate = gate;
+            self.queue.lanes[lane].allowance = Allowance::of(&integration.services);
             let until = now + self.settings.confirm_after * 2 + world.check_timeout;
             self.integrations.push(InCharge { breaker: in_charge.breaker.carried(until), ..in_charge });
         }

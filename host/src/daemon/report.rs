@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use super::discovery::Finding;
 use super::handle::{Handle, Reloads};
 use super::identities::Ending;
-use super::ledger::{Ledger, Standby};
+use super::ledger::{HeldFor, Ledger, Standby};
 use super::snapshot::Tally;
 use crate::journal::{Cause, Incident};
 use crate::metrics::started_at;
@@ -107,6 +107,9 @@ pub struct IntegrationReport {
     pub unknown: usize,
     /// Until when no regular check is made.
     pub held_until: Option<Stamp>,
+    /// Why, while none is made.
+    #[serde(default)]
+    pub held_for: Option<HeldFor>,
     /// Since when its forge has been in trouble.
     pub trouble_since: Option<Stamp>,
 }
@@ -341,6 +344,7 @@ impl IntegrationReport {
             indeterminate,
             unknown,
             held_until: standby.held_until.map(Stamp),
+            held_for: standby.held_for,
             trouble_since: standby.trouble_since.map(Stamp),
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use foldhash::HashMap;
+use tokio::time::Instant;
 
 use super::handle::{Handle, Reloads};
 use super::identities::{Ending, ending};
@@ -81,7 +82,9 @@ impl Tally {
         let world = Arc::clone(&self.world);
         for integration in &mut self.integrations {
             let services = world.integrations.get(&integration.name).map(|it| &it.services);
-            integration.rate_budget = services.and_then(|services| services.rate_budget());
+            let budget = services.and_then(|services| services.budget());
+            let left = budget.and_then(|budget| budget.left(Instant::now()));
+            integration.rate_budget = left.map(|left| left.remaining);
         }
         let provider_of =
             |name: &str| world.integrations.get(name).map(|it| it.provider_key.clone()).unwrap_or_default();

@@ -171,9 +171,23 @@ pub(super) fn complete(outcome: Outcome, record: &CallRecord) -> Outcome {
 
 /// Fills in what the last answer said, as it was seen.
 pub(super) fn completed(outcome: Outcome, seen: Seen) -> Outcome {
+    let is_limited = outcome.reason == Reason::RateLimited;
+    let outcome = match seen.limited_until {
+        Some(until) if is_limited => {
+            let until = humantime::format_rfc3339_seconds(until + Duration::from_secs(1));
+            let detail = format!("{} (the limit ends at {until})", outcome.detail);
+            Outcome {
+                http_status: outcome.http_status,
+                retry_after_s: outcome.retry_after_s,
+                ..Outcome::new(outcome.reason, detail)
+            }
+        }
+        _ => outcome,
+    };
     Outcome {
         http_status: outcome.http_status.or(seen.http_status),
         retry_after_s: outcome.retry_after_s.or(seen.retry_after_s),
+        held_back: is_limited && seen.held_back,
         ..outcome
     }
 }

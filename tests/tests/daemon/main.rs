@@ -4,6 +4,7 @@
 
 mod answers;
 mod batches;
+mod budgets;
 mod discovery;
 mod http;
 mod identities;

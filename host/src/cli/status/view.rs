@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
 use crate::daemon::{
-    DiscoveryReport, IdentityReport, IncidentReport, IntegrationReport, PluginReport, Report, Stamp,
+    DiscoveryReport, HeldFor, IdentityReport, IncidentReport, IntegrationReport, PluginReport, Report, Stamp,
 };
 use crate::journal::Cause;
 use crate::text::printable;
@@ -130,7 +130,15 @@ fn forges(page: &mut Page, report: &Report) {
             page.notice(format_args!("the forge of `{name}` has been in trouble for {}", rough(since.age())));
         }
         if let Some(until) = integration.held_until {
-            page.notice(format_args!("checks of `{name}` pause until {}", second(until)));
+            let why = match integration.held_for {
+                Some(HeldFor::RateBudget) => {
+                    ": what its forge lets the identity ask is used up, but for a share that is \
+                                              kept for `forgewatch check` and the like"
+                }
+                Some(HeldFor::RateLimit) => ": its forge limits requests",
+                Some(HeldFor::Trouble) | None => "",
+            };
+            page.notice(format_args!("checks of `{name}` pause until {}{why}", second(until)));
         }
     }
 }
