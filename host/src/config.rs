@@ -42,8 +42,8 @@ pub use self::{
     daemon::{Api, ApiAuth, ApiScope, ApiToken, Breaker, LogFormat, LogLevel, Logging, Retention, Schedule},
     inputs::TOKEN_VARIABLE,
     model::{
-        Config, Defaults, Discovery, Entra, Http, Identity, Integration, Isolation, Oauth2, Overrides,
-        Plugins, Provider, Repository, SiloMode, State,
+        Config, Defaults, Discovery, Entra, GithubApp, Http, Identity, Integration, Isolation, Oauth2,
+        Overrides, Plugins, Provider, Repository, SiloMode, State,
     },
     problem::{Problem, Problems, Source, dotted, nearest},
     provenance::Explained,

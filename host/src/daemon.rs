@@ -5,6 +5,7 @@
 //! - Checks run on tasks of their own; disks, files and clients never hold the conductor up.
 //! - What waits goes by the monotonic clock. The wall clock is asked for what outlasts a process.
 
+mod allowance;
 mod breaker;
 mod client;
 mod conductor;
@@ -14,10 +15,12 @@ pub(crate) mod fake;
 mod gate;
 mod groups;
 mod handle;
+mod identities;
 mod inquiry;
 mod judge;
 mod ledger;
 mod notify;
+mod probes;
 mod queue;
 mod reload;
 mod report;
@@ -37,10 +40,11 @@ use tokio_util::task::TaskTracker;
 
 pub use discovery::Finding;
 pub use handle::{Asked, Handle, Reloads, Stopping};
-pub use ledger::{Entry, Ledger, Seen, Standby};
+pub use identities::expires_at;
+pub use ledger::{Entry, HeldFor, Ledger, Seen, Standby};
 pub use notify::{Notifier, Watchdog};
 pub use report::{
-    ConfigReport, DiscoveryReport, IncidentReport, IntegrationReport, PluginReport, Report,
+    ConfigReport, DiscoveryReport, IdentityReport, IncidentReport, IntegrationReport, PluginReport, Report,
     RepositoriesReport, Stamp, StateReport,
 };
 pub use snapshot::Tally;

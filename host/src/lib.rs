@@ -13,6 +13,7 @@ pub mod discovery;
 pub mod journal;
 pub mod logging;
 pub mod metrics;
+pub mod plan;
 pub mod plugins;
 pub mod prepare;
 pub mod routing;

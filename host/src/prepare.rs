@@ -8,6 +8,7 @@ mod found;
 mod identities;
 mod listing;
 mod parts;
+mod planning;
 mod providers;
 mod repositories;
 mod rooms;

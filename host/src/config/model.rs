@@ -305,6 +305,8 @@ pub enum Identity {
     Oauth2(Oauth2),
     /// A Microsoft Entra application.
     Entra(Entra),
+    /// One installation of an app of GitHub's kind, which signs for itself with a private key.
+    GithubApp(GithubApp),
 }
 
 impl Identity {
@@ -319,6 +321,7 @@ impl Identity {
                 [&client.client_secret, &client.access_token, &client.refresh_token].map(Option::as_ref)
             }
             Self::Entra(application) => [Some(&application.client_secret), None, None],
+            Self::GithubApp(app) => [Some(&app.private_key), None, None],
         };
         secrets.into_iter().flatten()
     }
@@ -342,6 +345,9 @@ pub struct Oauth2 {
     pub expires_at: Option<Timestamp>,
     /// The refresh token; without it an expired access token stays expired.
     pub refresh_token: Option<SecretRef>,
+    /// The redirect URI of the sign-in that the refresh token came from, for forges that want it with each refresh.
+    #[schemars(length(min = 1))]
+    pub redirect_uri: Option<String>,
 }
 
 /// A Microsoft Entra application that signs in with its own secret.
@@ -365,6 +371,32 @@ pub struct Entra {
 impl Entra {
     fn default_scope() -> String {
         "499b84ac-1321-427f-aa17-267ca6975798/.default".into()
+    }
+}
+
+/// One installation of an app: the app signs for itself, and is given tokens of this installation that last an hour.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct GithubApp {
+    /// The app's id or its client id, as text, like "123456" or "Iv23li0123456789abcd".
+    #[schemars(regex(pattern = r"^[A-Za-z0-9._-]+$"))]
+    pub app_id: String,
+    /// The id of the installation, as text: the number at the end of the address of its settings page.
+    #[schemars(regex(pattern = r"^[0-9]+$"))]
+    pub installation_id: String,
+    /// The app's private key: the PEM file that the forge made for it.
+    pub private_key: SecretRef,
+    /// The API that gives the tokens, if not the public one; an Enterprise Server's is like
+    /// "https://github.example.org/api/v3/".
+    pub api_url: Option<HttpsUrl>,
+}
+
+impl GithubApp {
+    /// Where tokens of the installation are asked for.
+    pub fn token_url(&self) -> String {
+        let base = self.api_url.as_ref().map_or("https://api.github.com/", |url| url.expose().as_str());
+        let (base, installation) = (base.trim_end_matches('/'), &self.installation_id);
+        format!("{base}/app/installations/{installation}/access_tokens")
     }
 }
 

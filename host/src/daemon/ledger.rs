@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::journal::{Incident, Incidents};
 use crate::prepare::{Watched, World};
-use crate::sweep::CheckResult;
+use crate::sweep::{CheckResult, Probed};
 use crate::verdict::{Confirmed, Moment, Pending, Reason, Standing, Verdict};
 
 /// Everything that is known.
@@ -99,10 +100,26 @@ pub struct Standby {
     pub waiting: usize,
     /// Until when no regular check is made, since the forge wants or needs a rest.
     pub held_until: Option<Moment>,
+    /// Why, while none is made.
+    pub held_for: Option<HeldFor>,
     /// Since when its forge has been in trouble, while it is.
     pub trouble_since: Option<Moment>,
     /// Whether many repositories turned at once and the cause is being looked for.
     pub investigating: bool,
+    /// What the forge has said of its identity at last, and when.
+    pub identity: Option<(Moment, Arc<Probed>)>,
+}
+
+/// Why no regular check is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldFor {
+    /// What the forge lets the identity ask is used up, but for what is kept for those who wait for an answer.
+    RateBudget,
+    /// The forge has refused a request for a limit.
+    RateLimit,
+    /// The forge is in trouble.
+    Trouble,
 }
 
 /// What the state keeps could not be read: it was damaged, or written by a later version.

@@ -5,14 +5,15 @@ mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::discovery::Finding;
 use super::handle::{Handle, Reloads};
-use super::ledger::{Ledger, Standby};
+use super::identities::Ending;
+use super::ledger::{HeldFor, Ledger, Standby};
 use super::snapshot::Tally;
 use crate::journal::{Cause, Incident};
 use crate::metrics::started_at;
@@ -56,6 +57,9 @@ pub struct Report {
     pub config: ConfigReport,
     /// Every plugin that is used, in key order.
     pub plugins: Vec<PluginReport>,
+    /// Every identity whose end is known, in name order.
+    #[serde(default)]
+    pub identities: Vec<IdentityReport>,
 }
 
 /// Repositories, counted.
@@ -103,6 +107,9 @@ pub struct IntegrationReport {
     pub unknown: usize,
     /// Until when no regular check is made.
     pub held_until: Option<Stamp>,
+    /// Why, while none is made.
+    #[serde(default)]
+    pub held_for: Option<HeldFor>,
     /// Since when its forge has been in trouble.
     pub trouble_since: Option<Stamp>,
 }
@@ -192,6 +199,17 @@ pub struct PluginReport {
     pub cause: Option<String>,
 }
 
+/// When an identity ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IdentityReport {
+    /// Its name.
+    pub name: String,
+    /// When the token that it has now ends.
+    pub expires_at: Stamp,
+    /// Whether it gets a new one by itself.
+    pub renews: bool,
+}
+
 /// A moment whose JSON form is text (RFC 3339, UTC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(pub Moment);
@@ -218,6 +236,12 @@ impl Report {
             || self.incidents_open > 0
             || cannot_list
             || self.in_trouble().next().is_some()
+    }
+
+    /// The identities that end within `limit` or have ended, and do nothing about it themselves.
+    pub fn ending(&self, limit: Duration) -> impl Iterator<Item = &IdentityReport> {
+        let last = Moment::now().after(limit);
+        self.identities.iter().filter(move |it| !it.renews && it.expires_at.0 <= last)
     }
 
     /// The integrations whose forge is in trouble, and since when: nothing newer is known of their repositories.
@@ -273,6 +297,7 @@ impl Counted {
             state: health.into(),
             config: reloads.into(),
             plugins: plugins(&tally.world),
+            identities: tally.identities.iter().map(IdentityReport::from).collect(),
         }
     }
 }
@@ -319,6 +344,7 @@ impl IntegrationReport {
             indeterminate,
             unknown,
             held_until: standby.held_until.map(Stamp),
+            held_for: standby.held_for,
             trouble_since: standby.trouble_since.map(Stamp),
         }
     }
@@ -351,6 +377,12 @@ impl From<&Incident> for IncidentReport {
             first_seen: Stamp(incident.first_seen),
             detail: shown(&incident.detail),
         }
+    }
+}
+
+impl From<&Ending> for IdentityReport {
+    fn from(ending: &Ending) -> Self {
+        Self { name: shown(&ending.name), expires_at: Stamp(ending.expires_at.into()), renews: ending.renews }
     }
 }
 
@@ -399,7 +431,7 @@ impl From<Moment> for Stamp {
 
 impl Stamp {
     /// How long ago it was; nothing if it is in the future.
-    pub fn age(self) -> std::time::Duration {
+    pub fn age(self) -> Duration {
         Moment::now().since(self.0)
     }
 }

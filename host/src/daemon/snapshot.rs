@@ -1,11 +1,13 @@
 //! What is known, counted for the metrics.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use foldhash::HashMap;
+use tokio::time::Instant;
 
 use super::handle::{Handle, Reloads};
+use super::identities::{Ending, ending};
 use super::ledger::Ledger;
 use crate::metrics::{Access, Discovery, Identity, Incidents, Integration, Plugin, Repositories, Snapshot};
 use crate::prepare::World;
@@ -34,6 +36,7 @@ pub struct Tally {
     pub(super) integrations: Vec<Integration>,
     pub(super) running: usize,
     incidents: Vec<Incidents>,
+    pub(super) identities: Vec<Ending>,
     /// In the order of the world's repositories, where that was asked for.
     verdicts: Vec<Option<Verdict>>,
 }
@@ -69,6 +72,7 @@ impl Tally {
             repositories: counted.into_iter().map(owned).collect(),
             running: ledger.integrations.values().map(|standby| standby.running).sum(),
             incidents: incidents(ledger),
+            identities: ending(&ledger.world, &ledger.integrations),
             verdicts,
         }
     }
@@ -78,7 +82,9 @@ impl Tally {
         let world = Arc::clone(&self.world);
         for integration in &mut self.integrations {
             let services = world.integrations.get(&integration.name).map(|it| &it.services);
-            integration.rate_budget = services.and_then(|services| services.rate_budget());
+            let budget = services.and_then(|services| services.budget());
+            let left = budget.and_then(|budget| budget.left(Instant::now()));
+            integration.rate_budget = left.map(|left| left.remaining);
         }
         let provider_of =
             |name: &str| world.integrations.get(name).map(|it| it.provider_key.clone()).unwrap_or_default();
@@ -103,7 +109,7 @@ impl Tally {
             checks_running: self.running,
             incidents: self.incidents,
             plugins: plugins(&world),
-            identities: identities(&world),
+            identities: self.identities.into_iter().map(Identity::from).collect(),
             discoveries: Vec::new(),
             config_successful: reloads.successful,
             config_loaded_at: reloads.loaded_at,
@@ -134,12 +140,9 @@ fn plugins(world: &World) -> Vec<Plugin> {
     plugins.collect()
 }
 
-/// Several integrations may have one identity.
-fn identities(world: &World) -> Vec<Identity> {
-    let identities = world.integrations.values().filter_map(|integration| {
-        let identity = integration.services.default_identity()?;
-        let expires_at = identity.expires_at()?;
-        Some(Identity { name: identity.name().to_owned(), expires_at, renews: identity.renews() })
-    });
-    identities.collect::<BTreeSet<_>>().into_iter().collect()
+impl From<Ending> for Identity {
+    fn from(ending: Ending) -> Self {
+        let Ending { name, expires_at, renews } = ending;
+        Self { name, expires_at, renews }
+    }
 }

@@ -140,7 +140,7 @@ impl Parts<'_> {
             Some(former) if former.are_those_of(&self.services, &policy, &settings) => Arc::clone(former),
             _ => self.services.for_integration(policy, settings),
         };
-        let description = self.description(name, configured);
+        let description = describe(self.loaded, &self.providers, name, configured);
         let batches = self.loaded.config.providers.get(key).is_none_or(|provider| provider.batch);
         let unchanged = former.filter(|former| {
             former.batches == batches
@@ -154,21 +154,27 @@ impl Parts<'_> {
         };
         Ok(unchanged.cloned().unwrap_or_else(new))
     }
+}
 
-    fn description(&self, name: &str, configured: &config::Integration) -> api::Integration {
-        let config = &self.loaded.config;
-        let mut description = api::Integration::new(name, configured.domain_name.expose())
-            .with_silo_mode(silo_mode(config))
-            .with_insecure_http(configured.allow_insecure_http)
-            .with_options(&self.providers.options(&configured.provider));
-        if let Some(id) = &configured.external_id {
-            description = description.with_external_id(id);
-        }
-        if let Some(identity) = configured.identity.as_ref().and_then(|name| config.identities.get(name)) {
-            description = description.with_identity_kind(identities::kind(identity));
-        }
-        description
+/// What a provider is told of an integration before anything else is known of it.
+pub(super) fn describe(
+    loaded: &Loaded,
+    providers: &Providers,
+    name: &str,
+    configured: &config::Integration,
+) -> api::Integration {
+    let config = &loaded.config;
+    let mut description = api::Integration::new(name, configured.domain_name.expose())
+        .with_silo_mode(silo_mode(config))
+        .with_insecure_http(configured.allow_insecure_http)
+        .with_options(&providers.options(&configured.provider));
+    if let Some(id) = &configured.external_id {
+        description = description.with_external_id(id);
     }
+    if let Some(identity) = configured.identity.as_ref().and_then(|name| config.identities.get(name)) {
+        description = description.with_identity_kind(identities::kind(identity));
+    }
+    description
 }
 
 fn http_client(loaded: &Loaded, former: Option<&World>, problems: &mut Vec<Problem>) -> Option<HttpClient> {

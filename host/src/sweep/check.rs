@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use crate::plugins::{Client, Provider};
 use crate::services::IntegrationServices;
-use crate::services::call::{self, CallRecord};
+use crate::services::call::{self, CallRecord, Seen};
 use crate::text::{mask_url, printable};
 use crate::verdict::{Outcome, Reason};
 
@@ -24,7 +24,7 @@ pub struct Integration {
     pub provider: Provider,
     /// What its provider may ask the host for.
     pub services: Arc<IntegrationServices>,
-    /// What its provider is told of it; base URL and metadata are filled in when the client is made.
+    /// What its provider is told of it; base URL, metadata and the kind of token are filled in when the client is made.
     pub description: api::Integration,
     /// Whether several repositories may be asked for with one request, where the provider can.
     pub batches: bool,
@@ -85,7 +85,12 @@ impl Integration {
         let describe = move || {
             let metadata = services.metadata();
             let metadata = metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            description.clone().with_domain_name(&services.domain_name()).with_metadata(metadata)
+            let description =
+                description.clone().with_domain_name(&services.domain_name()).with_metadata(metadata);
+            match services.token_prefix() {
+                Some(prefix) => description.with_attribute(api::TOKEN_PREFIX, &prefix),
+                None => description,
+            }
         };
         // The client is made inside whichever check comes first, and is not that check's alone.
         let name = printable(&self.name, 500);
@@ -161,10 +166,28 @@ impl Began {
 
 /// Fills in what the last answer said.
 pub(super) fn complete(outcome: Outcome, record: &CallRecord) -> Outcome {
-    let seen = record.seen();
+    completed(outcome, record.seen())
+}
+
+/// Fills in what the last answer said, as it was seen.
+pub(super) fn completed(outcome: Outcome, seen: Seen) -> Outcome {
+    let is_limited = outcome.reason == Reason::RateLimited;
+    let outcome = match seen.limited_until {
+        Some(until) if is_limited => {
+            let until = humantime::format_rfc3339_seconds(until + Duration::from_secs(1));
+            let detail = format!("{} (the limit ends at {until})", outcome.detail);
+            Outcome {
+                http_status: outcome.http_status,
+                retry_after_s: outcome.retry_after_s,
+                ..Outcome::new(outcome.reason, detail)
+            }
+        }
+        _ => outcome,
+    };
     Outcome {
         http_status: outcome.http_status.or(seen.http_status),
         retry_after_s: outcome.retry_after_s.or(seen.retry_after_s),
+        held_back: is_limited && seen.held_back,
         ..outcome
     }
 }

@@ -1,4 +1,4 @@
-//! A fake Azure DevOps: a real server on loopback with the service's end points, its errors and worse.
+//! A fake Azure DevOps, [`github`] and [`gitlab`]: a real server on loopback with their end points, errors and worse.
 //!
 //! One port is spoken to in three ways:
 //!
@@ -10,7 +10,8 @@
 //! What it serves is a [`World`]; what it does wrong is a list of rules ([`Match`] and [`Answer`]); what it was
 //! asked is on record. Real organisations, credentials and wordings occur nowhere.
 //!
-//! Absent: writing, paging of repositories, work items, hooks, search, HTTP/2, and any notion of time.
+//! Absent: writing, paging of repositories on Azure DevOps, work items, hooks, search, HTTP/2, and any notion of time
+//! there but that of a limit.
 
 mod access;
 mod answers;
@@ -18,8 +19,11 @@ mod body;
 mod catalogue;
 pub mod contoso;
 mod faults;
+pub mod github;
+pub mod gitlab;
 mod gzip;
 mod index;
+mod limits;
 mod recording;
 mod routes;
 mod server;
@@ -50,6 +54,7 @@ use tokio_util::task::TaskTracker;
 pub use answers::Answer;
 pub use catalogue::exception;
 pub use faults::{Match, Times};
+pub use limits::{RateLimit, Spelling};
 pub use recording::{Counters, Kind, Recorded};
 pub use tls::Presented;
 pub use token_errors::TokenError;
@@ -80,7 +85,9 @@ impl Fake {
         let state = Arc::new(State {
             snapshot: RwLock::new(Arc::new(Snapshot::new(world))),
             tokens: tokens::Tokens::default(),
+            github: github::Sessions::default(),
             faults: faults::Faults::default(),
+            limits: limits::Limits::default(),
             recorder: recording::Recorder::new(),
             counters: Counters::default(),
             authority: tls::Authority::new().expect("a certificate authority can be made"),
@@ -162,6 +169,11 @@ impl Fake {
         self.state.faults.clear();
     }
 
+    /// Sets the limit on what each credential may ask, or takes it away; all start anew with it.
+    pub fn limit(&self, limit: Option<RateLimit>) {
+        self.state.limits.set(limit);
+    }
+
     /// Chooses the certificate that a host shows from now on. The direct TLS side is `localhost`.
     pub fn present(&self, host: &str, presented: Presented) {
         self.state.authority.present(host, presented);
@@ -175,6 +187,11 @@ impl Fake {
     /// Makes every access token issued so far an expired one.
     pub fn expire_access_tokens(&self) {
         self.state.tokens.expire_access();
+    }
+
+    /// Ends every token of an installation of a GitHub application.
+    pub fn expire_installation_tokens(&self) {
+        self.state.github.expire();
     }
 
     /// Makes every refresh token known so far a spent one.

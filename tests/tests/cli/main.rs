@@ -8,6 +8,7 @@ mod help;
 mod hostile;
 mod interrupt;
 mod lock;
+mod plan;
 mod plugin_files;
 mod plugins;
 mod state;

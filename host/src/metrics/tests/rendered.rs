@@ -59,6 +59,7 @@ fn ledger(services: Services, registry: &Registry) -> Ledger {
         access_token: Some("token".into()),
         expires_at: Some(SystemTime::now()),
         refresh_token: None,
+        redirect_uri: None,
     };
     let settings = IntegrationSettings {
         key: name.clone(),
