@@ -47,7 +47,7 @@ enum Command {
     Run(run::Arguments),
     Route(route::Arguments),
     Status(status::Arguments),
-    /// List, inspect, verify and lock plugins.
+    /// List, inspect, verify and lock plugins; write one and test it.
     #[command(subcommand)]
     Plugin(plugin::Command),
     /// Check, show and explain the configuration.

@@ -20,6 +20,8 @@ mod subject;
 mod success;
 mod urls;
 
+use std::time::Duration;
+
 use crate::plugins::{Room, SealedLibrary, open_in};
 use crate::services::ProviderPolicy;
 
@@ -29,6 +31,9 @@ pub use report::{Case, Fault, Report, Status};
 use report::{Run, Stop};
 use script::{Script, ScriptedHost};
 use subject::Subject;
+
+/// How long a worker may give no sign of life: a call is made twice before the plugin is blamed, within one case.
+pub const STALL: Duration = Duration::from_secs(3);
 
 /// What an author says beside the library.
 #[derive(Default)]

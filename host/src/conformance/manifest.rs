@@ -79,3 +79,35 @@ fn options_schema(manifest: &Manifest, options: &Map<String, Value>) -> Result<(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(change: impl FnOnce(&mut Manifest)) -> Vec<&'static str> {
+        let mut manifest = Manifest { licence: "MIT".to_owned(), ..Manifest::default() };
+        change(&mut manifest);
+        let options = Map::from_iter([("region".to_owned(), Value::from("eu"))]);
+        let checks = [
+            ("licence", licence(&manifest).is_err()),
+            ("patterns", patterns(&manifest).is_err()),
+            ("hosts", hosts(&manifest).is_err()),
+            ("options", options_schema(&manifest, &Map::new()).is_err()),
+            ("given options", options_schema(&manifest, &options).is_err()),
+        ];
+        checks.into_iter().filter(|check| check.1).map(|check| check.0).collect()
+    }
+
+    #[test]
+    fn what_a_manifest_says_has_to_make_sense() {
+        let with_schema = |schema: &str| faults(|manifest| schema.clone_into(&mut manifest.options_schema));
+        assert_eq!(faults(|_| {}), ["given options"]);
+        assert_eq!(faults(|manifest| manifest.licence = " ".to_owned()), ["licence", "given options"]);
+        assert_eq!(faults(|it| it.url_patterns.push("(".to_owned())), ["patterns", "given options"]);
+        assert_eq!(faults(|it| it.hosts.push("https://x/".to_owned())), ["hosts", "given options"]);
+        assert_eq!(with_schema(r#"{"properties": {"region": {"type": "string"}}}"#), Vec::<&str>::new());
+        assert_eq!(with_schema(r#"{"properties": {"region": {"type": "integer"}}}"#), ["given options"]);
+        assert_eq!(with_schema(r#"{"type": "no type"}"#), ["options", "given options"]);
+        assert_eq!(with_schema("{"), ["options", "given options"]);
+    }
+}

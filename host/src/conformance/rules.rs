@@ -64,6 +64,8 @@ impl Expected {
             Ok(_) => return Err(Fault::new(self.words(), "granted", self.to_do)),
             Err(failure) => failure,
         };
+        is_answer(failure, &self.words())?;
+        refused(&answered.asked)?;
         self.judge_failure(failure)?;
         requests(&answered.asked)
     }
@@ -132,15 +134,21 @@ pub(super) fn no_loss(answered: &Answered, to_do: &str) -> Result<(), Fault> {
     requests(&answered.asked)
 }
 
-/// What a plugin asked: no more than it may, and with the identity whose access is in question.
-fn requests(asked: &[Asked]) -> Result<(), Fault> {
-    if let Some((asked, refusal)) = asked.iter().find_map(|asked| Some((asked, asked.refusal.as_ref()?))) {
-        return Err(Fault::new(
+/// Whether a plugin asked for what the host does not send.
+fn refused(asked: &[Asked]) -> Result<(), Fault> {
+    let refusal = asked.iter().find_map(|asked| Some((asked, asked.refusal.as_ref()?)));
+    refusal.map_or(Ok(()), |(asked, refusal)| {
+        Err(Fault::new(
             "GET and HEAD requests to the integration's base URL and the hosts of the manifest",
             format!("{}, refused by the host: {}", asked.shown(), refusal.detail()),
             "ask the integration's own forge; never follow a redirect by hand to another host",
-        ));
-    }
+        ))
+    })
+}
+
+/// What a plugin asked: no more than it may, and with the identity whose access is in question.
+fn requests(asked: &[Asked]) -> Result<(), Fault> {
+    refused(asked)?;
     if asked.len() > MOST_REQUESTS {
         return Err(Fault::new(
             format!("at most {MOST_REQUESTS} requests for one repository"),
@@ -181,7 +189,7 @@ pub(super) fn detail(detail: &str) -> Result<(), Fault> {
             "say it in one sentence, and cut what comes from the forge",
         );
     }
-    if printable(detail, usize::MAX) != detail {
+    if printable(detail, LONGEST_DETAIL) != detail {
         return fault(
             "a detail that a terminal shows as it is",
             "escape what comes from the forge or the configuration, as `{:?}` does",

@@ -45,8 +45,8 @@ impl Rooms {
     }
 
     /// A worker with as much of the sandbox as this system has, without any configuration.
-    pub fn worker() -> Room {
-        Room::Worker(WorkerSettings { program: own_program(), require_sandbox: false, stall: LONGEST_STALL })
+    pub fn worker(stall: Duration) -> Room {
+        Room::Worker(WorkerSettings { program: own_program(), require_sandbox: false, stall })
     }
 
     #[cfg(test)]

@@ -5,7 +5,7 @@ use forgewatch_tests::sandbox::Sandbox;
 use crate::support::{assert_harmless, assert_has};
 
 /// Every command, as its path of names.
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 21] = [
     &[],
     &["check"],
     &["run"],
@@ -16,6 +16,8 @@ const COMMANDS: [&[&str]; 19] = [
     &["plugin", "inspect"],
     &["plugin", "verify"],
     &["plugin", "lock"],
+    &["plugin", "new"],
+    &["plugin", "test"],
     &["config"],
     &["config", "check"],
     &["config", "show"],

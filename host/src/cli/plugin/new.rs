@@ -79,7 +79,7 @@ impl Arguments {
         let plugin_api = PluginApi::of(self.plugin_api.as_deref())?;
         let target = self.dir.as_ref().map_or_else(|| PathBuf::from(&self.name), |dir| dir.join(&self.name));
         let parent = self.dir.clone().unwrap_or_else(|| PathBuf::from("."));
-        is_free(&target)?;
+        is_free(&parent, &target)?;
         write_whole(&parent, &target, |folder| self.fill(folder, &plugin_api))
             .map_err(|error| not_written(&parent, &target, &error))?;
         Ok(self.told(&target, &plugin_api))
@@ -179,12 +179,12 @@ impl PluginApi {
 }
 
 /// Whether nothing is there that would be in the way; an empty folder is not.
-fn is_free(target: &Path) -> Result<(), String> {
+fn is_free(parent: &Path, target: &Path) -> Result<(), String> {
     let shown = path_text(target);
     let way_out = "choose another name, or another place with --dir";
     match fs::symlink_metadata(target) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(format!("cannot look at `{shown}`: {error}")),
+        Err(error) => Err(not_written(parent, target, &error)),
         Ok(there) if there.is_dir() => match fs::read_dir(target).map(|mut entries| entries.next().is_none())
         {
             Ok(true) => Ok(()),
@@ -209,7 +209,7 @@ fn write_whole(parent: &Path, target: &Path, fill: impl FnOnce(&Path) -> io::Res
 
 fn not_written(parent: &Path, target: &Path, error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => {
+        io::ErrorKind::NotFound if !parent.exists() => {
             format!("there is no folder `{}`: make it, or name another one with --dir", path_text(parent))
         }
         io::ErrorKind::NotADirectory => format!("`{}` is no folder: name one with --dir", path_text(parent)),

@@ -75,7 +75,7 @@ impl Arguments {
         let settings = Settings { urls: self.url, options: self.options.map(|it| it.0), replay };
         let format = self.format;
         on_runtime(async move {
-            let report = conformance::run(library, Rooms::worker(), settings).await;
+            let report = conformance::run(library, Rooms::worker(conformance::STALL), settings).await;
             let printed = show(&report, format);
             let (_, failed, _) = report.counts();
             if printed == ExitCode::SUCCESS && failed > 0 { ExitCode::from(1) } else { printed }

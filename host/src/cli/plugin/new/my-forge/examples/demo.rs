@@ -27,7 +27,7 @@ fn answer(mut stream: TcpStream) -> Result<()> {
     let lines = BufReader::new(&stream).lines().map_while(Result::ok);
     let lines: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
     let path = lines.first().and_then(|line| line.split(' ').nth(1)).unwrap_or("/");
-    let knows = lines.iter().any(|line| line.to_ascii_lowercase() == "authorization: bearer sesame");
+    let knows = lines.iter().any(|line| line.eq_ignore_ascii_case("authorization: bearer sesame"));
     let (status, body) = match path {
         _ if !knows => ("401 Unauthorized", "{}"),
         "/api/repos/acme/shop" => ("200 OK", r#"{"id": 1, "name": "shop", "owner": "acme"}"#),

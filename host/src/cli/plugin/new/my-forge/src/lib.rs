@@ -14,7 +14,8 @@ impl Provider for Forge {
     type Client = (Host, String);
 
     fn parse_repository_url(&self, url: &str, _: &UrlContext) -> Result<RepositoryUrl, UrlError> {
-        let path = url.strip_prefix(HOME).ok_or(UrlError::new(UrlErrorKind::UNSUPPORTED_HOST, HOME))?;
+        let other = UrlError::new(UrlErrorKind::UNSUPPORTED_HOST, "no URL of this forge");
+        let path = url.strip_prefix(HOME).ok_or(other)?;
         let plain = |text: &str| path_segment(text).is_ok_and(|encoded| encoded == text);
         let names = path.split_once('/').filter(|(owner, name)| plain(owner) && plain(name));
         let wrong = UrlError::new(UrlErrorKind::NOT_A_REPOSITORY_URL, "expected owner/name");
