@@ -11,6 +11,7 @@ mod conductor;
 #[cfg(test)]
 pub(crate) mod fake;
 mod gate;
+mod groups;
 mod handle;
 mod inquiry;
 mod judge;

@@ -105,6 +105,19 @@ fn fixture(key: &str) -> &'static Path {
     found.unwrap_or_else(|| panic!("the fixtures build no plugin `{key}`: {built:?}"))
 }
 
+/// The library of `examples/git-provider`, built once in a process, as the third party would that it plays.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn git_provider() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let manifest = root().join("examples/git-provider/Cargo.toml");
+        let artifacts = cargo_build(&manifest, &["--locked"], Some(&root().join("target/fixtures")));
+        libraries(&artifacts).pop().expect("cargo built the library")
+    })
+}
+
 /// Files built on ABI 1 as it was when it was fixed, in a workspace of their own.
 pub struct Baseline {
     /// The library of a provider that uses all of version 1.

@@ -13,6 +13,7 @@ use crate::fake::Fake;
 pub struct Sandbox {
     dir: TempDir,
     environment: Vec<(String, String)>,
+    arguments: Vec<String>,
 }
 
 /// What a run left.
@@ -62,7 +63,11 @@ impl Sandbox {
     /// # Panics
     /// If it cannot be made, as everywhere in here.
     pub fn new() -> Self {
-        let sandbox = Self { dir: TempDir::new().expect("a temporary folder"), environment: Vec::new() };
+        let sandbox = Self {
+            dir: TempDir::new().expect("a temporary folder"),
+            environment: Vec::new(),
+            arguments: Vec::new(),
+        };
         fs::create_dir(sandbox.path("plugins")).expect("a folder");
         for plugin in &build::workspace().plugins {
             sandbox.install(plugin);
@@ -99,9 +104,23 @@ impl Sandbox {
         path
     }
 
+    /// Takes the workspace's plugins away, all but one: for what is about plugins, however many there are.
+    pub fn keep_only(&self, key: &str) {
+        let kept = build::workspace().plugin(key);
+        for plugin in build::workspace().plugins.iter().filter(|plugin| *plugin != kept) {
+            let name = plugin.file_name().expect("a library has a name");
+            fs::remove_file(self.path("plugins").join(name)).expect("it was installed");
+        }
+    }
+
     /// Sets a variable for every run.
     pub fn set_variable(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Has every run ask for each repository by itself, so that a fault of one is nobody else's.
+    pub fn ask_one_by_one(&mut self) {
+        self.arguments.extend(["--set".to_owned(), "providers.vsts.batch=false".to_owned()]);
     }
 
     /// The binary with this sandbox's configuration, not started yet: `base.toml` and `forgewatch.toml`, as far
@@ -117,7 +136,7 @@ impl Sandbox {
             }
         }
         let plugins = format!("plugins.dirs=[{:?}]", self.path("plugins"));
-        command.args(["--set", &plugins]).args(arguments);
+        command.args(["--set", &plugins]).args(&self.arguments).args(arguments);
         command
     }
 

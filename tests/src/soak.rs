@@ -79,6 +79,8 @@ pub fn soak(duration: Duration) -> Report {
 fn sandbox(fake: &Fake, repositories: u64) -> Sandbox {
     let mut sandbox = Sandbox::with_fake(fake);
     sandbox.set_variable("PAT", contoso::PAT);
+    // Single checks are the harder way.
+    sandbox.ask_one_by_one();
     let mut config = format!(
         "http.concurrency = {CONCURRENCY}\n[identities.reader]\nkind = \"pat\"\ntoken = {{ env = \"PAT\" }}\n\
          [integrations.contoso]\nprovider = \"{KEY}\"\ndomain_name = \"https://dev.azure.com/contoso/\"\n\

@@ -13,13 +13,18 @@ pub struct Watchlist {
     settings: BTreeMap<String, String>,
     tables: BTreeMap<String, String>,
     repositories: BTreeMap<String, String>,
+    batches: bool,
 }
 
 impl Watchlist {
     /// With nothing on it, and settings that make a daemon quick.
     pub fn new() -> Self {
-        let empty =
-            Self { settings: BTreeMap::new(), tables: BTreeMap::new(), repositories: BTreeMap::new() };
+        let empty = Self {
+            settings: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            repositories: BTreeMap::new(),
+            batches: false,
+        };
         empty
             .set("api.listen", r#""127.0.0.1:0""#)
             .set("defaults.interval", r#""1s""#)
@@ -45,6 +50,14 @@ impl Watchlist {
     #[must_use]
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.settings.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Has the repositories of a project asked for together. Otherwise each is asked for by itself, so that a fault of
+    /// one is nobody else's.
+    #[must_use]
+    pub fn batches(mut self) -> Self {
+        self.batches = true;
         self
     }
 
@@ -95,6 +108,9 @@ impl Watchlist {
     pub fn sandbox(&self, fake: &Fake) -> Sandbox {
         let mut sandbox = Sandbox::with_fake(fake);
         sandbox.set_variable("PAT", contoso::PAT);
+        if !self.batches {
+            sandbox.ask_one_by_one();
+        }
         self.write(&sandbox);
         sandbox
     }

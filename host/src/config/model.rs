@@ -141,7 +141,7 @@ impl Default for Plugins {
 }
 
 /// Settings of one provider.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub struct Provider {
@@ -151,8 +151,17 @@ pub struct Provider {
     pub allow_hosts: Vec<HostPort>,
     /// Whether the plugin may send requests other than GET and HEAD.
     pub allow_write: bool,
+    /// Whether many repositories may be asked for with one request, where the plugin can; the verdicts are the same.
+    pub batch: bool,
     /// The plugin's own settings, checked against the schema that it brings.
     pub options: Map<String, Value>,
+}
+
+impl Default for Provider {
+    fn default() -> Self {
+        let (isolation, allow_hosts, allow_write) = (None, Vec::new(), false);
+        Self { isolation, allow_hosts, allow_write, batch: true, options: Map::new() }
+    }
 }
 
 /// The host's HTTP client.

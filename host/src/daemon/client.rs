@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::sweep::{Connected, Integration};
+use crate::sweep::{Connected, Integration, Means};
 
 /// How long a client is used: the domain check belongs to making it, and is repeated with it.
 const LONGEST_USE: Duration = Duration::from_secs(10 * 60);
@@ -17,6 +17,7 @@ const FAILURE_COUNTS: Duration = Duration::from_secs(2);
 pub(super) struct ClientOf {
     pub(super) integration: Arc<Integration>,
     kept: Mutex<Arc<Made>>,
+    means: Mutex<Option<Means>>,
 }
 
 /// A client, or the attempt to make one, and when that ended.
@@ -24,7 +25,14 @@ type Made = OnceCell<(Instant, Arc<Connected>)>;
 
 impl ClientOf {
     pub(super) fn new(integration: Arc<Integration>) -> Self {
-        Self { integration, kept: Mutex::default() }
+        // Where nothing is asked for together there is nothing to find out.
+        let means = (!integration.batches).then_some(Means::OneByOne);
+        Self { integration, kept: Mutex::default(), means: Mutex::new(means) }
+    }
+
+    /// How its repositories can be asked for together; none before a client could tell, or could not be made.
+    pub(super) fn means(&self) -> Option<Means> {
+        *self.means.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The client. Checks that come while it is being made wait for it.
@@ -38,6 +46,10 @@ impl ClientOf {
         };
         let connect = async || {
             let connected = self.integration.connect(limit).await;
+            if connected.is_ok() || self.means().is_none() {
+                let means = Means::of(&self.integration, &connected).await;
+                *self.means.lock().unwrap_or_else(PoisonError::into_inner) = Some(means);
+            }
             (Instant::now(), Arc::new(connected))
         };
         Arc::clone(&current.get_or_init(connect).await.1)

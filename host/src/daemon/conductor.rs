@@ -1,6 +1,6 @@
 //! The one task that decides: which check starts, what its result means, what is written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,21 +15,25 @@ use tokio_util::task::TaskTracker;
 use super::breaker::Breaker;
 use super::client::ClientOf;
 use super::gate::Gate;
+use super::groups::Groups;
 use super::handle::{Asked, Command, Shared};
 use super::ledger::Ledger;
 use super::queue::Queue;
 use super::settings::Settings;
-use super::timing::{CatchUp, Phase};
+use super::timing::CatchUp;
 use crate::journal::{Journal, event};
 use crate::metrics::Metrics;
 use crate::prepare::World;
 use crate::state::Health;
-use crate::sweep::{CheckResult, Integration, Spans};
+use crate::sweep::{Batch, CheckResult, Integration, Spans, Target};
 use crate::text::printable;
 use crate::verdict::{Moment, Outcome, Reason};
 
 /// How often it is looked for repositories without a clear answer for long.
 const LOOK_FOR_STALE: Duration = Duration::from_secs(10);
+
+/// Answers that are taken in before somebody else has a turn.
+const ANSWERS_AT_ONCE: usize = 500;
 
 /// What the wall clock may drift between two looks without being taken for set.
 const LARGEST_STEP_MS: u64 = 30_000;
@@ -41,12 +45,14 @@ pub(super) struct Conductor {
     pub(super) queue: Queue,
     /// By lane.
     pub(super) integrations: Vec<InCharge>,
-    pub(super) phases: Vec<Phase>,
+    pub(super) groups: Groups,
     pub(super) journal: Journal,
     pub(super) metrics: Metrics,
     checks: JoinSet<Ended>,
-    /// The repositories of `checks`, watched by now or not.
-    in_flight: HashSet<String>,
+    /// What has come of checks that have ended, and was not looked at yet.
+    answers: VecDeque<Answer>,
+    /// The repositories of `checks` and `answers`, watched by now or not, and whether they ride along with another.
+    in_flight: HashMap<String, bool>,
     /// The checks of the world as it is, so that it can be told when the last of them has ended.
     tracker: TaskTracker,
     commands: mpsc::Receiver<Command>,
@@ -72,12 +78,30 @@ impl InCharge {
     }
 }
 
-/// A check that has ended.
-struct Ended {
-    /// What the name stood for when the check began.
-    subject: u64,
-    client: Arc<ClientOf>,
-    result: CheckResult,
+/// A check that has ended, of one repository or of many.
+type Ended = Vec<Answer>;
+
+/// What came of one repository's check.
+pub(super) struct Answer {
+    pub(super) asked: Asking,
+    /// None where it has to be checked by itself.
+    pub(super) result: Option<CheckResult>,
+}
+
+/// A repository in a check, as it was when the check began.
+#[derive(Clone)]
+pub(super) struct Asking {
+    pub(super) world: Arc<World>,
+    pub(super) index: usize,
+    /// What the name stood for.
+    pub(super) subject: u64,
+    pub(super) client: Arc<ClientOf>,
+}
+
+impl Asking {
+    pub(super) fn target(&self) -> &Target {
+        &self.world.repositories[self.index].target
+    }
 }
 
 impl Conductor {
@@ -95,11 +119,12 @@ impl Conductor {
             settings,
             queue: Queue::new(0, std::iter::empty(), limits, now),
             integrations: Vec::new(),
-            phases: Vec::new(),
+            groups: Groups::default(),
             journal,
             metrics,
             checks: JoinSet::new(),
-            in_flight: HashSet::new(),
+            answers: VecDeque::new(),
+            in_flight: HashMap::new(),
             tracker: TaskTracker::new(),
             commands,
             health,
@@ -133,6 +158,7 @@ impl Conductor {
                 biased;
                 () = stop.cancelled() => break,
                 Some(command) = self.commands.recv() => self.obey(command).await,
+                () = std::future::ready(()), if !self.answers.is_empty() => self.take_answers(),
                 Some(ended) = self.checks.join_next() => self.take_ended(ended),
                 _ = look_for_stale.tick() => {
                     self.compare_clocks();
@@ -175,33 +201,47 @@ impl Conductor {
         let mut next = Some(ended);
         while let Some(ended) = next {
             // The check itself cannot panic, and nobody aborts it before the end.
-            if let Ok(ended) = ended {
-                if ended.result.outcome.reason == Reason::PluginFailed {
-                    ended.client.forget();
-                }
-                self.take_in(&ended);
-            }
+            self.answers.extend(ended.into_iter().flatten());
             next = self.checks.try_join_next();
+        }
+        self.take_answers();
+    }
+
+    /// Takes in as many answers as nobody is held up by.
+    fn take_answers(&mut self) {
+        let answers = self.answers.len().min(ANSWERS_AT_ONCE);
+        for answer in self.answers.drain(..answers).collect::<Vec<_>>() {
+            if answer.result.as_ref().is_some_and(|result| result.outcome.reason == Reason::PluginFailed) {
+                answer.asked.client.forget();
+            }
+            self.take_in(&answer);
         }
         let shared = Arc::clone(&self.shared);
         self.show_lanes(&mut shared.write());
         self.journal.submit();
     }
 
-    fn take_in(&mut self, ended: &Ended) {
+    fn take_in(&mut self, answer: &Answer) {
         let shared = Arc::clone(&self.shared);
         let mut ledger = shared.write();
-        self.in_flight.remove(&ended.result.repository);
+        let name = &answer.asked.target().name;
+        self.in_flight.remove(name);
         // Watched no more.
-        let Some(index) = ledger.index(&ended.result.repository) else { return };
+        let Some(index) = ledger.index(name) else { return };
         let now = Instant::now();
         self.queue.ended(index, now);
-        let client = &self.integrations[self.queue.lane_of(index)].client;
-        if ledger.entries[index].subject == ended.subject && Arc::ptr_eq(client, &ended.client) {
-            self.judge(&mut ledger, index, &ended.result);
-        } else {
+        let lane = self.queue.lane_of(index);
+        let client = &self.integrations[lane].client;
+        self.queue.lanes[lane].only_one = client.means().is_none();
+        if ledger.entries[index].subject != answer.asked.subject || !Arc::ptr_eq(client, &answer.asked.client)
+        {
             // By now the name stands for another repository, or another identity asks for it.
             self.queue.plan(index, now);
+            return;
+        }
+        match &answer.result {
+            Some(result) => self.judge(&mut ledger, index, result),
+            None => self.queue.check_alone(index, now),
         }
     }
 
@@ -223,6 +263,9 @@ impl Conductor {
             );
             self.checks.shutdown().await;
         }
+        while !self.answers.is_empty() {
+            self.take_answers();
+        }
         self.journal.save(event::generic("stopped", None, None, Moment::now(), serde_json::json!({})));
         self.journal.submit();
     }
@@ -237,12 +280,22 @@ impl Conductor {
         let world = Arc::clone(&ledger.world);
         while let Some((index, lag)) = self.queue.start(now) {
             self.metrics.started(lag);
-            let entry = &mut ledger.entries[index];
-            entry.next_check = None;
+            let riders = self.riders(&ledger, index, now);
+            for index in &riders {
+                self.queue.ride(*index);
+            }
             let client = Arc::clone(&self.integrations[self.queue.lane_of(index)].client);
-            self.in_flight.insert(world.repositories[index].target.name.clone());
-            let check = check(Arc::clone(&world), index, entry.subject, client);
-            self.checks.spawn(self.tracker.track_future(check));
+            let asked = std::iter::once(index).chain(riders).map(|index| {
+                let entry = &mut ledger.entries[index];
+                entry.next_check = None;
+                let (world, client) = (Arc::clone(&world), Arc::clone(&client));
+                Asking { subject: entry.subject, world, index, client }
+            });
+            let asked: Vec<Asking> = asked.collect();
+            for (place, asked) in asked.iter().enumerate() {
+                self.in_flight.insert(asked.target().name.clone(), place > 0);
+            }
+            self.checks.spawn(self.tracker.track_future(check(asked)));
         }
         self.show_lanes(&mut ledger);
     }
@@ -350,10 +403,15 @@ impl Conductor {
             let until = now + self.settings.confirm_after * 2 + world.check_timeout;
             self.integrations.push(InCharge { breaker: in_charge.breaker.carried(until), ..in_charge });
         }
-        for index in self.in_flight.iter().filter_map(|name| ledger.index(name)) {
-            self.queue.resume(index);
+        for (name, rides) in &self.in_flight {
+            if let Some(index) = ledger.index(name) {
+                self.queue.resume(index, *rides);
+            }
         }
-        self.phases = world.repositories.iter().map(|it| Phase::of(&it.target.name)).collect();
+        for (lane, in_charge) in self.queue.lanes.iter_mut().zip(&self.integrations) {
+            lane.only_one = in_charge.client.means().is_none();
+        }
+        self.groups = Groups::of(&world);
         self.plan_all(&world, ledger, now);
         self.show_lanes(ledger);
     }
@@ -364,7 +422,7 @@ impl Conductor {
         for (index, watched) in world.repositories.iter().enumerate() {
             let entry = &mut ledger.entries[index];
             let interval = watched.rules.interval.get();
-            let mut wait = plan.first(self.phases[index], interval, entry.seen.as_ref().map(|seen| seen.at));
+            let mut wait = plan.first(self.phase(index), interval, entry.seen.as_ref().map(|seen| seen.at));
             if entry.standing.pending.is_some() {
                 wait = wait.min(self.settings.confirm_after);
             }
@@ -389,12 +447,43 @@ impl Conductor {
     }
 }
 
-/// Checks one repository. Ends in every case: a panic of the host's own is told like a plugin's.
-async fn check(world: Arc<World>, index: usize, subject: u64, client: Arc<ClientOf>) -> Ended {
-    let target = &world.repositories[index].target;
-    let limit = world.check_timeout;
-    let check = target.check(client.get(limit), limit);
-    let result = AssertUnwindSafe(check).catch_unwind().await.unwrap_or_else(|_| {
+/// Checks repositories, together if there are several. Ends in every case: a panic of the host's own is told like a
+/// plugin's.
+async fn check(asked: Vec<Asking>) -> Ended {
+    if asked.len() > 1 {
+        return together(asked).await;
+    }
+    let mut answers = Vec::with_capacity(1);
+    for asked in asked {
+        let result = Some(alone(&asked).await);
+        answers.push(Answer { asked, result });
+    }
+    answers
+}
+
+async fn together(asked: Vec<Asking>) -> Ended {
+    let mut results: Vec<Option<CheckResult>> = asked.iter().map(|_| None).collect();
+    if let Some(first) = asked.first()
+        && let Some(means) = first.client.means()
+    {
+        let limit = first.world.check_timeout;
+        let targets: Vec<&Target> = asked.iter().map(Asking::target).collect();
+        let checks = async {
+            let connected = first.client.get(limit).await;
+            let integration = &first.client.integration;
+            let batch = Batch { integration, connected: &connected, targets: &targets, limit };
+            batch.check(means, |place, result| results[place] = Some(result)).await;
+        };
+        // What was answered until then counts.
+        let _ = AssertUnwindSafe(checks).catch_unwind().await;
+    }
+    asked.into_iter().zip(results).map(|(asked, result)| Answer { asked, result }).collect()
+}
+
+async fn alone(asked: &Asking) -> CheckResult {
+    let (target, limit) = (asked.target(), asked.world.check_timeout);
+    let check = target.check(asked.client.get(limit), limit);
+    AssertUnwindSafe(check).catch_unwind().await.unwrap_or_else(|_| {
         let detail = "the check panicked, which is a fault of forgewatch: see its log, and report it";
         CheckResult {
             repository: target.name.clone(),
@@ -407,6 +496,5 @@ async fn check(world: Arc<World>, index: usize, subject: u64, client: Arc<Client
             requests: 0,
             spans: Spans::default(),
         }
-    });
-    Ended { subject, client, result }
+    })
 }

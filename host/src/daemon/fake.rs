@@ -98,6 +98,7 @@ pub(crate) fn world<'a>(
         provider: Provider::nowhere(api::Failure::new(api::Reason::PLUGIN_FAILED, "there is none")),
         services: services.for_integration(Arc::new(ProviderPolicy::of_no_plugin("vsts")), settings),
         description: api::Integration::new("acme", "https://dev.azure.com/acme/"),
+        batches: true,
     });
     let watched = repositories.into_iter().map(|(name, labels)| Watched {
         target: Target {

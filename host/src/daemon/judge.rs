@@ -261,10 +261,10 @@ impl Conductor {
     fn plan(&mut self, ledger: &mut Ledger, index: usize, now: Instant) {
         let interval = ledger.world.repositories[index].rules.interval.get();
         let entry = &ledger.entries[index];
-        let wait = if entry.standing.pending.is_some() || entry.doubted {
+        let wait = if entry.awaits_confirmation() {
             self.settings.confirm_after.min(interval)
         } else {
-            self.phases[index].next(Moment::now(), interval, interval / 2)
+            self.phase(index).next(Moment::now(), interval, interval / 2)
         };
         self.plan_at(ledger, index, now, wait);
     }

@@ -216,6 +216,11 @@ impl Entry {
         Ok(Self { subject, standing, seen, incident, stale, ..Self::default() })
     }
 
+    /// Whether what was seen at last is to be confirmed soon.
+    pub fn awaits_confirmation(&self) -> bool {
+        self.standing.pending.is_some() || self.doubted
+    }
+
     /// The reason to show: what was confirmed or, where no answer has been clear yet or for too long, why not.
     pub fn reason(&self) -> Option<Reason> {
         let seen = self.seen.as_ref().map(|seen| seen.reason);

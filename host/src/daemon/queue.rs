@@ -3,6 +3,7 @@
 //! - A repository rests, waits for its turn, or runs; never two of them, so it never has two checks at once.
 //! - Integrations take turns, each within its own limit, so that a slow one costs the others nothing.
 //! - What somebody waits for goes before what is merely due.
+//! - A repository may ride along with the check of another, which alone counts as running.
 //!
 //! Decides and counts, and does nothing else: no clock, no task.
 
@@ -39,8 +40,13 @@ pub(super) struct Lane {
     pub(super) gate: Gate,
     /// Whether nothing but urgent checks may start.
     pub(super) only_urgent: bool,
+    /// Whether one check at a time may run, until it is known how repositories are asked for.
+    pub(super) only_one: bool,
+    /// In the order of their turns. Who does not wait any more, or waits elsewhere, is passed over.
     waiting: VecDeque<u32>,
     urgent: VecDeque<u32>,
+    /// How many wait.
+    waits: usize,
     running: usize,
 }
 
@@ -51,6 +57,10 @@ struct Slot {
     place: Place,
     /// Whether it is to be checked once more after the check that runs.
     again: bool,
+    /// Whether the check that runs is another's.
+    rides: bool,
+    /// Whether it is to be checked by itself.
+    alone: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,15 +79,19 @@ impl Lane {
 
     /// Checks that wait for their turn.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.len() + self.urgent.len()
+        self.waits
     }
 
-    fn next(&mut self, limit: usize, now: Instant) -> Option<u32> {
+    fn next(&mut self, slots: &[Slot], limit: usize, now: Instant) -> Option<u32> {
+        let limit = if self.only_one { 1 } else { limit };
         if self.running >= self.gate.room(now).min(limit) {
             return None;
         }
-        let regular = || if self.only_urgent { None } else { self.waiting.pop_front() };
-        self.urgent.pop_front().or_else(regular)
+        let next = |line: &mut VecDeque<u32>, place| {
+            std::iter::from_fn(|| line.pop_front()).find(|index| slots[*index as usize].place == place)
+        };
+        let urgent = next(&mut self.urgent, Place::Urgent);
+        urgent.or_else(|| if self.only_urgent { None } else { next(&mut self.waiting, Place::Waiting) })
     }
 }
 
@@ -89,8 +103,15 @@ impl Queue {
         limits: Limits,
         now: Instant,
     ) -> Self {
-        let slot =
-            |lane| Slot { lane: lane as u32, version: 0, due: now, place: Place::Resting, again: false };
+        let slot = |lane| Slot {
+            lane: lane as u32,
+            version: 0,
+            due: now,
+            place: Place::Resting,
+            again: false,
+            rides: false,
+            alone: false,
+        };
         Self {
             limits,
             due: BinaryHeap::new(),
@@ -127,10 +148,11 @@ impl Queue {
                 return false;
             }
             Place::Urgent => return true,
-            Place::Waiting => lane.waiting.retain(|waiting| *waiting != index as u32),
+            Place::Waiting => {}
             Place::Resting => {
                 slot.version = slot.version.wrapping_add(1);
                 slot.due = now;
+                lane.waits += 1;
             }
         }
         slot.place = Place::Urgent;
@@ -154,7 +176,7 @@ impl Queue {
         let lanes = self.lanes.len();
         for offset in 0..lanes {
             let turn = (self.turn + offset) % lanes;
-            if let Some(index) = self.lanes[turn].next(self.limits.integration, now) {
+            if let Some(index) = self.lanes[turn].next(&self.slots, self.limits.integration, now) {
                 self.turn = turn + 1;
                 let gate = &mut self.lanes[turn].gate;
                 let late_from = gate.late_from(self.slots[index as usize].due);
@@ -166,18 +188,63 @@ impl Queue {
         None
     }
 
-    /// Counts a repository as running whose check began before this queue was made.
-    pub(super) fn resume(&mut self, index: usize) {
-        if self.slots[index].place == Place::Resting {
-            self.take(index);
+    /// Counts a repository as running whose check began before this queue was made; its own, or another's with which it
+    /// `rides`.
+    pub(super) fn resume(&mut self, index: usize, rides: bool) {
+        match self.slots[index].place {
+            Place::Resting if rides => self.ride(index),
+            Place::Resting => self.take(index),
+            _ => {}
         }
+    }
+
+    /// Whether a repository could ride along that is due until then at the latest.
+    pub(super) fn may_ride(&self, index: usize, until: Instant) -> bool {
+        let slot = &self.slots[index];
+        match slot.place {
+            Place::Resting => slot.due <= until,
+            Place::Waiting | Place::Urgent => !slot.alone,
+            Place::Running => false,
+        }
+    }
+
+    /// Has a repository ride along with the check of another that starts now.
+    pub(super) fn ride(&mut self, index: usize) {
+        self.leave_line(index);
+        let slot = &mut self.slots[index];
+        slot.version = slot.version.wrapping_add(1);
+        slot.place = Place::Running;
+        slot.rides = true;
+    }
+
+    /// Has a repository that rests checked by itself, before all others that are merely due.
+    pub(super) fn check_alone(&mut self, index: usize, now: Instant) {
+        let slot = &mut self.slots[index];
+        // Perhaps somebody waits for it by now.
+        slot.alone = true;
+        if slot.place == Place::Resting {
+            slot.version = slot.version.wrapping_add(1);
+            slot.due = now;
+            slot.place = Place::Waiting;
+            let lane = &mut self.lanes[slot.lane as usize];
+            lane.waits += 1;
+            lane.waiting.push_front(index as u32);
+        }
+    }
+
+    /// Whether a repository is to be checked by itself.
+    pub(super) fn is_alone(&self, index: usize) -> bool {
+        self.slots[index].alone
     }
 
     /// The check of a repository has ended; it rests until it is planned, unless it was to be checked once more.
     pub(super) fn ended(&mut self, index: usize, now: Instant) {
         let slot = &mut self.slots[index];
-        self.running -= 1;
-        self.lanes[slot.lane as usize].running -= 1;
+        if !std::mem::take(&mut slot.rides) {
+            self.running -= 1;
+            self.lanes[slot.lane as usize].running -= 1;
+        }
+        slot.alone = false;
         slot.place = Place::Resting;
         if std::mem::take(&mut slot.again) {
             self.urge(index, now);
@@ -212,12 +279,22 @@ impl Queue {
             let slot = &mut self.slots[index as usize];
             if slot.place == Place::Resting && slot.version == version {
                 slot.place = Place::Waiting;
-                self.lanes[slot.lane as usize].waiting.push_back(index);
+                let lane = &mut self.lanes[slot.lane as usize];
+                lane.waits += 1;
+                lane.waiting.push_back(index);
             }
         }
     }
 
+    fn leave_line(&mut self, index: usize) {
+        let slot = &self.slots[index];
+        if matches!(slot.place, Place::Waiting | Place::Urgent) {
+            self.lanes[slot.lane as usize].waits -= 1;
+        }
+    }
+
     fn take(&mut self, index: usize) {
+        self.leave_line(index);
         let slot = &mut self.slots[index];
         slot.place = Place::Running;
         self.running += 1;
@@ -323,6 +400,53 @@ mod tests {
         assert_eq!(started(&mut queue, now), [4]);
         queue.ended(0, now);
         queue.lanes[0].only_urgent = false;
+        assert_eq!(started(&mut queue, now), [2]);
+    }
+
+    #[test]
+    fn who_rides_along_counts_for_nobody_and_waits_no_more() {
+        let now = Instant::now();
+        let mut queue = queue(8, now);
+        for index in [0, 2, 4] {
+            queue.plan(index, now);
+        }
+        queue.plan(6, now + seconds(100));
+        assert_eq!(queue.start(now).unwrap().0, 0);
+        assert!(queue.may_ride(2, now) && queue.may_ride(6, now + seconds(100)));
+        assert!(!queue.may_ride(0, now) && !queue.may_ride(6, now + seconds(99)));
+        for index in [2, 6] {
+            queue.ride(index);
+        }
+        assert_eq!((queue.lanes[0].running(), queue.lanes[0].waiting()), (1, 1));
+        assert_eq!(started(&mut queue, now), [4]);
+        for index in [0, 2, 6] {
+            queue.ended(index, now);
+        }
+        assert_eq!((queue.lanes[0].running(), queue.lanes[0].waiting()), (1, 0));
+        // Who had no answer is checked by itself, before what has become due meanwhile.
+        queue.plan(0, now);
+        queue.check_alone(2, now);
+        assert!(queue.is_alone(2) && !queue.may_ride(2, now + seconds(999)));
+        assert_eq!(started(&mut queue, now), [2]);
+        queue.ended(2, now);
+        assert!(!queue.is_alone(2));
+        assert_eq!(started(&mut queue, now), [0]);
+        queue.ended(4, now);
+        queue.ended(0, now);
+        assert!(queue.is_idle(now) && queue.wake(now).is_none());
+    }
+
+    #[test]
+    fn a_lane_may_be_kept_to_one_check() {
+        let now = Instant::now();
+        let mut queue = queue(8, now);
+        queue.lanes[0].only_one = true;
+        for index in [0, 2, 1, 3] {
+            queue.plan(index, now);
+        }
+        assert_eq!(started(&mut queue, now), [0, 1, 3]);
+        queue.ended(1, now);
+        queue.lanes[0].only_one = false;
         assert_eq!(started(&mut queue, now), [2]);
     }
 

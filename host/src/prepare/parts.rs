@@ -124,14 +124,16 @@ impl Parts<'_> {
             _ => self.services.for_integration(policy, settings),
         };
         let description = self.description(name, configured);
+        let batches = self.loaded.config.providers.get(key).is_none_or(|provider| provider.batch);
         let unchanged = former.filter(|former| {
-            former.provider.is(&provider)
+            former.batches == batches
+                && former.provider.is(&provider)
                 && Arc::ptr_eq(&former.services, &services)
                 && former.description == description
         });
         let new = || {
             let (name, provider_key) = (name.to_owned(), key.clone());
-            Arc::new(Integration { name, provider_key, provider, services, description })
+            Arc::new(Integration { name, provider_key, provider, services, description, batches })
         };
         Ok(unchanged.cloned().unwrap_or_else(new))
     }

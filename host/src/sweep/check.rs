@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use crate::plugins::{Client, Provider};
 use crate::services::IntegrationServices;
-use crate::services::call::{self, CallRecord};
+use crate::services::call::{self, CallRecord, Seen};
 use crate::text::{mask_url, printable};
 use crate::verdict::{Outcome, Reason};
 
@@ -26,6 +26,8 @@ pub struct Integration {
     pub services: Arc<IntegrationServices>,
     /// What its provider is told of it; base URL and metadata are filled in when the client is made.
     pub description: api::Integration,
+    /// Whether several repositories may be asked for with one request, where the provider can.
+    pub batches: bool,
 }
 
 /// A repository to check.
@@ -104,11 +106,10 @@ impl Target {
         connected: impl Future<Output: Deref<Target = Connected>>,
         limit: Duration,
     ) -> CheckResult {
-        let checked_at = SystemTime::now();
-        let start = Instant::now();
+        let began = Began::now();
         let record = Arc::new(CallRecord::default());
         let connected = connected.await;
-        let get_client = start.elapsed();
+        let get_client = began.start.elapsed();
         let outcome = match (&self.repository, &*connected) {
             (Ok(repository), Ok(client)) => {
                 // The log of the plugin and of its requests says for whom they are.
@@ -116,7 +117,7 @@ impl Target {
                 let span = tracing::error_span!("check", repository = %self.name, integration = %integration);
                 let call = client.has_repo_access(repository).instrument(span);
                 let call = call::scope(Arc::clone(&record), call);
-                match timeout_at(start + limit, call).await {
+                match timeout_at(began.start + limit, call).await {
                     Ok(answer) => complete(answer.into(), &record),
                     Err(_) => timed_out("the check", limit),
                 }
@@ -124,23 +125,46 @@ impl Target {
             (Err(failure), _) => failure.clone().into(),
             (_, Err(outcome)) => outcome.clone(),
         };
+        let spans = Spans { get_client, requests: record.seen().waited };
+        self.result(outcome, began, record.seen().requests, spans)
+    }
+
+    /// How its check ended that ends now.
+    pub(super) fn result(&self, outcome: Outcome, began: Began, requests: u32, spans: Spans) -> CheckResult {
         CheckResult {
             repository: self.name.clone(),
             integration: printable(&self.integration.name, 500).into_owned(),
             provider: self.integration.provider_key.clone(),
             base_url: printable(&mask_url(&self.integration.services.domain_name()), 500).into_owned(),
             outcome,
-            checked_at,
-            duration: start.elapsed(),
-            requests: record.seen().requests,
-            spans: Spans { get_client, requests: record.seen().waited },
+            checked_at: began.at,
+            duration: began.start.elapsed(),
+            requests,
+            spans,
         }
+    }
+}
+
+/// When a check began, by both clocks.
+#[derive(Clone, Copy)]
+pub(super) struct Began {
+    at: SystemTime,
+    start: Instant,
+}
+
+impl Began {
+    pub(super) fn now() -> Self {
+        Self { at: SystemTime::now(), start: Instant::now() }
     }
 }
 
 /// Fills in what the last answer said.
 pub(super) fn complete(outcome: Outcome, record: &CallRecord) -> Outcome {
-    let seen = record.seen();
+    completed(outcome, record.seen())
+}
+
+/// Fills in what the last answer said, as it was seen.
+pub(super) fn completed(outcome: Outcome, seen: Seen) -> Outcome {
     Outcome {
         http_status: outcome.http_status.or(seen.http_status),
         retry_after_s: outcome.retry_after_s.or(seen.retry_after_s),

@@ -1,14 +1,14 @@
-//! Running a sweep: a fixed number of workers take repositories off one list.
+//! Running a sweep: a fixed number of workers take work off one list, and may put more on it.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::{Notify, OnceCell, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::batch::{Batch, Means};
 use super::check::{CheckResult, Connected, Target};
 use crate::verdict::Verdict;
 
@@ -52,10 +52,63 @@ impl Summary {
 
 struct Shared {
     sweep: Sweep,
-    next: AtomicUsize,
+    list: List,
     /// By integration name.
     clients: HashMap<String, OnceCell<Connected>>,
     cancelled: CancellationToken,
+}
+
+/// Something to do, by places among the targets.
+enum Work {
+    /// All of one integration: how is not known yet.
+    Integration(Vec<usize>),
+    /// To be checked together.
+    Together(Means, Vec<usize>),
+    /// To be checked by itself.
+    Alone(usize),
+}
+
+/// What there is to do, and how much of it is not done.
+struct List {
+    state: Mutex<(VecDeque<Work>, usize)>,
+    changed: Notify,
+}
+
+impl List {
+    fn new(work: VecDeque<Work>) -> Self {
+        let open = work.len();
+        Self { state: Mutex::new((work, open)), changed: Notify::new() }
+    }
+
+    /// The next piece; none once everything is done.
+    async fn next(&self) -> Option<Work> {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(work) = state.0.pop_front() {
+                    return Some(work);
+                }
+                if state.1 == 0 {
+                    return None;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// A piece is done, and has left this.
+    fn done(&self, left: impl IntoIterator<Item = Work>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = state.0.len();
+        state.0.extend(left);
+        state.1 = state.1 + state.0.len() - before - 1;
+        let is_news = state.0.len() > before || state.1 == 0;
+        drop(state);
+        if is_news {
+            self.changed.notify_waiters();
+        }
+    }
 }
 
 impl Sweep {
@@ -71,38 +124,130 @@ impl Sweep {
         let names = self.targets.iter().map(|target| target.integration.name.clone());
         let clients = names.map(|name| (name, OnceCell::new())).collect();
         let mut results = Vec::with_capacity(self.targets.len());
-        let shared = Arc::new(Shared { sweep: self, next: AtomicUsize::new(0), clients, cancelled });
+        let list = List::new(self.first_work());
+        let shared = Arc::new(Shared { sweep: self, list, clients, cancelled });
         let (sender, mut receiver) = mpsc::channel(workers * 2);
         let mut tasks = JoinSet::new();
         for _ in 0..workers {
             tasks.spawn(work(Arc::clone(&shared), sender.clone()));
         }
         drop(sender);
-        while let Some(result) = receiver.recv().await {
-            each(&result);
-            results.push(result);
+        while let Some(found) = receiver.recv().await {
+            for result in found {
+                each(&result);
+                results.push(result);
+            }
         }
         results.sort_by(|one, other| one.repository.cmp(&other.repository));
         results
     }
-}
 
-async fn work(shared: Arc<Shared>, results: mpsc::Sender<CheckResult>) {
-    let next = || shared.sweep.targets.get(shared.next.fetch_add(1, Ordering::Relaxed));
-    while let Some(target) = next() {
-        let check = check(&shared, target);
-        let Some(result) = shared.cancelled.run_until_cancelled(check).await else {
-            return;
-        };
-        if results.send(result).await.is_err() {
-            return;
+    /// The list's order, in which those of one integration that can be checked together stand where the first of them does.
+    fn first_work(&self) -> VecDeque<Work> {
+        let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (place, target) in self.targets.iter().enumerate().filter(|(_, it)| it.integration.batches) {
+            places.entry(&target.integration.name).or_default().push(place);
         }
+        places.retain(|_, places| places.len() > 1);
+        let together: HashSet<&str> = places.keys().copied().collect();
+        let work = self.targets.iter().enumerate().filter_map(|(place, target)| {
+            let name = target.integration.name.as_str();
+            if together.contains(name) {
+                places.remove(name).map(Work::Integration)
+            } else {
+                Some(Work::Alone(place))
+            }
+        });
+        work.collect()
     }
 }
 
-async fn check(shared: &Shared, target: &Target) -> CheckResult {
-    let limit = shared.sweep.check_timeout;
-    let integration = &target.integration;
-    let client = &shared.clients[&integration.name];
-    target.check(client.get_or_init(|| integration.connect(limit)), limit).await
+async fn work(shared: Arc<Shared>, results: mpsc::Sender<Vec<CheckResult>>) {
+    let next = async || {
+        let work = shared.list.next().await?;
+        Some(shared.carry_out(work, &results).await)
+    };
+    while let Some(Some(left)) = shared.cancelled.run_until_cancelled(next()).await {
+        shared.list.done(left);
+    }
+}
+
+impl Shared {
+    /// Does a piece of work; what is left of it.
+    async fn carry_out(&self, work: Work, results: &mpsc::Sender<Vec<CheckResult>>) -> Vec<Work> {
+        match work {
+            Work::Integration(places) => self.divide(places).await,
+            Work::Together(means, places) => self.check_together(means, &places, results).await,
+            Work::Alone(place) => {
+                let result = self.check(place).await;
+                // Nobody to receive it is seen by the caller.
+                let _ = results.send(vec![result]).await;
+                Vec::new()
+            }
+        }
+    }
+
+    /// Takes an integration's repositories apart into what is checked together and what is not.
+    async fn divide(&self, places: Vec<usize>) -> Vec<Work> {
+        let target = |place: usize| &self.sweep.targets[place];
+        let integration = &target(places[0]).integration;
+        let means = Means::of(integration, self.client(places[0]).await).await;
+        let mut groups: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
+        let mut work = Vec::new();
+        for place in places {
+            match &target(place).repository {
+                Ok(repository) if means == Means::Project => {
+                    groups.entry(repository.project()).or_default().push(place);
+                }
+                Ok(_) if means == Means::Listing => groups.entry(None).or_default().push(place),
+                _ => work.push(Work::Alone(place)),
+            }
+        }
+        for group in groups.into_values() {
+            for group in group.chunks(means.most()) {
+                if group.len() < means.fewest() {
+                    work.extend(group.iter().copied().map(Work::Alone));
+                } else {
+                    work.push(Work::Together(means, group.to_vec()));
+                }
+            }
+        }
+        work
+    }
+
+    async fn check_together(
+        &self,
+        means: Means,
+        places: &[usize],
+        results: &mpsc::Sender<Vec<CheckResult>>,
+    ) -> Vec<Work> {
+        let targets: Vec<&Target> = places.iter().map(|place| &self.sweep.targets[*place]).collect();
+        let batch = Batch {
+            integration: &targets[0].integration,
+            connected: self.client(places[0]).await,
+            targets: &targets,
+            limit: self.sweep.check_timeout,
+        };
+        let mut is_open = vec![true; places.len()];
+        let mut found = Vec::new();
+        batch
+            .check(means, |place, result| {
+                is_open[place] = false;
+                found.push(result);
+            })
+            .await;
+        let _ = results.send(found).await;
+        let open = places.iter().zip(is_open).filter(|(_, is_open)| *is_open);
+        open.map(|(place, _)| Work::Alone(*place)).collect()
+    }
+
+    async fn check(&self, place: usize) -> CheckResult {
+        self.sweep.targets[place].check(self.client(place), self.sweep.check_timeout).await
+    }
+
+    async fn client(&self, place: usize) -> &Connected {
+        let integration = &self.sweep.targets[place].integration;
+        let client = &self.clients[&integration.name];
+        client.get_or_init(|| integration.connect(self.sweep.check_timeout)).await
+    }
 }

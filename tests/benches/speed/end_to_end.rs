@@ -38,7 +38,11 @@ const ROOMS: [(&str, &str, &str, &str); 2] =
 pub(crate) fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
     let fake = Fake::start_blocking(World::large(PROJECTS, REPOSITORIES / PROJECTS));
     fake.record(false);
-    let sandboxes = ROOMS.map(|(isolation, ..)| sandbox(&fake, isolation));
+    let sandboxes = ROOMS.map(|(isolation, ..)| {
+        let mut sandbox = sandbox(&fake, isolation, PROJECTS, REPOSITORIES / PROJECTS);
+        sandbox.ask_one_by_one();
+        sandbox
+    });
     let urls = sandboxes[0].write("urls", urls(&fake).join("\n"));
     let mut pairs = [const { Vec::new() }; ROOMS.len()];
     // The first pairs warm everything up.
@@ -79,7 +83,8 @@ pub(crate) fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
     Ok(rows)
 }
 
-fn sandbox(fake: &Fake, isolation: &str) -> Sandbox {
+/// A sandbox that watches every repository of the world `large` over plain HTTP.
+pub(crate) fn sandbox(fake: &Fake, isolation: &str, projects: usize, each: usize) -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.set_variable("LARGE_PAT", contoso::PAT);
     let base = fake.http_base();
@@ -91,7 +96,7 @@ fn sandbox(fake: &Fake, isolation: &str) -> Sandbox {
          [integrations.large]\nprovider = \"vsts\"\ndomain_name = \"{base}tfs/large/\"\n\
          identity = \"bot\"\nallow_insecure_http = true\n"
     );
-    for (project, repository) in repositories() {
+    for (project, repository) in repositories(projects, each) {
         config += &format!(
             "[repositories.r-{project}-{repository}]\nintegration = \"large\"\nproject = \"project-{project}\"\n\
              name = \"repository-{repository}\"\n"
@@ -101,9 +106,8 @@ fn sandbox(fake: &Fake, isolation: &str) -> Sandbox {
     sandbox
 }
 
-fn repositories() -> impl Iterator<Item = (usize, usize)> {
-    (0..PROJECTS)
-        .flat_map(|project| (0..REPOSITORIES / PROJECTS).map(move |repository| (project, repository)))
+fn repositories(projects: usize, each: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..projects).flat_map(move |project| (0..each).map(move |repository| (project, repository)))
 }
 
 fn urls(fake: &Fake) -> Vec<String> {
@@ -113,7 +117,7 @@ fn urls(fake: &Fake) -> Vec<String> {
             "{base}tfs/large/project-{project}/_apis/git/repositories/repository-{repository}?api-version=7.1"
         )
     };
-    repositories().map(url).collect()
+    repositories(PROJECTS, REPOSITORIES / PROJECTS).map(url).collect()
 }
 
 /// Checks per second of one sweep, by its own account (reading the configuration is not counted).

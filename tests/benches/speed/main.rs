@@ -7,6 +7,7 @@ mod boundary;
 mod end_to_end;
 mod report;
 mod start;
+mod sweep;
 mod worker;
 
 use std::error::Error;
@@ -24,11 +25,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         [worker::ECHO] => worker::run_echo(),
         [start::PARSE, file] => start::run_parse(file.as_ref()),
         names => {
-            let parts: [(&str, Measure); 4] = [
+            let parts: [(&str, Measure); 5] = [
                 ("boundary", boundary::measure),
                 ("worker", worker::measure),
                 ("end-to-end", end_to_end::measure),
                 ("start", start::measure),
+                ("sweep", sweep::measure),
             ];
             let is_wanted =
                 |part: &str| names.iter().all(|name| name.starts_with('-')) || names.contains(&part);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hyper::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 
+use super::github;
 use super::index::{Snapshot, same};
 use super::recording::Kind;
 use super::tls::is_loopback;
@@ -32,6 +33,8 @@ pub(crate) enum Target {
     /// The core resource area of an account named in the query.
     AccountLookup,
     Within(Place, Route),
+    /// What belongs to a GitHub.
+    Github(github::Request),
     Nothing,
 }
 
@@ -59,6 +62,7 @@ impl Target {
         match self {
             Self::Token(_) => Kind::Token,
             Self::AccountLookup => Kind::ResourceAreas,
+            Self::Github(request) => request.kind(),
             Self::Nothing => Kind::Other,
             Self::Within(_, route) => match route {
                 Route::Repository { .. } => Kind::Repository,
@@ -74,6 +78,9 @@ impl Target {
 
 /// Finds out where a request leads.
 pub(crate) fn locate(snapshot: &Snapshot, ask: &Ask<'_>) -> Target {
+    if let Some(request) = github::locate(&snapshot.world.github, ask) {
+        return Target::Github(request);
+    }
     let decoded: Option<Vec<Cow<'_, str>>> = ask
         .path
         .split('/')
@@ -110,6 +117,7 @@ pub(crate) fn serves(snapshot: &Snapshot, host: &str) -> bool {
     SERVICES.contains(&host)
         || organisation_label(host).is_some()
         || is_loopback(host)
+        || github::serves(&snapshot.world.github, host)
         || snapshot.world.hosts.iter().any(|name| name == host)
         || snapshot.world.organisations.iter().any(|organisation| organisation.reach.iter().any(on_premises))
 }

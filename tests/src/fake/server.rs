@@ -26,9 +26,10 @@ use tokio_util::task::TaskTracker;
 use super::answers::Answer;
 use super::body::{Broken, FakeBody};
 use super::faults::Faults;
+use super::github;
 use super::index::Snapshot;
 use super::recording::{Counters, Kind, Recorded, Recorder};
-use super::routes::{Ask, locate, serves};
+use super::routes::{Ask, Target, locate, serves};
 use super::service;
 use super::socket::{ResetSwitch, Socket};
 use super::tls::Authority;
@@ -40,6 +41,7 @@ const TLS_HANDSHAKE: u8 = 0x16;
 pub(crate) struct State {
     pub(crate) snapshot: RwLock<Arc<Snapshot>>,
     pub(crate) tokens: Tokens,
+    pub(crate) github: github::Sessions,
     pub(crate) faults: Faults,
     pub(crate) recorder: Recorder,
     pub(crate) counters: Counters,
@@ -165,7 +167,10 @@ fn answer(state: &State, ask: &Ask<'_>) -> Answer {
     let snapshot = state.snapshot();
     let target = locate(&snapshot, ask);
     note(state, target.kind(), ask);
-    let from_world = || service::answer(&snapshot, &state.tokens, ask, &target);
+    let from_world = || match &target {
+        Target::Github(request) => github::answer(&snapshot.world.github, &state.github, ask, request),
+        _ => service::answer(&snapshot, &state.tokens, ask, &target),
+    };
     match state.faults.take(ask.method, ask.host, ask.path) {
         None => from_world(),
         Some(fault) => {

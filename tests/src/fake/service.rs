@@ -25,7 +25,7 @@ const ZERO_ID: &str = "00000000-0000-0000-0000-000000000000";
 pub(crate) fn answer(snapshot: &Snapshot, tokens: &Tokens, ask: &Ask<'_>, target: &Target) -> Answer {
     let verb = if matches!(target, Target::Token(_)) { Method::POST } else { Method::GET };
     match target {
-        Target::Nothing => Answer::e12(),
+        Target::Nothing | Target::Github(_) => Answer::e12(),
         _ if *ask.method != verb => Answer::e17(405).header("allow", verb.as_str()),
         Target::Token(flavour) => tokens.grant(&snapshot.world.apps, *flavour, ask),
         Target::AccountLookup => account(snapshot, ask),

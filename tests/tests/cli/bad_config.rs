@@ -67,7 +67,7 @@ fn whatever_stands_in_the_way_is_told_at_once() {
         "x[\u{202e}\u{1b}[31m",
         "nothing-*",
         "unsett",
-        "https://user:hunter2@github.com/x/y",
+        "https://user:hunter2@hg.example/x/y",
         "https://user:hunter2@dev.azure.com/nobody/p/_git/r",
     ];
     let told = refused(sandbox.run(&[&["check"], &selectors[..]].concat()));
@@ -77,7 +77,7 @@ fn whatever_stands_in_the_way_is_told_at_once() {
             "`x[\\u{202e}\\u{1b}[31m` is no pattern: unclosed character class",
             "`nothing-*` matches no configured repository",
             "`unsett` matches no configured repository\n  fix: did you mean `unset`?",
-            "`https://github.com/x/y`: no plugin claims this host",
+            "`https://hg.example/x/y`: no plugin claims this host",
             "`https://dev.azure.com/nobody/p/_git/r`: no integration has the base URL `https://dev.azure.com/nobody/`",
         ],
     );

@@ -135,7 +135,13 @@ fn a_second_signal_ends_the_wait_for_a_refresh() {
         fake.wait_for(|request| request.path.contains("/token"));
         running.signal(signals[0]);
         // The results are out; what remains is the wait for the refresh.
-        while !running.line().starts_with("1 repository: 1 granted") {}
+        loop {
+            let line = running.line();
+            assert!(!line.is_empty(), "the results never came");
+            if line.starts_with("1 repository: 1 granted") {
+                break;
+            }
+        }
         running.signal(signals[1]);
         let (status, _, _, took) = running.end();
         assert_eq!(status, Some(130));

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod answers;
+mod batches;
 mod http;
 mod losses;
 mod mass;

@@ -59,9 +59,11 @@ impl Config {
         sandbox.write("forgewatch.toml", &self.0);
     }
 
-    /// A sandbox with this configuration behind the fake, and a good token in `PAT`.
+    /// A sandbox with this configuration behind the fake, and a good token in `PAT`. What one answer does is shown one
+    /// by one.
     pub(crate) fn sandbox(&self, fake: &Fake) -> Sandbox {
         let mut sandbox = Sandbox::with_fake(fake);
+        sandbox.ask_one_by_one();
         sandbox.set_variable("PAT", contoso::PAT);
         self.write(&sandbox);
         sandbox

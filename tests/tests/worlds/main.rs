@@ -12,6 +12,7 @@ use forgewatch::prepare::World;
 use forgewatch::state::State;
 use forgewatch_tests::sandbox::Sandbox;
 
+mod batches;
 mod plugins;
 mod taking_over;
 

@@ -99,6 +99,7 @@ fn integration(services: &Services, name: &str) -> Integration {
         provider: Provider::nowhere(failure),
         services: services.for_integration(Arc::new(ProviderPolicy::of_no_plugin(&provider_key)), settings),
         description: api::Integration::new(name, "https://forge.example/"),
+        batches: true,
         provider_key,
     }
 }

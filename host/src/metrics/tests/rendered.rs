@@ -71,6 +71,7 @@ fn ledger(services: Services, registry: &Registry) -> Ledger {
         provider: provider.clone(),
         services: services.for_integration(Arc::new(ProviderPolicy::of_no_plugin("broken")), settings),
         description: api::Integration::new(&name, "https://forge.example/"),
+        batches: true,
     });
     let target = Target {
         name: "payments\napi".to_owned(),

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod errors;
+mod github;
 mod reach;
 mod repositories;
 mod tokens;

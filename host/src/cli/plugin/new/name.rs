@@ -154,7 +154,7 @@ mod tests {
             ("my forge", "` ` is neither", "try `my-forge`"),
             ("my.forge", "`.` is neither", "try `my-forge`"),
             ("förge", "`\\u{f6}` is neither", "try `f-rge`"),
-            ("\u{1b}[2J", "neither", "try `forge-2j`"),
+            ("\u{1b}[2j", "neither", "try `forge-2j`"),
             ("4ge", "something else than a letter", "try `forge-4ge`"),
             ("-forge", "something else than a letter", "try `forge`"),
             ("_", "something else than a letter", "try `my-forge`"),
