@@ -115,14 +115,15 @@ fn refusal(answer: &Answer, said: &Said) -> Refusal {
         problem.push_str(&format!(": {message}"));
     }
     let is_limited = reason == Reason::RATE_LIMITED;
-    let retry_after_s =
-        retry_after_s(&answer.headers, SystemTime::now()).or_else(|| if is_limited { until_reset(answer) } else { None });
+    let retry_after_s = retry_after_s(&answer.headers, SystemTime::now())
+        .or_else(|| if is_limited { until_reset(answer) } else { None });
     Refusal { reason, problem: Cow::Owned(problem), advice, retry_after_s }
 }
 
 /// Whether it is a limit that stands behind a refusal which could be of another kind.
 fn is_spent(answer: &Answer) -> bool {
-    retry_after_s(&answer.headers, SystemTime::now()).is_some() || number(answer, "x-ratelimit-remaining") == Some(0)
+    retry_after_s(&answer.headers, SystemTime::now()).is_some()
+        || number(answer, "x-ratelimit-remaining") == Some(0)
 }
 
 /// Seconds until a limit begins anew.
