@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::access::Scope;
 use super::answer::{Found, Time};
 use super::error::Error;
 use super::input::Nothing;
 use super::route::{Call, Operation, Routes};
-use crate::daemon::{Entry, Ledger, Standby, expires_at};
+use crate::daemon::{Entry, HeldFor, Ledger, Standby, expires_at};
+use crate::services::budget::Left;
 use crate::sweep;
 use crate::text::{mask_url, printable};
 use crate::verdict::{Moment, Reason, Verdict};
@@ -47,6 +49,10 @@ struct Integration {
     waiting: usize,
     /// Until when no regular check is made, since the forge wants or needs a rest.
     held_until: Option<Time>,
+    /// Why, while none is made.
+    held_for: Option<HeldFor>,
+    /// What its forge lets its identity ask, as the forge said at last; none if it never did.
+    rate_budget: Option<RateBudget>,
     /// Since when its forge has been in trouble, while it is.
     trouble_since: Option<Time>,
     /// Whether many repositories turned at once and the cause is being looked for.
@@ -77,6 +83,17 @@ struct May {
     read: Option<bool>,
     write: Option<bool>,
     webhooks: Option<bool>,
+}
+
+/// What is left of a limit. All integrations with one identity at one forge share it.
+#[derive(Serialize, JsonSchema)]
+struct RateBudget {
+    /// How many requests it allows in a window of time, where that is told.
+    limit: Option<u64>,
+    /// How many of them are left.
+    remaining: u64,
+    /// When all are there again, where that is told.
+    resets_at: Option<Time>,
 }
 
 /// How many repositories there are of each verdict and of each reason.
@@ -145,6 +162,8 @@ impl Integration {
             running: standby.running,
             waiting: standby.waiting,
             held_until: standby.held_until.map(Time::from),
+            held_for: standby.held_for,
+            rate_budget: RateBudget::of(integration),
             trouble_since: standby.trouble_since.map(Time::from),
             investigating: standby.investigating,
         }
@@ -166,6 +185,15 @@ impl Credential {
             may: May { read: may.read(), write: may.write(), webhooks: may.webhooks() },
             probed_at: probed.map(|(at, _)| Time::from(*at)),
         })
+    }
+}
+
+impl RateBudget {
+    fn of(integration: &sweep::Integration) -> Option<Self> {
+        let (now, moment) = (Instant::now(), Moment::now());
+        let Left { limit, remaining, resets_at } = integration.services.budget()?.left(now)?;
+        let resets_at = resets_at.map(|at| moment.after(at.saturating_duration_since(now)).into());
+        Some(Self { limit, remaining, resets_at })
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     daemon::{Api, Breaker, Logging, Retention, Schedule},
     secret::SecretRef,
-    values::{Address, HostPort, HttpsUrl, Period, ProxyUrl, Timestamp},
+    values::{Address, HostPort, HttpsUrl, Pattern, Period, ProxyUrl, Timestamp},
 };
 
 /// The whole configuration.
@@ -256,7 +256,7 @@ impl Defaults {
     }
 }
 
-/// Settings of `defaults` that an integration or a repository sets for itself.
+/// Settings of `defaults` that an integration, a repository or a discovery sets for itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Overrides {
     /// Overrides `defaults.interval`.
@@ -452,6 +452,32 @@ pub struct Repository {
 pub struct Discovery {
     /// Name of the integration to search.
     pub integration: String,
-    /// Patterns of what to take in, like `Payments/*`.
-    pub include: Vec<String>,
+    /// Patterns of what to take in, like `Payments/*`; they see `project/name`, or `name` alone.
+    #[schemars(length(min = 1))]
+    pub include: Vec<Pattern>,
+    /// Patterns of what to leave out all the same.
+    #[serde(default)]
+    pub exclude: Vec<Pattern>,
+    /// Time between two listings of what there is.
+    #[serde(default = "Discovery::default_list_every")]
+    pub list_every: Period,
+    /// How long a repository has to be missing from listings, and denied by its own checks, before it is dropped.
+    #[serde(default = "Discovery::default_forget_after")]
+    pub forget_after: Period,
+    /// Labels of what it finds.
+    #[serde(default)]
+    pub labels: Arc<BTreeMap<String, String>>,
+    /// Its own values for `defaults`, for what it finds.
+    #[serde(flatten)]
+    pub overrides: Overrides,
+}
+
+impl Discovery {
+    fn default_list_every() -> Period {
+        Period::from_secs(60 * 60)
+    }
+
+    fn default_forget_after() -> Period {
+        Period::from_secs(7 * 24 * 60 * 60)
+    }
 }

@@ -12,11 +12,12 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::allowance::Allowance;
 use super::breaker::Breaker;
 use super::client::ClientOf;
 use super::gate::Gate;
 use super::groups::Groups;
-use super::handle::{Asked, Command, Shared};
+use super::handle::{Asked, Brought, Command, Shared};
 use super::ledger::Ledger;
 use super::probes::{Plan, Probes, Told};
 use super::queue::Queue;
@@ -25,6 +26,7 @@ use super::timing::CatchUp;
 use crate::journal::{Journal, event};
 use crate::metrics::Metrics;
 use crate::prepare::World;
+use crate::services::call;
 use crate::state::Health;
 use crate::sweep::{Batch, CheckResult, Integration, Spans, Target};
 use crate::text::printable;
@@ -248,6 +250,9 @@ impl Conductor {
             return;
         }
         match &answer.result {
+            Some(result) if result.outcome.held_back && !self.queue.was_urged(index) => {
+                self.put_off(&mut ledger, index, &result.outcome, now);
+            }
             Some(result) => self.judge(&mut ledger, index, result),
             None => self.queue.check_alone(index, now),
         }
@@ -319,7 +324,10 @@ impl Conductor {
             for index in &riders {
                 self.queue.ride(*index);
             }
-            let client = Arc::clone(&self.integrations[self.queue.lane_of(index)].client);
+            let lane = self.queue.lane_of(index);
+            let client = Arc::clone(&self.integrations[lane].client);
+            let urged = std::iter::once(&index).chain(&riders).any(|index| self.queue.was_urged(*index));
+            let begun = self.queue.lanes[lane].allowance.begin();
             let asked = std::iter::once(index).chain(riders).map(|index| {
                 let entry = &mut ledger.entries[index];
                 entry.next_check = None;
@@ -330,7 +338,11 @@ impl Conductor {
             for (place, asked) in asked.iter().enumerate() {
                 self.in_flight.insert(asked.target().name.clone(), place > 0);
             }
-            self.checks.spawn(self.tracker.track_future(check(asked)));
+            let check = async move {
+                let _begun = begun;
+                if urged { check(asked).await } else { call::unattended(check(asked)).await }
+            };
+            self.checks.spawn(self.tracker.track_future(check));
         }
         self.show_lanes(&mut ledger);
     }
@@ -341,8 +353,9 @@ impl Conductor {
         for (lane, standby) in self.queue.lanes.iter().zip(ledger.integrations.values_mut()) {
             standby.running = lane.running();
             standby.waiting = lane.waiting();
-            standby.held_until =
-                lane.gate.held_until().map(|until| moment.after(until.saturating_duration_since(now)));
+            let held = lane.held(now);
+            standby.held_until = held.map(|(until, _)| moment.after(until.saturating_duration_since(now)));
+            standby.held_for = held.map(|(_, held_for)| held_for);
             standby.investigating = lane.only_urgent;
         }
     }
@@ -352,7 +365,13 @@ impl Conductor {
         match command {
             Command::CheckNow { repositories, answer } => drop(answer.send(self.check_now(repositories))),
             Command::Adopt { world, settings, answer } => {
-                self.adopt(world, settings);
+                self.settings = settings;
+                self.journal.writer().set_retention(self.settings.retention);
+                self.adopt(world);
+                let _ = answer.send(());
+            }
+            Command::Found { brought, answer } => {
+                self.take_found(brought);
                 let _ = answer.send(());
             }
             Command::Note { event } => {
@@ -380,8 +399,21 @@ impl Conductor {
         asked
     }
 
+    /// What was found and what it means for what is watched are written together.
+    fn take_found(&mut self, brought: Brought) {
+        self.journal.found(brought.save);
+        if let Some(world) = brought.world {
+            self.adopt(world);
+        }
+        let shared = Arc::clone(&self.shared);
+        let mut ledger = shared.write();
+        let news: Vec<usize> = brought.check.iter().filter_map(|name| ledger.index(name)).collect();
+        self.plan_news(&mut ledger, &news, Instant::now());
+        self.journal.submit();
+    }
+
     /// Goes on with another world. What runs goes on and is judged when it ends; what is known stays known.
-    fn adopt(&mut self, world: Arc<World>, settings: Settings) {
+    fn adopt(&mut self, world: Arc<World>) {
         let shared = Arc::clone(&self.shared);
         let mut ledger = shared.write();
         let former = Arc::clone(&ledger.world);
@@ -395,8 +427,6 @@ impl Conductor {
                 "{is_watched} repositories are watched, and {was_watched} were before; what is known of {kept} is kept"
             );
         }
-        self.settings = settings;
-        self.journal.writer().set_retention(self.settings.retention);
         former.replaced_by(&next);
         self.take_over();
         self.close_abandoned_incidents();
@@ -435,6 +465,7 @@ impl Conductor {
                 (InCharge::new(Arc::clone(integration)), Gate::default())
             });
             self.queue.lanes[lane].gate = gate;
+            self.queue.lanes[lane].allowance = Allowance::of(&integration.services);
             let until = now + self.settings.confirm_after * 2 + world.check_timeout;
             self.integrations.push(InCharge { breaker: in_charge.breaker.carried(until), ..in_charge });
         }
@@ -442,6 +473,12 @@ impl Conductor {
             if let Some(index) = ledger.index(name) {
                 self.queue.resume(index, *rides);
             }
+        }
+        for (former, index) in ledger.take_renamed() {
+            if ledger.index(&former).is_none() {
+                self.journal.standing(&former, None);
+            }
+            self.keep(ledger, index);
         }
         for (lane, in_charge) in self.queue.lanes.iter_mut().zip(&self.integrations) {
             lane.only_one = in_charge.client.means().is_none();

@@ -41,6 +41,7 @@ impl Fake {
             reload,
             health: seen_health,
             reloads: seen_reloads,
+            findings: watch::channel(Vec::new()).1,
         };
         let shared = Arc::new(shared);
         tokio::spawn(obey(Arc::downgrade(&shared), orders));
@@ -67,7 +68,7 @@ async fn obey(shared: Weak<Shared>, mut orders: mpsc::Receiver<Command>) {
             Command::Ping { answer } => {
                 let _ = answer.send(());
             }
-            Command::Adopt { .. } | Command::Note { .. } => {}
+            Command::Adopt { .. } | Command::Note { .. } | Command::Found { .. } => {}
         }
     }
 }
@@ -112,6 +113,7 @@ pub(crate) fn world<'a>(
         labels: Arc::new(
             labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         ),
+        discovery: None,
     });
     let mut repositories: Vec<_> = watched.collect();
     repositories.sort_by(|one, other| one.target.name.cmp(&other.target.name));

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use foldhash::HashMap;
+use tokio::time::Instant;
 
 use super::handle::{Handle, Reloads};
 use super::identities::{Ending, ending};
 use super::ledger::Ledger;
-use crate::metrics::{Access, Identity, Incidents, Integration, Plugin, Repositories, Snapshot};
+use crate::metrics::{Access, Discovery, Identity, Incidents, Integration, Plugin, Repositories, Snapshot};
 use crate::prepare::World;
 use crate::state::Health;
 use crate::verdict::{Moment, Reason, Verdict};
@@ -17,7 +18,13 @@ impl Handle {
     /// Counts what is known; with `each`, repository by repository too. Checks wait for one pass over the ledger.
     pub fn snapshot(&self, each: bool) -> Snapshot {
         let tally = self.read(|ledger| Tally::of(ledger, each));
-        tally.complete(self.health().borrow().clone(), &self.reloads())
+        let discoveries = self.findings().into_iter().map(|finding| Discovery {
+            name: finding.name,
+            repositories: finding.repositories,
+            listed_at: finding.listed_at,
+        });
+        let discoveries = discoveries.collect();
+        Snapshot { discoveries, ..tally.complete(self.health().borrow().clone(), &self.reloads()) }
     }
 }
 
@@ -75,7 +82,9 @@ impl Tally {
         let world = Arc::clone(&self.world);
         for integration in &mut self.integrations {
             let services = world.integrations.get(&integration.name).map(|it| &it.services);
-            integration.rate_budget = services.and_then(|services| services.rate_budget());
+            let budget = services.and_then(|services| services.budget());
+            let left = budget.and_then(|budget| budget.left(Instant::now()));
+            integration.rate_budget = left.map(|left| left.remaining);
         }
         let provider_of =
             |name: &str| world.integrations.get(name).map(|it| it.provider_key.clone()).unwrap_or_default();
@@ -101,6 +110,7 @@ impl Tally {
             incidents: self.incidents,
             plugins: plugins(&world),
             identities: self.identities.into_iter().map(Identity::from).collect(),
+            discoveries: Vec::new(),
             config_successful: reloads.successful,
             config_loaded_at: reloads.loaded_at,
             state,

@@ -32,6 +32,7 @@ pub use signer::KeyError;
 pub(super) use credential::Credential;
 pub(super) use renew::Keeper;
 
+use super::budget::Budgets;
 use super::egress::credential_header;
 use super::refused;
 use issuer::{Form, Issuer};
@@ -47,6 +48,8 @@ pub struct Identity {
     memory: Arc<tokio::sync::Mutex<Memory>>,
     /// Whether other material goes by its name now.
     is_replaced: AtomicBool,
+    /// What forges let it ask.
+    budgets: Budgets,
 }
 
 impl Identity {
@@ -72,6 +75,7 @@ impl Identity {
             current: RwLock::new(current.map(Arc::new)),
             memory: Arc::default(),
             is_replaced: AtomicBool::new(false),
+            budgets: Budgets::default(),
         }))
     }
 
@@ -84,6 +88,11 @@ impl Identity {
     /// Its name in the configuration.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What forges let it ask, shared by all who use it.
+    pub(super) fn budgets(&self) -> &Budgets {
+        &self.budgets
     }
 
     /// When its token ends, as far as that is known: that of the one in use or, before any is, of the configured one.

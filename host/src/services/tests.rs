@@ -2,6 +2,7 @@
 
 mod application;
 mod bridge;
+mod budgets;
 mod egress;
 mod http;
 mod identity;

@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use crate::plugins::{Client, Provider};
 use crate::services::IntegrationServices;
-use crate::services::call::{self, CallRecord};
+use crate::services::call::{self, CallRecord, Seen};
 use crate::text::{mask_url, printable};
 use crate::verdict::{Outcome, Reason};
 
@@ -31,6 +31,7 @@ pub struct Integration {
 }
 
 /// A repository to check.
+#[derive(Clone)]
 pub struct Target {
     /// Its name in the configuration, or its URL when it is checked ad hoc. Safe to print.
     pub name: String,
@@ -165,10 +166,28 @@ impl Began {
 
 /// Fills in what the last answer said.
 pub(super) fn complete(outcome: Outcome, record: &CallRecord) -> Outcome {
-    let seen = record.seen();
+    completed(outcome, record.seen())
+}
+
+/// Fills in what the last answer said, as it was seen.
+pub(super) fn completed(outcome: Outcome, seen: Seen) -> Outcome {
+    let is_limited = outcome.reason == Reason::RateLimited;
+    let outcome = match seen.limited_until {
+        Some(until) if is_limited => {
+            let until = humantime::format_rfc3339_seconds(until + Duration::from_secs(1));
+            let detail = format!("{} (the limit ends at {until})", outcome.detail);
+            Outcome {
+                http_status: outcome.http_status,
+                retry_after_s: outcome.retry_after_s,
+                ..Outcome::new(outcome.reason, detail)
+            }
+        }
+        _ => outcome,
+    };
     Outcome {
         http_status: outcome.http_status.or(seen.http_status),
         retry_after_s: outcome.retry_after_s.or(seen.retry_after_s),
+        held_back: is_limited && seen.held_back,
         ..outcome
     }
 }

@@ -4,6 +4,8 @@
 
 mod answers;
 mod batches;
+mod budgets;
+mod discovery;
 mod http;
 mod identities;
 mod losses;

@@ -118,7 +118,7 @@ async fn a_repository_says_what_is_known_of_it() {
     let nothing = api.get(path).await.body;
     let mut expected = json!({
         "name": name, "integration": "acme", "provider": "vsts", "project": "Payments", "repository": name,
-        "external_id": null, "labels": { "team": "web", "url": "a:b" }, "has_access": false, "verdict": null,
+        "external_id": null, "labels": { "team": "web", "url": "a:b" }, "discovery": null, "has_access": false, "verdict": null,
         "reason": null, "detail": "", "since": null, "pending": null, "stale": false, "last_check": null,
         "next_check": null, "incident": null,
         "rules": {
@@ -179,6 +179,7 @@ async fn integrations_count_their_repositories_and_show_no_password() {
         },
         "repositories": 5, "verdicts": { "granted": 1, "denied": 1, "indeterminate": 0, "unknown": 3 },
         "reasons": { "granted": 1, "not_found": 1 }, "running": 3, "waiting": 0, "held_until": null,
+        "held_for": null, "rate_budget": null,
         "trouble_since": "1970-01-01T00:00:01.000Z", "investigating": false
     });
     assert_eq!(one, expected);

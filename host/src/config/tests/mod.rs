@@ -217,6 +217,7 @@ fn the_documented_example_loads() {
         [discovery.acme]
         integration = "acme"
         include = ["Payments/*"]
+        interval = "2h"
         "#,
     );
     let root = loaded.root.path().to_owned();
@@ -246,7 +247,12 @@ fn the_documented_example_loads() {
         (policy.interval.get().as_secs(), policy.failure_threshold, policy.success_threshold),
         (300, 7, 1)
     );
-    assert_eq!(loaded.warnings.len(), 1, "discovery does nothing yet");
+    let found = &config.discovery["acme"];
+    let (listed, kept) = (found.list_every.get().as_secs(), found.forget_after.get().as_secs());
+    assert_eq!((listed, kept), (3600, 7 * 86_400));
+    let policy = acme.with(&found.overrides);
+    assert_eq!((policy.interval.get().as_secs(), policy.failure_threshold), (7200, 2));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     let shown = format!("{config:?}{}{:?}", loaded.effective(), loaded.explain("repositories").unwrap());
     assert!(!shown.contains("hunter2"), "{shown}");
 }

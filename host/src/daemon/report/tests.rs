@@ -56,6 +56,7 @@ fn fixture_with(health: Health, successful: bool, expires_at: Option<SystemTime>
         },
         rules: Config::default().defaults,
         labels: Arc::default(),
+        discovery: None,
     };
     let repositories = ["a", "b", "c", "d", "e"].map(|name| watched(name, "acme"));
     let repositories = repositories.into_iter().chain([watched("z", "globex")]).collect();
@@ -77,6 +78,7 @@ fn fixture_with(health: Health, successful: bool, expires_at: Option<SystemTime>
         reload: mpsc::channel(1).0,
         health: watch::channel(health).1,
         reloads: watch::channel(reloads).1,
+        findings: watch::channel(Vec::new()).1,
     };
     Fixture { handle: Handle { shared: Arc::new(shared) }, orders, _folder: folder }
 }

@@ -276,8 +276,11 @@ impl Caller<'_> {
         }
     }
 
+    /// Whether it is in the caller's list.
     fn is_granted(self, repository: &Repository) -> bool {
-        self.grant(repository).is_some() && self.lacks_sign_on(repository).is_none()
+        self.grant(repository).is_some()
+            && repository.blocked.is_none()
+            && self.lacks_sign_on(repository).is_none()
     }
 
     /// What the caller may do, which for some is what anybody may.

@@ -16,8 +16,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{LARGEST_ANSWER_BYTES, LONGEST_LIFETIME, Question, Refusal, Tokens};
+use crate::services::budget::retry_after_s;
 use crate::services::egress::Outgoing;
-use crate::services::http::{Answer, retry_after_s};
+use crate::services::http::Answer;
 use crate::services::identity::issuer::{Issuer, is_sendable};
 use crate::services::identity::signer::Signer;
 
@@ -115,13 +116,13 @@ fn refusal(answer: &Answer, said: &Said) -> Refusal {
     }
     let is_limited = reason == Reason::RATE_LIMITED;
     let retry_after_s =
-        retry_after_s(&answer.headers).or_else(|| if is_limited { until_reset(answer) } else { None });
+        retry_after_s(&answer.headers, SystemTime::now()).or_else(|| if is_limited { until_reset(answer) } else { None });
     Refusal { reason, problem: Cow::Owned(problem), advice, retry_after_s }
 }
 
 /// Whether it is a limit that stands behind a refusal which could be of another kind.
 fn is_spent(answer: &Answer) -> bool {
-    retry_after_s(&answer.headers).is_some() || number(answer, "x-ratelimit-remaining") == Some(0)
+    retry_after_s(&answer.headers, SystemTime::now()).is_some() || number(answer, "x-ratelimit-remaining") == Some(0)
 }
 
 /// Seconds until a limit begins anew.

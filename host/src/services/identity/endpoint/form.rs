@@ -4,7 +4,7 @@
 //! that is not valid.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use forgewatch_plugin_api::{BodyState, Reason};
@@ -16,8 +16,9 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::{LARGEST_ANSWER_BYTES, LONGEST_LIFETIME, Question, Refusal, Tokens};
+use crate::services::budget::retry_after_s;
 use crate::services::egress::Outgoing;
-use crate::services::http::{Answer, retry_after_s};
+use crate::services::http::Answer;
 use crate::services::identity::issuer::{Issuer, is_sendable};
 
 pub(super) fn question(grant: &str, issuer: &Issuer, refresh_token: Option<&SecretString>) -> Question {
@@ -42,7 +43,7 @@ fn read(answer: &Answer) -> Result<Tokens, Refusal> {
         reason: reason(answer, &said),
         problem,
         advice: None,
-        retry_after_s: retry_after_s(&answer.headers),
+        retry_after_s: retry_after_s(&answer.headers, SystemTime::now()),
     })
 }
 
