@@ -340,7 +340,7 @@ mod tests {
         let discovery = Arc::new(Discovery::of(&Config::default(), "d", &settings).unwrap());
         let one = world.repositories.remove(0);
         for (name, id) in repositories {
-            let repository = api::Repository::new(*name).with_project("P");
+            let repository = api::Repository::new(name).with_project("P");
             let mut watched = one.clone();
             watched.target.name = format!("d:P/{name}");
             watched.target.repository =

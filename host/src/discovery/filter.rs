@@ -44,7 +44,8 @@ mod tests {
     #[test]
     fn patterns_see_project_and_name_in_upper_or_lower_case() {
         let patterns = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
-        let cases: [(&[&str], &[&str], Option<&str>, &str, bool); 11] = [
+        type Case<'a> = (&'a [&'a str], &'a [&'a str], Option<&'a str>, &'a str, bool);
+        let cases: [Case<'_>; 11] = [
             (&["*"], &[], Some("Payments"), "api", true),
             (&["*"], &[], None, "api", true),
             (&["payments/*"], &[], Some("Payments"), "API", true),

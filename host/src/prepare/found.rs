@@ -73,12 +73,12 @@ impl Occupied {
 }
 
 fn described(found: &Found) -> api::Repository {
-    let mut repository = api::Repository::new(&*found.name);
+    let mut repository = api::Repository::new(&found.name);
     if let Some(project) = &found.project {
-        repository = repository.with_project(&**project);
+        repository = repository.with_project(project);
     }
     match &found.external_id {
-        Some(id) => repository.with_external_id(&**id),
+        Some(id) => repository.with_external_id(id),
         None => repository,
     }
 }
