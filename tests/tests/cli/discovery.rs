@@ -140,13 +140,12 @@ fn tell(fake: &Fake, pages: &[(&str, Answer)]) {
     fake.fault(Match::any().host(HOST), Answer::status(200));
 }
 
-/// What a listing does, its pages, what is said of it, and how many repositories are checked after it.
-type Nonsense = (&'static str, Vec<(&'static str, Answer)>, &'static str, usize);
-
 #[test]
 fn a_listing_that_makes_no_sense_is_told_and_takes_nothing_away() {
     let good = [("list", page(&["1", "2"], None, None))];
-    let cases: [Nonsense; 6] = [
+    // What the listing does, its pages, what is told, and how many repositories are checked then.
+    type Case<'a> = (&'a str, Vec<(&'a str, Answer)>, &'a str, usize);
+    let cases: [Case<'_>; 6] = [
         (
             "repeats a page",
             vec![("list-b", page(&["3"], Some("-b"), None)), ("list", page(&["1"], Some("-b"), None))],
