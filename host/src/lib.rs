@@ -9,6 +9,7 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod discovery;
 pub mod journal;
 pub mod logging;
 pub mod metrics;

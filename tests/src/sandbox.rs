@@ -104,6 +104,15 @@ impl Sandbox {
         path
     }
 
+    /// Takes the workspace's plugins away, all but one: for what is about plugins, however many there are.
+    pub fn keep_only(&self, key: &str) {
+        let kept = build::workspace().plugin(key);
+        for plugin in build::workspace().plugins.iter().filter(|plugin| *plugin != kept) {
+            let name = plugin.file_name().expect("a library has a name");
+            fs::remove_file(self.path("plugins").join(name)).expect("it was installed");
+        }
+    }
+
     /// Sets a variable for every run.
     pub fn set_variable(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use forgewatch_plugin_api as api;
 
 use super::providers::Providers;
-use super::repositories::{self, Configured, Wanted};
+use super::repositories::{self, Configured, Selected};
 use super::{Routes, World, identities, silo_mode};
 use crate::config::{self, Loaded, Problem, Problems};
+use crate::discovery::Discovery;
 use crate::services::http::{BuildError, HttpClient, HttpSettings};
 use crate::services::identity::Identity;
 use crate::services::{IntegrationSettings, ProviderPolicy, Services};
@@ -59,15 +60,31 @@ impl<'a> Beginning<'a> {
         }
     }
 
-    /// The repositories that `selectors` name.
-    pub(super) async fn selected(&mut self, selectors: &[String]) -> Vec<Wanted> {
-        let configured = self.configured().await;
+    /// Every discovery, ready to be used.
+    pub(super) fn discoveries(&mut self) -> BTreeMap<String, Arc<Discovery>> {
+        let mut discoveries = BTreeMap::new();
+        for (name, settings) in &self.loaded.config.discovery {
+            match Discovery::of(&self.loaded.config, name, settings) {
+                Ok(discovery) => drop(discoveries.insert(name.clone(), Arc::new(discovery))),
+                Err(error) => {
+                    let message = format!("its patterns are too much together: {}", error.kind());
+                    let path = ["discovery", name, "include"];
+                    let help = Some("write fewer or shorter ones".to_owned());
+                    self.problems.push(self.loaded.problem(&path, message, help));
+                }
+            }
+        }
+        discoveries
+    }
+
+    /// The repositories among `configured`, or beside them, that `selectors` name.
+    pub(super) async fn selected(&mut self, configured: Configured<'a>, selectors: &[String]) -> Selected {
         match &self.routes {
             Some(routes) => {
                 let problems = &mut self.problems;
                 repositories::selected(self.loaded, routes, configured, selectors, problems).await
             }
-            None => Vec::new(),
+            None => Selected::default(),
         }
     }
 

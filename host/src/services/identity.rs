@@ -11,7 +11,9 @@
 mod credential;
 mod endpoint;
 mod issuer;
+mod prefix;
 mod renew;
+mod signer;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,9 +24,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use forgewatch_plugin_api::{Failure, Reason, Scheme};
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 pub use issuer::{IdentityError, Material};
+pub use signer::KeyError;
 
 pub(super) use credential::Credential;
 pub(super) use renew::Keeper;
@@ -97,6 +100,17 @@ impl Identity {
         match self.current() {
             Some(current) => current.expires_at(),
             None => self.issuer.as_ref()?.expires_at,
+        }
+    }
+
+    /// The word that its token begins with, where tokens have such and one is known already. People make up passwords by
+    /// themselves, so nothing is said of those.
+    pub(super) fn token_prefix(&self) -> Option<String> {
+        let of = |secret: &SecretString| prefix::prefix(secret.expose_secret()).map(str::to_owned);
+        match (&self.form, self.current(), &self.issuer) {
+            (Form::Basic { .. }, ..) => None,
+            (_, Some(current), _) => of(&current.secret),
+            (_, None, issuer) => of(issuer.as_ref()?.access_token.as_ref()?),
         }
     }
 

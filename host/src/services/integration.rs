@@ -133,6 +133,13 @@ impl IntegrationServices {
         self.settings.identity.as_ref().map(|identity| identity.name())
     }
 
+    /// The word that the token of its identity begins with, where it has one that names the kind of token. No part of a
+    /// secret is in it.
+    pub fn token_prefix(&self) -> Option<String> {
+        let identity = self.settings.identity.as_ref().filter(|_| self.silo_mode != SiloMode::REGION);
+        identity?.token_prefix()
+    }
+
     /// The services as a plugin gets them.
     pub fn host_object(self: &Arc<Self>) -> HostObject {
         bridge::for_integration(Arc::clone(self))

@@ -1,5 +1,6 @@
 //! The services against real servers on the loopback device.
 
+mod application;
 mod bridge;
 mod budgets;
 mod egress;

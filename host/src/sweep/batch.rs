@@ -18,10 +18,10 @@ use forgewatch_plugin_api::{Extension, ListedRepository, Repository, RepositoryP
 use tokio::time::timeout;
 use tracing::Instrument;
 
-use super::check::{Began, CheckResult, Connected, Integration, Spans, Target, complete};
+use super::check::{Began, CheckResult, Connected, Integration, Spans, Target, complete, completed};
 use super::listing::{ListingEnd, list};
 use crate::plugins::Client;
-use crate::services::call::{self, CallRecord};
+use crate::services::call::{self, CallRecord, Seen};
 use crate::text::printable;
 use crate::verdict::{Outcome, Reason};
 
@@ -129,11 +129,11 @@ impl Batch<'_> {
         let began = Began::now();
         let mut wanted = Wanted::new(self.described());
         let mut counted = 0;
-        let take = |page: &RepositoryPage, requests: u32| {
-            let mut new = requests - std::mem::replace(&mut counted, requests);
+        let take = |page: &RepositoryPage, seen: Seen| {
+            let mut new = seen.requests - std::mem::replace(&mut counted, seen.requests);
             for listed in page.repositories() {
                 for place in wanted.take(listed) {
-                    let outcome = Outcome::from(listed.access().clone());
+                    let outcome = completed(listed.access().clone().into(), seen);
                     let result = self.targets[place].result(
                         outcome,
                         began,

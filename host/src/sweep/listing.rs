@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::check::{Integration, complete, timed_out};
 use crate::plugins::Client;
-use crate::services::call::{self, CallRecord};
+use crate::services::call::{self, CallRecord, Seen};
 use crate::text::printable;
 use crate::verdict::{Outcome, Reason};
 
@@ -50,13 +50,13 @@ pub struct Listed {
     pub requests: u32,
 }
 
-/// Lists what the integration's identity is granted. `take` gets each page, with how many requests there were so far, and
+/// Lists what the integration's identity is granted. `take` gets each page, with what was seen of its requests and those before, and
 /// says whether the next is wanted; a page may take `limit`. Cancel-safe: what was taken stays taken.
 pub async fn list(
     integration: &Integration,
     client: &Client,
     limit: Duration,
-    mut take: impl FnMut(&RepositoryPage, u32) -> bool,
+    mut take: impl FnMut(&RepositoryPage, Seen) -> bool,
 ) -> Listed {
     let record = Arc::new(CallRecord::default());
     let end = pages(integration, client, limit, &record, &mut take).await;
@@ -68,10 +68,10 @@ async fn pages(
     client: &Client,
     limit: Duration,
     record: &Arc<CallRecord>,
-    take: &mut impl FnMut(&RepositoryPage, u32) -> bool,
+    take: &mut impl FnMut(&RepositoryPage, Seen) -> bool,
 ) -> ListingEnd {
     let mut request = ListRequest::first();
-    let mut seen = Seen::default();
+    let mut shown = Shown::default();
     let mut incomplete = None;
     for _ in 0..MOST_PAGES {
         let call = client.list_repositories(integration.services.host_object(), &request);
@@ -84,9 +84,9 @@ async fn pages(
         if let Some(why) = page.incomplete() {
             incomplete = Some(printable(why, 500).into_owned());
         }
-        let is_wanted = take(&page, record.seen().requests);
+        let is_wanted = take(&page, record.seen());
         let next = page.next().map(ToOwned::to_owned);
-        if let Err(why) = seen.note(page) {
+        if let Err(why) = shown.note(page) {
             return broken(&why);
         }
         let Some(next) = next else {
@@ -109,13 +109,13 @@ fn broken(why: &str) -> ListingEnd {
 
 /// What had come before, by fingerprint: the texts of a large account would take more memory than all else.
 #[derive(Default)]
-struct Seen {
+struct Shown {
     cursors: HashSet<u64>,
     repositories: HashSet<u64>,
     idle: u32,
 }
 
-impl Seen {
+impl Shown {
     fn note(&mut self, page: RepositoryPage) -> Result<(), String> {
         if let Some(next) = page.next()
             && !self.cursors.insert(fingerprint(&next))

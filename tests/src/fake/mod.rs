@@ -1,4 +1,4 @@
-//! A fake Azure DevOps: a real server on loopback with the service's end points, its errors and worse.
+//! A fake Azure DevOps, [`github`] and [`gitlab`]: a real server on loopback with their end points, errors and worse.
 //!
 //! One port is spoken to in three ways:
 //!
@@ -10,7 +10,8 @@
 //! What it serves is a [`World`]; what it does wrong is a list of rules ([`Match`] and [`Answer`]); what it was
 //! asked is on record. Real organisations, credentials and wordings occur nowhere.
 //!
-//! Absent: writing, paging of repositories, work items, hooks, search, HTTP/2, and any notion of time but that of a limit.
+//! Absent: writing, paging of repositories on Azure DevOps, work items, hooks, search, HTTP/2, and any notion of time
+//! there but that of a limit.
 
 mod access;
 mod answers;
@@ -18,6 +19,8 @@ mod body;
 mod catalogue;
 pub mod contoso;
 mod faults;
+pub mod github;
+pub mod gitlab;
 mod gzip;
 mod index;
 mod limits;
@@ -82,6 +85,7 @@ impl Fake {
         let state = Arc::new(State {
             snapshot: RwLock::new(Arc::new(Snapshot::new(world))),
             tokens: tokens::Tokens::default(),
+            github: github::Sessions::default(),
             faults: faults::Faults::default(),
             limits: limits::Limits::default(),
             recorder: recording::Recorder::new(),
@@ -183,6 +187,11 @@ impl Fake {
     /// Makes every access token issued so far an expired one.
     pub fn expire_access_tokens(&self) {
         self.state.tokens.expire_access();
+    }
+
+    /// Ends every token of an installation of a GitHub application.
+    pub fn expire_installation_tokens(&self) {
+        self.state.github.expire();
     }
 
     /// Makes every refresh token known so far a spent one.

@@ -26,10 +26,11 @@ use tokio_util::task::TaskTracker;
 use super::answers::Answer;
 use super::body::{Broken, FakeBody};
 use super::faults::Faults;
+use super::github;
 use super::index::Snapshot;
 use super::limits::Limits;
 use super::recording::{Counters, Kind, Recorded, Recorder};
-use super::routes::{Ask, locate, serves};
+use super::routes::{Ask, Target, locate, serves};
 use super::service;
 use super::socket::{ResetSwitch, Socket};
 use super::tls::Authority;
@@ -41,6 +42,7 @@ const TLS_HANDSHAKE: u8 = 0x16;
 pub(crate) struct State {
     pub(crate) snapshot: RwLock<Arc<Snapshot>>,
     pub(crate) tokens: Tokens,
+    pub(crate) github: github::Sessions,
     pub(crate) faults: Faults,
     pub(crate) limits: Limits,
     pub(crate) recorder: Recorder,
@@ -167,7 +169,10 @@ fn answer(state: &State, ask: &Ask<'_>) -> Answer {
     let snapshot = state.snapshot();
     let target = locate(&snapshot, ask);
     note(state, target.kind(), ask);
-    let from_world = || service::answer(&snapshot, &state.tokens, ask, &target);
+    let from_world = || match &target {
+        Target::Github(request) => github::answer(&snapshot.world.github, &state.github, ask, request),
+        _ => service::answer(&snapshot, &state.tokens, ask, &target),
+    };
     let counted = state.limits.count(target.kind(), ask);
     let answer = match state.faults.take(ask.method, ask.host, ask.path) {
         _ if let Some(counted) = counted.as_ref().filter(|counted| counted.is_refused()) => {

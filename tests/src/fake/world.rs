@@ -3,6 +3,7 @@
 //! Plain data with small builders. Names are compared without regard to case, like the service does. Nothing
 //! here knows about requests; which names lead where is worked out once per change, in the index.
 
+use super::github::Github;
 use super::tokens::App;
 
 /// Everything that the fake serves.
@@ -14,10 +15,14 @@ pub struct World {
     pub credentials: Vec<Credential>,
     /// Clients of the token endpoints.
     pub apps: Vec<App>,
+    /// What is on GitHub.
+    pub github: Github,
     /// Further hosts that the proxy opens tunnels to, in lower case. Nothing lives there but faults.
     pub hosts: Vec<String>,
     /// How a look-up of an unknown account ends.
     pub unknown_account: UnknownAccount,
+    /// GitLab servers.
+    pub gitlabs: Vec<super::gitlab::Server>,
 }
 
 /// How a look-up of an unknown account ends.
@@ -152,6 +157,13 @@ impl World {
     #[must_use]
     pub fn app(mut self, app: App) -> Self {
         self.apps.push(app);
+        self
+    }
+
+    /// Sets what is on GitHub.
+    #[must_use]
+    pub fn github(mut self, github: Github) -> Self {
+        self.github = github;
         self
     }
 

@@ -2,6 +2,7 @@
 
 mod bad_config;
 mod config_commands;
+mod discovery;
 mod formats;
 mod help;
 mod hostile;

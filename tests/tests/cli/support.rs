@@ -9,7 +9,7 @@ use forgewatch_tests::sandbox::{Run, Sandbox};
 /// A host that the fake plays for the plugin that misbehaves.
 pub(crate) const HOST: &str = "forge.example";
 
-/// A sandbox with the plugin that misbehaves beside the workspace's own, and a fake that plays [`HOST`].
+/// A sandbox with the plugin that misbehaves beside that of `vsts`, and a fake that plays [`HOST`].
 pub(crate) fn misbehaving(world: World) -> (Fake, Sandbox) {
     let fake = Fake::start_blocking(world);
     fake.fault(Match::any().host(HOST), Answer::status(200));
@@ -18,9 +18,10 @@ pub(crate) fn misbehaving(world: World) -> (Fake, Sandbox) {
     (fake, sandbox)
 }
 
-/// A sandbox whose requests reach `fake`, with contoso's tokens in its environment.
+/// A sandbox with the plugin of `vsts` alone, whose requests reach `fake`, with contoso's tokens in its environment.
 pub(crate) fn contoso_sandbox(fake: &Fake) -> Sandbox {
     let mut sandbox = Sandbox::with_fake(fake);
+    sandbox.keep_only("vsts");
     sandbox.ask_one_by_one();
     sandbox.set_variable("READER", contoso::PAT);
     sandbox

@@ -5,7 +5,9 @@
 mod answers;
 mod batches;
 mod budgets;
+mod discovery;
 mod http;
+mod identities;
 mod losses;
 mod mass;
 mod outages;

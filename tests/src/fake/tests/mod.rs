@@ -2,6 +2,8 @@
 
 mod accounts;
 mod errors;
+mod github;
+mod gitlab;
 mod reach;
 mod repositories;
 mod tokens;
