@@ -49,7 +49,7 @@ enum Command {
     Route(route::Arguments),
     Status(status::Arguments),
     Plan(plan::Arguments),
-    /// List, inspect, verify and lock plugins.
+    /// List, inspect, verify and lock plugins; write one and test it.
     #[command(subcommand)]
     Plugin(plugin::Command),
     /// Check, show and explain the configuration.

@@ -28,7 +28,9 @@ use forgewatch_plugin_api::abi::HostObject;
 use forgewatch_plugin_api::{Failure, REFUSED, Reason, SiloMode};
 use tokio_util::task::TaskTracker;
 
+pub(crate) use base_url::validate as validate_base_url;
 pub use base_url::{effective_base_url, origin_of};
+pub(crate) use egress::Egress;
 pub use egress::{Approvals, PolicyError, ProviderPolicy};
 pub use integration::{DOMAIN_NAME, IntegrationServices, IntegrationSettings};
 pub use traffic::Traffic;

@@ -44,7 +44,7 @@ pub trait Provider: Default + Send + Sync + 'static {
     ///
     /// A check does not call this by itself: call it from [`get_client`](Self::get_client) when the configured
     /// base URL is unusable, and hand the answer to [`Host::save_metadata`] as `domain_name`. A forge with
-    /// nothing to look up answers with its one address or with the failure below.
+    /// nothing to look up answers with its one address or with the failure below, which is the default since 1.2.0.
     ///
     /// # Errors
     ///
@@ -53,7 +53,13 @@ pub trait Provider: Default + Send + Sync + 'static {
         &self,
         host: &Host,
         integration: &Integration,
-    ) -> impl Future<Output = Result<String, Failure>> + Send;
+    ) -> impl Future<Output = Result<String, Failure>> + Send {
+        let _ = (host, integration);
+        async {
+            let detail = "the forge looks no base URL up: correct `domain_name` of the integration";
+            Err(Failure::new(Reason::BASE_URL_UNRESOLVED, detail))
+        }
+    }
 
     /// Makes a client for an integration. Called once for an integration and sweep, one call at a time.
     ///

@@ -26,7 +26,10 @@ pub fn path_segment(text: &str) -> Result<String, Failure> {
     if moves {
         let detail = match text {
             "" => "the URL needs a name that is missing, so nothing was asked: set it".to_owned(),
-            text => format!("`{text}` can be no name in a URL, so nothing was asked: correct it"),
+            text => {
+                let shown = text.escape_debug();
+                format!("`{shown}` can be no name in a URL, so nothing was asked: correct it")
+            }
         };
         return Err(Failure::new(Reason::NOT_FOUND, detail));
     }

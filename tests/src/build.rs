@@ -70,6 +70,14 @@ pub fn hostile() -> &'static Path {
     fixture("hostile")
 }
 
+/// The library of the plugin with the faults that providers have: its option `fault` names one.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn wrong() -> &'static Path {
+    fixture("wrong")
+}
+
 /// The bytes of [`hostile`] with some of its markers set, as pairs of name and value:
 ///
 /// - `constructor`: what it does when it is opened (`none`);

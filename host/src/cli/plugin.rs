@@ -1,8 +1,10 @@
-//! `forgewatch plugin`: what there is, what it says of itself, whether it loads, and what is locked.
+//! `forgewatch plugin`: what there is, what it says of itself, whether it loads, what is locked, and the author's kit.
 
 mod inspect;
 mod list;
 mod lock;
+mod new;
+mod test;
 mod verify;
 
 use std::fmt;
@@ -21,6 +23,15 @@ use crate::prepare::Rooms;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    #[command(flatten)]
+    Configured(Configured),
+    New(new::Arguments),
+    Test(test::Arguments),
+}
+
+/// What goes by the configuration.
+#[derive(Debug, Subcommand)]
+pub(super) enum Configured {
     /// List the library files in `plugins.dirs`, those that are refused too.
     ///
     /// Plugins that run in worker processes are started and say how they do; none is opened in this process.
@@ -56,9 +67,18 @@ pub(super) enum Format {
 
 impl Command {
     pub(super) fn run(self, global: &GlobalArgs) -> ExitCode {
-        global.load().and_then(|loaded| self.run_on(&loaded)).unwrap_or_else(|status| status)
+        match self {
+            // An author needs no configuration.
+            Self::New(arguments) => arguments.run(),
+            Self::Test(arguments) => arguments.run().unwrap_or_else(|status| status),
+            Self::Configured(command) => {
+                global.load().and_then(|loaded| command.run_on(&loaded)).unwrap_or_else(|status| status)
+            }
+        }
     }
+}
 
+impl Configured {
     fn run_on(self, loaded: &Loaded) -> Result<ExitCode, ExitCode> {
         let config = &loaded.config;
         let lock = || Lock::of(loaded).map_err(|problem| refuse(&Problems(vec![problem])));

@@ -386,8 +386,7 @@ pub struct GithubApp {
     pub installation_id: String,
     /// The app's private key: the PEM file that the forge made for it.
     pub private_key: SecretRef,
-    /// The API that gives the tokens, if not the public one; an Enterprise Server's is like
-    /// "https://github.example.org/api/v3/".
+    /// The API that gives the tokens, if not the public one; an Enterprise Server's ends in `/api/v3/`.
     pub api_url: Option<HttpsUrl>,
 }
 

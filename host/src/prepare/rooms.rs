@@ -44,6 +44,11 @@ impl Rooms {
         Self { default: plugins.isolation, own, workers }
     }
 
+    /// A worker with as much of the sandbox as this system has, without any configuration.
+    pub fn worker(stall: Duration) -> Room {
+        Room::Worker(WorkerSettings { program: own_program(), require_sandbox: false, stall })
+    }
+
     #[cfg(test)]
     pub(super) fn in_process() -> Self {
         let workers =

@@ -40,7 +40,7 @@ pub fn origin_of(configured: &str) -> Cow<'_, str> {
 }
 
 /// Checks a base URL that was looked up and normalises it (small letters, a final slash).
-pub(super) fn validate(policy: &ProviderPolicy, configured: &str, value: &str) -> Result<String, Failure> {
+pub(crate) fn validate(policy: &ProviderPolicy, configured: &str, value: &str) -> Result<String, Failure> {
     let masked = mask_url(value);
     let shown = printable(&masked, 200);
     let mut url = plain_url(value).ok_or_else(|| {

@@ -158,14 +158,14 @@ pub(super) struct Outgoing {
 }
 
 /// The judge of one integration's requests.
-pub(super) struct Egress {
+pub(crate) struct Egress {
     integration: String,
     allow_insecure_http: bool,
     base: RwLock<Option<Origin>>,
 }
 
 impl Egress {
-    pub(super) fn new(integration: &str, allow_insecure_http: bool, base_url: &str) -> Self {
+    pub(crate) fn new(integration: &str, allow_insecure_http: bool, base_url: &str) -> Self {
         let egress =
             Self { integration: integration.to_owned(), allow_insecure_http, base: RwLock::new(None) };
         egress.follow(base_url);
@@ -173,7 +173,7 @@ impl Egress {
     }
 
     /// Makes another base URL's origin the one that may be reached. A malformed one has none.
-    pub(super) fn follow(&self, base_url: &str) {
+    pub(crate) fn follow(&self, base_url: &str) {
         let origin = plain_url(base_url).map(|url| url.origin());
         *self.base.write().unwrap_or_else(PoisonError::into_inner) = origin;
     }
@@ -203,6 +203,11 @@ impl Egress {
             timeout: request.timeout(),
             max_body_bytes: request.max_body_bytes(),
         })
+    }
+
+    /// Why a plugin's request may not be sent, where it may not.
+    pub(crate) fn refusal(&self, policy: &ProviderPolicy, request: &Request) -> Option<Failure> {
+        self.judge(policy, request).err()
     }
 
     fn url(&self, policy: &ProviderPolicy, text: &str) -> Result<Url, Failure> {

@@ -5,7 +5,7 @@ use forgewatch_tests::sandbox::Sandbox;
 use crate::support::{assert_harmless, assert_has};
 
 /// Every command, as its path of names.
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 22] = [
     &[],
     &["check"],
     &["run"],
@@ -17,6 +17,8 @@ const COMMANDS: [&[&str]; 20] = [
     &["plugin", "inspect"],
     &["plugin", "verify"],
     &["plugin", "lock"],
+    &["plugin", "new"],
+    &["plugin", "test"],
     &["config"],
     &["config", "check"],
     &["config", "show"],

@@ -1,5 +1,6 @@
 //! Stories about the command line, told through the real binary: what it prints, how it ends, what it survives.
 
+mod authors;
 mod bad_config;
 mod config_commands;
 mod discovery;

@@ -1,0 +1,171 @@
+//! Recorded answers of a forge that mean access: what an author hands in, since only the plugin knows what they are.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use forgewatch_plugin_api::{self as api, Request, Response};
+use serde::Deserialize;
+
+use super::script::{Reply, Script};
+use crate::text::printable;
+
+/// Larger than the answers of a check.
+const LARGEST_FILE: u64 = 16 << 20;
+
+/// A repository, and what the forge answers when it is asked for it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    /// The integration's base URL.
+    pub domain_name: String,
+    /// The kind of its identity.
+    #[serde(default = "pat")]
+    pub identity_kind: String,
+    /// Whether the base URL may be without TLS.
+    #[serde(default)]
+    pub allow_insecure_http: bool,
+    /// The provider's options.
+    #[serde(default)]
+    pub options: serde_json::Map<String, serde_json::Value>,
+    /// URLs of repositories that the plugin has to know.
+    #[serde(default)]
+    pub urls: Vec<String>,
+    pub(super) repository: Repository,
+    pub(super) answers: Vec<Recorded>,
+}
+
+fn pat() -> String {
+    "pat".to_owned()
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Repository {
+    name: String,
+    project: Option<String>,
+    external_id: Option<String>,
+}
+
+impl Repository {
+    pub(super) fn described(&self) -> api::Repository {
+        let mut repository = api::Repository::new(&self.name);
+        if let Some(project) = &self.project {
+            repository = repository.with_project(project);
+        }
+        if let Some(id) = &self.external_id {
+            repository = repository.with_external_id(id);
+        }
+        repository
+    }
+}
+
+/// One answer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Recorded {
+    #[serde(default = "get")]
+    method: String,
+    /// The request's URL, or how it ends.
+    url: String,
+    #[serde(default = "ok")]
+    pub(super) status: u16,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) body: String,
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+fn ok() -> u16 {
+    200
+}
+
+impl Recorded {
+    fn is_for(&self, request: &Request) -> bool {
+        request.method().name() == Some(&self.method) && request.url().ends_with(&self.url)
+    }
+
+    /// The answer, with another body in its place.
+    pub(super) fn with_body(&self, body: impl Into<Vec<u8>>) -> Response {
+        let response = Response::new(self.status, body.into());
+        self.headers.iter().fold(response, |response, (name, value)| response.with_header(name, value))
+    }
+
+    pub(super) fn response(&self) -> Response {
+        self.with_body(self.body.as_bytes())
+    }
+}
+
+impl Replay {
+    /// Reads a file of TOML, or of JSON where it is called so.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or is something else.
+    pub fn read(path: &Path) -> Result<Self, ReplayError> {
+        let place = || path.to_owned();
+        let readable = |source| ReplayError::Unreadable { path: place(), source };
+        let length = fs::metadata(path).map_err(readable)?.len();
+        if length > LARGEST_FILE {
+            return Err(ReplayError::Malformed { path: place(), problem: "it is larger than 16 MiB".into() });
+        }
+        let text = fs::read_to_string(path).map_err(readable)?;
+        let parsed = match path.extension().is_some_and(|extension| extension == "json") {
+            true => serde_json::from_str(&text).map_err(|error| error.to_string()),
+            false => toml::from_str(&text).map_err(|error| error.to_string()),
+        };
+        let replay: Self = parsed.map_err(|problem| ReplayError::Malformed {
+            path: place(),
+            problem: problem.lines().map(|line| printable(line, 300)).collect::<Vec<_>>().join("\n"),
+        })?;
+        if replay.answers.is_empty() {
+            let problem = "it has no `[[answers]]`: record what the forge answers to a check".into();
+            return Err(ReplayError::Malformed { path: place(), problem });
+        }
+        Ok(replay)
+    }
+
+    /// Answers as recorded.
+    pub(super) fn script(&self) -> Script {
+        self.script_with(|_, recorded| recorded.response())
+    }
+
+    /// Answers as `change` makes them out of what is recorded, by number.
+    pub(super) fn script_with(
+        &self,
+        change: impl Fn(usize, &Recorded) -> Response + Send + Sync + 'static,
+    ) -> Script {
+        let answers = self.answers.clone();
+        Script::new(move |request| {
+            match answers.iter().enumerate().find(|(_, recorded)| recorded.is_for(request)) {
+                Some((number, recorded)) => Reply::Answer(change(number, recorded)),
+                None => Reply::Unrecorded,
+            }
+        })
+    }
+}
+
+/// Why a file of recorded answers cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// It cannot be read.
+    #[error("cannot read `{}`: {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// It is something else.
+    #[error("`{}` holds no recorded answers: {problem}", .path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+}
