@@ -62,6 +62,14 @@ pub fn misbehaving() -> &'static Path {
     fixture("misbehaving")
 }
 
+/// The library of the plugin whose listings go wrong.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn listing() -> &'static Path {
+    fixture("listing")
+}
+
 /// The library of the plugin that attacks on request. Most of what it does needs a sandbox: see its source first.
 ///
 /// # Panics

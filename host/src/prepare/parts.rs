@@ -62,19 +62,7 @@ impl<'a> Beginning<'a> {
 
     /// Every discovery, ready to be used.
     pub(super) fn discoveries(&mut self) -> BTreeMap<String, Arc<Discovery>> {
-        let mut discoveries = BTreeMap::new();
-        for (name, settings) in &self.loaded.config.discovery {
-            match Discovery::of(&self.loaded.config, name, settings) {
-                Ok(discovery) => drop(discoveries.insert(name.clone(), Arc::new(discovery))),
-                Err(error) => {
-                    let message = format!("its patterns are too much together: {}", error.kind());
-                    let path = ["discovery", name, "include"];
-                    let help = Some("write fewer or shorter ones".to_owned());
-                    self.problems.push(self.loaded.problem(&path, message, help));
-                }
-            }
-        }
-        discoveries
+        discoveries(self.loaded, &mut self.problems)
     }
 
     /// The repositories among `configured`, or beside them, that `selectors` name.
@@ -175,6 +163,22 @@ pub(super) fn describe(
         description = description.with_identity_kind(identities::kind(identity));
     }
     description
+}
+
+/// Every discovery, ready to be used.
+pub(super) fn discoveries(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTreeMap<String, Arc<Discovery>> {
+    let mut discoveries = BTreeMap::new();
+    for (name, settings) in &loaded.config.discovery {
+        match Discovery::of(&loaded.config, name, settings) {
+            Ok(discovery) => drop(discoveries.insert(name.clone(), Arc::new(discovery))),
+            Err(error) => {
+                let message = format!("its patterns are too much together: {}", error.kind());
+                let help = Some("write fewer or shorter ones".to_owned());
+                problems.push(loaded.problem(&["discovery", name, "include"], message, help));
+            }
+        }
+    }
+    discoveries
 }
 
 fn http_client(loaded: &Loaded, former: Option<&World>, problems: &mut Vec<Problem>) -> Option<HttpClient> {

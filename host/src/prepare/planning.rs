@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use forgewatch_plugin_api::Extension;
 use futures_util::future::join_all;
 
+use super::found::Occupied;
 use super::parts::describe;
 use super::repositories::{self, Wanted};
 use super::{Routes, failed, read_state, saved_base_url};
 use crate::config::{self, Config, Loaded, Problem, Problems};
+use crate::discovery::Catalogue;
 use crate::plan::{Known, Offer, Plan, Planned, Times};
 use crate::plugins::Provider;
 use crate::services::{effective_base_url, for_plugin};
@@ -29,7 +31,7 @@ impl Plan {
             return Err(Problems(problems));
         };
         routes.providers.open_all(loaded, &mut problems);
-        let repositories = known(loaded, &routes, &mut problems).await;
+        let repositories = known(loaded, &routes, state.as_deref(), &mut problems).await;
         let planned = if problems.is_empty() {
             integrations(loaded, &routes, state.as_deref(), repositories, &mut problems).await
         } else {
@@ -52,18 +54,35 @@ fn times(config: &Config) -> Times {
     }
 }
 
-/// The repositories that are known of each integration.
+/// The repositories that are known of each integration: configured, or found before.
 async fn known(
     loaded: &Loaded,
     routes: &Routes,
+    state: Option<&State>,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, Vec<Known>> {
     let config = &loaded.config;
     let mut known: BTreeMap<String, Vec<Known>> = BTreeMap::new();
+    let mut occupied = Occupied::default();
     for (name, wanted) in repositories::configured(loaded, routes, problems).await {
         let own = config.repositories.get(name).map(|repository| repository.overrides);
         let described = described(config, &wanted, own.unwrap_or_default());
+        occupied.add(&wanted.shown, &wanted.integration, wanted.repository.as_ref().ok());
         known.entry(wanted.integration).or_default().push(described);
+    }
+    let discoveries = super::parts::discoveries(loaded, problems);
+    let catalogue = state.map(Catalogue::stored).transpose().unwrap_or_else(|error| {
+        tracing::warn!("what was found before is not counted: {error}");
+        None
+    });
+    for found in occupied.found(&discoveries, &catalogue.unwrap_or_default()) {
+        let rules = found.discovery.rules;
+        let described = Known {
+            project: found.repository.project().map(ToOwned::to_owned),
+            interval: rules.interval.get(),
+            failure_threshold: rules.failure_threshold,
+        };
+        known.entry(found.discovery.settings.integration.clone()).or_default().push(described);
     }
     known
 }

@@ -1,10 +1,11 @@
 //! What `check` does about repositories that are to be found, and about listings that make no sense.
 
+use forgewatch_tests::build;
 use forgewatch_tests::fake::{Answer, Fake, Match, World, contoso};
 use forgewatch_tests::sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use crate::support::{HOST, assert_has, assert_nothing_sent, misbehaving};
+use crate::support::{HOST, assert_has, assert_nothing_sent};
 
 const LARGE: &str = r#"
 [identities.reader]
@@ -64,6 +65,8 @@ fn with_nothing_but_discoveries_there_is_something_to_check() {
     let wrong = sandbox.run(&["check", "all:project-0/nothing"]).exits(2).stderr;
     assert_has(&wrong, &["`all:project-0/nothing` matches no configured or found repository"]);
     sandbox.run(&["config", "check"]).exits(0);
+    let plan = sandbox.run(&["plan", "--format=json"]).json();
+    assert_eq!(plan["identities"][0]["repositories"], 4);
 }
 
 #[test]
@@ -105,9 +108,9 @@ fn one_that_disappears_is_denied_and_forgotten_once_it_has_been_gone_for_long() 
     );
 }
 
-/// A page as the fixture passes it on: names are `listed`, so that a check asks for the id.
+/// A page as the fixture passes it on.
 fn page(ids: &[&str], next: Option<&str>, incomplete: Option<&str>) -> Answer {
-    let listed = ids.iter().map(|id| json!({ "name": "listed", "project": id, "external_id": id }));
+    let listed = ids.iter().map(|id| json!({ "name": "any", "project": id, "external_id": id }));
     let mut page = json!({ "repositories": listed.collect::<Vec<_>>() });
     if let Some(next) = next {
         page["next"] = next.into();
@@ -120,12 +123,14 @@ fn page(ids: &[&str], next: Option<&str>, incomplete: Option<&str>) -> Answer {
 
 /// A fake with these answers at these paths behind `list`, and a sandbox whose discovery lists them.
 fn odd(pages: &[(&str, Answer)], more: &str) -> (Fake, Sandbox) {
-    let (fake, sandbox) = misbehaving(World::contoso());
+    let fake = Fake::start_blocking(World::default());
+    let sandbox = Sandbox::with_fake(&fake);
+    sandbox.install(build::listing());
     tell(&fake, pages);
     sandbox.write(
         "forgewatch.toml",
         format!(
-            "[integrations.odd]\nprovider = \"misbehaving\"\ndomain_name = \"https://{HOST}/\"\n{more}\n\
+            "[integrations.odd]\nprovider = \"listing\"\ndomain_name = \"https://{HOST}/\"\n{more}\n\
              [discovery.odd]\nintegration = \"odd\"\ninclude = [\"*\"]\n"
         ),
     );
@@ -171,13 +176,13 @@ fn a_listing_that_makes_no_sense_is_told_and_takes_nothing_away() {
             "may miss something: 1 repositories have no name, or one of more than 1000 bytes",
             2,
         ),
-        ("is one of a plugin without", vec![], "cannot list: the plugin `misbehaving` has no listing", 2),
+        ("is one of a plugin without", vec![], "cannot list: the plugin `listing` has no listing", 2),
     ];
     for (what, pages, told, count) in cases {
         let (fake, sandbox) = odd(&good, "");
         sandbox.run(&["check"]).exits(0);
         tell(&fake, &pages);
-        let set = ["--set", "integrations.odd.external_id=\"no-listing\"", "check", "--format=json"];
+        let set = ["--set", "integrations.odd.external_id=\"none\"", "check", "--format=json"];
         let arguments = if pages.is_empty() { &set[..] } else { &set[2..] };
         let run = sandbox.run(arguments).exits(0);
         assert_has(&run.stderr, &[told]);
@@ -201,12 +206,12 @@ fn a_listing_that_shrinks_half_way_costs_nothing_since_each_one_is_asked_for_its
     let run = sandbox.run(&["check", "--format=ndjson"]).exits(1);
     let denied: Vec<_> = run.stdout.lines().filter(|line| line.contains("not_found")).collect();
     assert_eq!((run.stdout.lines().count(), denied.len()), (4, 1), "{run:#?}");
-    assert_has(denied[0], &["odd:2/listed"]);
+    assert_has(denied[0], &["odd:2/any"]);
 }
 
 #[test]
 fn a_listing_without_an_end_is_ended() {
-    let (_fake, sandbox) = odd(&[], "external_id = \"endless-listing\"");
+    let (_fake, sandbox) = odd(&[], "external_id = \"endless\"");
     let run = sandbox.run(&["check", "--format=json"]).exits(0);
     assert_has(&run.stderr, &["discovery `odd` cannot list: invalid_response: the listing does not end"]);
     assert_eq!(names(&run.json()).len(), 20_000);
