@@ -104,6 +104,17 @@ const EVERY_FAULT: &[(&str, Red)] = &[
             ],
         ),
     ),
+    (
+        "cuts-names",
+        (
+            1,
+            &[(
+                "behaviour",
+                "names that would lead elsewhere",
+                "\"shop?x\" is granted, by the answer about \"shop\"",
+            )],
+        ),
+    ),
     ("hangs-on-410", (1, &[("answers", "410", "the plugin hangs")])),
     ("hurries", (1, &[("answers", "429 with Retry-After: 30", "1 s")])),
     ("keeps-dots", (1, &[("repository URLs", "odd last segments", "has the name \".\"")])),
@@ -158,14 +169,7 @@ const EVERY_FAULT: &[(&str, Red)] = &[
     ),
     (
         "raw-names",
-        (
-            1,
-            &[(
-                "behaviour",
-                "names that would lead elsewhere",
-                "\"shop?x\" is granted, by the answer about \"shop\"",
-            )],
-        ),
+        (1, &[("behaviour", "names that would lead elsewhere", "\".\" made it GET https://wrong.example/")]),
     ),
     (
         "repeats-bodies",
