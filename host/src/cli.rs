@@ -6,6 +6,7 @@
 mod check;
 mod config;
 mod output;
+mod plan;
 mod plugin;
 mod route;
 mod run;
@@ -47,6 +48,7 @@ enum Command {
     Run(run::Arguments),
     Route(route::Arguments),
     Status(status::Arguments),
+    Plan(plan::Arguments),
     /// List, inspect, verify and lock plugins; write one and test it.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -166,6 +168,7 @@ pub fn run() -> ExitCode {
                 Command::Run(arguments) => arguments.run(&global),
                 Command::Route(arguments) => arguments.run(&global),
                 Command::Status(arguments) => arguments.run(&global),
+                Command::Plan(arguments) => arguments.run(&global),
                 Command::Plugin(command) => command.run(&global),
                 Command::Config(command) => command.run(&global),
                 Command::State(command) => command.run(&global),

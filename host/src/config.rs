@@ -42,13 +42,13 @@ pub use self::{
     daemon::{Api, ApiAuth, ApiScope, ApiToken, Breaker, LogFormat, LogLevel, Logging, Retention, Schedule},
     inputs::TOKEN_VARIABLE,
     model::{
-        Config, Defaults, Discovery, Entra, Http, Identity, Integration, Isolation, Oauth2, Overrides,
-        Plugins, Provider, Repository, SiloMode, State,
+        Config, Defaults, Discovery, Entra, GithubApp, Http, Identity, Integration, Isolation, Oauth2,
+        Overrides, Plugins, Provider, Repository, SiloMode, State,
     },
     problem::{Problem, Problems, Source, dotted, nearest},
     provenance::Explained,
     secret::SecretRef,
-    values::{Address, HostPort, HttpsUrl, ListenAddress, Period, ProxyUrl, Timestamp, ValueError},
+    values::{Address, HostPort, HttpsUrl, ListenAddress, Pattern, Period, ProxyUrl, Timestamp, ValueError},
     watch::FilesWatch,
 };
 
@@ -60,8 +60,8 @@ use self::{
 };
 
 /// The tables that more is found out about after loading.
-const TABLES: [&str; 7] =
-    ["api", "plugins", "providers", "state", "identities", "integrations", "repositories"];
+const TABLES: [&str; 8] =
+    ["api", "plugins", "providers", "state", "identities", "integrations", "repositories", "discovery"];
 
 /// What to load.
 #[derive(Clone, Debug)]
@@ -302,9 +302,7 @@ fn without_effect(config: &Config) -> Vec<Finding> {
         message: message.into(),
         help: None,
     };
-    let unread = "this version reads discovery but does not act on it yet";
-    let mut found: Vec<_> =
-        config.discovery.keys().map(|name| finding(&["discovery", name], unread)).collect();
+    let mut found = Vec::new();
     if config.silo_mode == SiloMode::Region && !config.identities.is_empty() {
         found.push(finding(&["identities"], "a region holds no identity: these are not used"));
     }

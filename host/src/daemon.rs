@@ -5,18 +5,22 @@
 //! - Checks run on tasks of their own; disks, files and clients never hold the conductor up.
 //! - What waits goes by the monotonic clock. The wall clock is asked for what outlasts a process.
 
+mod allowance;
 mod breaker;
 mod client;
 mod conductor;
+mod discovery;
 #[cfg(test)]
 pub(crate) mod fake;
 mod gate;
 mod groups;
 mod handle;
+mod identities;
 mod inquiry;
 mod judge;
 mod ledger;
 mod notify;
+mod probes;
 mod queue;
 mod reload;
 mod report;
@@ -34,22 +38,26 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use discovery::Finding;
 pub use handle::{Asked, Handle, Reloads, Stopping};
-pub use ledger::{Entry, Ledger, Seen, Standby};
+pub use identities::expires_at;
+pub use ledger::{Entry, HeldFor, Ledger, Seen, Standby};
 pub use notify::{Notifier, Watchdog};
 pub use report::{
-    ConfigReport, IncidentReport, IntegrationReport, PluginReport, Report, RepositoriesReport, Stamp,
-    StateReport,
+    ConfigReport, DiscoveryReport, IdentityReport, IncidentReport, IntegrationReport, PluginReport, Report,
+    RepositoriesReport, Stamp, StateReport,
 };
 pub use snapshot::Tally;
 
 use crate::config::{Loaded, Problems, Request};
+use crate::discovery::Catalogue;
 use crate::journal::{Incident, Incidents, Journal, event};
 use crate::metrics::Metrics;
 use crate::prepare::World;
 use crate::state::{State, StateError, Writer};
 use crate::verdict::Moment;
 use conductor::Conductor;
+use discovery::Finder;
 use handle::Shared;
 use reload::{Fixed, Reloader};
 use settings::Settings;
@@ -63,8 +71,10 @@ pub struct Beginning {
     pub request: Request,
     /// The configuration.
     pub loaded: Loaded,
-    /// What it leads to.
+    /// What it leads to, with what was found.
     pub world: World,
+    /// What was found.
+    pub catalogue: Catalogue,
     /// The state, for plugins and for reading.
     pub state: Arc<State>,
     /// The state, for what is found out.
@@ -106,7 +116,7 @@ impl Daemon {
     ///
     /// The state cannot be read.
     pub fn start(beginning: Beginning) -> Result<Self, StateError> {
-        let Beginning { request, loaded, world, state, writer, metrics, follower } = beginning;
+        let Beginning { request, loaded, world, catalogue, state, writer, metrics, follower } = beginning;
         let world = Arc::new(world);
         let ledger = restored(&state, Arc::clone(&world))?;
         let (writer, now) = (Arc::new(writer), Moment::now());
@@ -116,14 +126,19 @@ impl Daemon {
         let (reload, reload_requests) = mpsc::channel(MOST_ORDERS);
         let (status, reloads) = watch::channel(Reloads::first(now));
         let (busy, reloading) = watch::channel(false);
+        let (found, findings) = watch::channel(Vec::new());
+        let mut finder = Finder::new(catalogue, found);
+        finder.follow(&world);
         let shared = Arc::new(Shared {
             ledger: RwLock::new(ledger),
             commands: commands.clone(),
             reload,
             health: writer.health(),
             reloads,
+            findings,
         });
         let mut journal = Journal::new(Arc::clone(&writer));
+        journal.found(finder.forget_unused(&world, settings.retention.events));
         let version = env!("CARGO_PKG_VERSION");
         journal.save(event::generic("started", None, None, now, json!({ "version": version })));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -139,8 +154,20 @@ impl Daemon {
         });
         let fixed = Fixed::of(&loaded.config);
         let files = loaded.watch();
-        let reloader =
-            Reloader { request, state, metrics, world, fixed, files, status, commands, follower, busy };
+        let reloader = Reloader {
+            request,
+            state,
+            metrics,
+            world,
+            fixed,
+            files,
+            status,
+            commands,
+            follower,
+            busy,
+            finder,
+            shared: Arc::clone(&shared),
+        };
         tasks.spawn(reloader.run(reload_requests, stop.clone()));
         tasks.close();
         Ok(Self { handle: Handle { shared }, stop, broken, tasks, writer, reloading })

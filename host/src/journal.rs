@@ -51,6 +51,13 @@ impl Journal {
         }
     }
 
+    /// Takes what was found into the group, with its events.
+    pub fn found(&mut self, save: Save) {
+        self.group.discoveries.extend(save.discoveries);
+        self.group.found.extend(save.found);
+        save.events.into_iter().for_each(|event| self.save(event));
+    }
+
     /// Takes what is known of a repository into the group; nothing, if it is to be forgotten.
     pub fn standing(&mut self, repository: &str, standing: Option<String>) {
         self.group.standings.push((repository.to_owned(), standing));
@@ -67,7 +74,7 @@ impl Journal {
     /// Has the group written, as a whole.
     pub fn submit(&mut self) {
         let group = std::mem::take(&mut self.group);
-        if !(group.standings.is_empty() && group.incidents.is_empty() && group.events.is_empty()) {
+        if !group.is_empty() {
             self.writer.submit(group);
         }
     }

@@ -25,7 +25,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 pub use process::started_at;
-pub use snapshot::{Access, Identity, Incidents, Integration, Plugin, Repositories, Snapshot};
+pub use snapshot::{Access, Discovery, Identity, Incidents, Integration, Plugin, Repositories, Snapshot};
 
 use crate::services::Traffic;
 use crate::verdict::Reason;

@@ -3,9 +3,12 @@
 //! Everything that stands in the way is found in one pass and told together; nothing runs half-way. No request
 //! leaves the machine here.
 
+mod finds;
+mod found;
 mod identities;
 mod listing;
 mod parts;
+mod planning;
 mod providers;
 mod repositories;
 mod rooms;
@@ -24,6 +27,7 @@ use crate::services::{DOMAIN_NAME, Services, effective_base_url, origin_of};
 use crate::state::{State, StateError};
 use crate::sweep::{Integration, Sweep, Target};
 use crate::text::printable;
+pub use finds::Finds;
 pub(crate) use identities::{Trouble, read_secret};
 pub use listing::PluginEntry;
 pub use rooms::Rooms;
@@ -43,6 +47,8 @@ pub struct Prepared {
     pub recorder: Recorder,
     /// The plugins that it needs, by their providers' keys; to be closed after it.
     pub providers: BTreeMap<String, Provider>,
+    /// What discoveries have found for it.
+    pub finds: Finds,
 }
 
 /// Where a URL leads, with the integration that has its base URL.
@@ -155,29 +161,42 @@ impl Prepared {
     /// A sweep over the repositories that `selectors` name: names, patterns, URLs, or all without any. What is wrong
     /// with the configuration already is told together with what is found here.
     ///
+    /// Unless it is only to be tried, the discoveries that may be meant are listed first, as the only requests here.
+    /// Where that fails, what they had found before is checked.
+    ///
     /// # Errors
     ///
-    /// Everything that is wrong, in one go.
-    pub async fn for_check(loaded: &Loaded, selectors: &[String]) -> Result<Self, Problems> {
+    /// Everything that is wrong, in one go; and names and patterns that mean nothing, configured or found.
+    pub async fn for_check(loaded: &Loaded, selectors: &[String], dry_run: bool) -> Result<Self, Problems> {
         let mut problems = loaded.problems.clone();
         let state = match problems.as_slice() {
             [] => open_state(loaded, &mut problems),
             // Nothing will run, and the path may not be the one that was meant.
             _ => read_state(loaded, &mut problems),
         };
+        let mut finds = Finds::stored(state.clone());
         let mut beginning = Beginning::of(loaded, state, None, problems);
-        let wanted = beginning.selected(selectors).await;
-        let parts = beginning.end(needed(&loaded.config, selectors, &wanted)).await?;
-        let integrations = parts.integrations(wanted.iter().map(|wanted| &wanted.integration))?;
-        let targets = wanted.into_iter().map(|wanted| wanted.target(&integrations)).collect();
+        let configured = beginning.configured().await;
+        finds.look_beside(&configured, beginning.discoveries());
+        let selected = beginning.selected(configured, selectors).await;
+        finds.narrow(selectors, selected.among_found);
+        let parts = beginning.end(needed(&loaded.config, selectors, &selected.wanted, &finds)).await?;
+        let names = selected.wanted.iter().map(|wanted| &wanted.integration);
+        let integrations = parts.integrations(names.chain(finds.integrations()))?;
+        let check_timeout = loaded.config.check_timeout.get();
+        if !dry_run {
+            finds.list(&integrations, check_timeout).await;
+        }
+        let found = finds.wanted()?;
+        let wanted = selected.wanted.into_iter().chain(found);
         let sweep = Sweep {
-            targets,
+            targets: wanted.map(|wanted| wanted.target(&integrations)).collect(),
             concurrency: usize::from(loaded.config.http.concurrency),
-            check_timeout: loaded.config.check_timeout.get(),
+            check_timeout,
         };
         let providers =
             integrations.values().map(|it| (it.provider_key.clone(), it.provider.clone())).collect();
-        Ok(Self { services: parts.services, sweep, recorder: Recorder::new(parts.state), providers })
+        Ok(Self { services: parts.services, sweep, recorder: Recorder::new(parts.state), providers, finds })
     }
 
     /// Waits until every plugin is ready. A sweep need not: it goes on without those that fail.
@@ -208,10 +227,20 @@ fn failed(key: &str, failure: &api::Failure) -> Problem {
 
 /// The integrations whose identities are needed: all of them for a sweep over everything, so that a missing secret is
 /// told even where something else is wrong with a repository.
-fn needed<'a>(config: &'a Config, selectors: &[String], wanted: &'a [Wanted]) -> BTreeSet<&'a str> {
+fn needed<'a>(
+    config: &'a Config,
+    selectors: &[String],
+    wanted: &'a [Wanted],
+    finds: &'a Finds,
+) -> BTreeSet<&'a str> {
     match selectors {
         [] => config.integrations.keys().map(String::as_str).collect(),
-        _ => wanted.iter().map(|wanted| wanted.integration.as_str()).collect(),
+        _ => wanted
+            .iter()
+            .map(|wanted| &wanted.integration)
+            .chain(finds.integrations())
+            .map(String::as_str)
+            .collect(),
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod base_url;
 mod bridge;
+pub mod budget;
 pub mod call;
 mod egress;
 pub(crate) mod extensions;
@@ -35,6 +36,7 @@ pub use integration::{DOMAIN_NAME, IntegrationServices, IntegrationSettings};
 pub use traffic::Traffic;
 
 use crate::state::State;
+use budget::Budgets;
 use http::HttpClient;
 use identity::Keeper;
 
@@ -44,21 +46,24 @@ pub struct Services {
     keeper: Keeper,
     silo_mode: SiloMode,
     traffic: Traffic,
+    /// Of requests without an identity; those of an identity go where it goes.
+    budgets: Arc<Budgets>,
 }
 
 impl Services {
     /// Services on one client and one store.
     pub fn new(client: HttpClient, state: Arc<State>, silo_mode: SiloMode) -> Self {
         let keeper = Keeper { client, state, tasks: TaskTracker::new() };
-        Self { keeper, silo_mode, traffic: Traffic::default() }
+        Self { keeper, silo_mode, traffic: Traffic::default(), budgets: Arc::default() }
     }
 
-    /// These services, in a process that had `former` ones: requests are counted on, and an identity that goes on
+    /// These services, in a process that had `former` ones: requests are counted on, what forges told of
+    /// their limits is known, and an identity that goes on
     /// under both has its refreshes waited for whichever of them it began them under.
     #[must_use]
     pub fn following(self, former: &Self) -> Self {
         let keeper = Keeper { tasks: former.keeper.tasks.clone(), ..self.keeper };
-        Self { keeper, traffic: former.traffic.clone(), ..self }
+        Self { keeper, traffic: former.traffic.clone(), budgets: Arc::clone(&former.budgets), ..self }
     }
 
     /// The requests of all integrations, counted.
@@ -80,7 +85,13 @@ impl Services {
         settings: IntegrationSettings,
     ) -> Arc<IntegrationServices> {
         let requests = self.traffic.of_provider(&provider.key);
-        Arc::new(IntegrationServices::new(self.keeper.clone(), self.silo_mode, provider, settings, requests))
+        let shared = integration::Shared {
+            keeper: self.keeper.clone(),
+            silo_mode: self.silo_mode,
+            requests,
+            budgets: Arc::clone(&self.budgets),
+        };
+        Arc::new(IntegrationServices::new(shared, provider, settings))
     }
 
     /// Waits for the token refreshes under way, those of services that these followed as well. One that is cut short

@@ -37,12 +37,13 @@ pub use backup::{BackupError, Existing};
 pub use error::StateError;
 pub use inspect::{Finding, Inspection, inspect};
 pub use records::{
-    Event, EventFilter, EventKind, IncidentCursor, IncidentRow, Save, SavedIdentity, SavedMetadata,
-    StoredEvent,
+    DiscoveryRow, Event, EventFilter, EventKind, FoundKey, FoundRow, IncidentCursor, IncidentRow, Save,
+    SavedIdentity, SavedMetadata, StoredEvent,
 };
 pub use retention::Retention;
 pub use writer::{Health, NotSaved, Writer};
 
+use backlog::{Backlog, Bound};
 use file::Store;
 use records::{from_unix_ms, to_unix_ms};
 
@@ -218,6 +219,21 @@ impl State {
     /// The store cannot be written.
     pub fn append(&self, event: &Event) -> Result<(), StateError> {
         self.write(|connection| rows::append(connection, event))
+    }
+
+    /// Writes a group as a whole. A daemon's goes through its [`Writer`].
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written.
+    pub fn save(&self, group: Save) -> Result<(), StateError> {
+        let mut backlog = Backlog::default();
+        backlog.add(group, Bound::Unlimited);
+        self.write(|connection| {
+            let transaction = connection.unchecked_transaction()?;
+            backlog.write(&transaction)?;
+            transaction.commit()
+        })
     }
 
     /// Waits until no other process, nor any other handle in this one, holds the lock for `purpose`, and takes

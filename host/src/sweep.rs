@@ -9,9 +9,11 @@
 mod batch;
 mod check;
 mod listing;
+mod probe;
 mod run;
 
 pub use batch::{Batch, LARGEST_BATCH, Means};
 pub use check::{CheckResult, Connected, Integration, Spans, Target};
 pub use listing::{Listed, ListingEnd, list};
+pub use probe::{Probe, Probed, Who};
 pub use run::{Summary, Sweep};

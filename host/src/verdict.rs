@@ -133,13 +133,15 @@ pub struct Outcome {
     pub http_status: Option<u16>,
     /// Seconds after which to try again, if the failure named them.
     pub retry_after_s: Option<u64>,
+    /// Whether the forge was not asked, to stay within what it allows: of the repository nothing was found out.
+    pub held_back: bool,
 }
 
 impl Outcome {
     /// An outcome of the host's own making.
     pub fn new(reason: Reason, detail: impl AsRef<str>) -> Self {
         let detail = printable_bytes(detail.as_ref(), MAX_DETAIL).into_owned();
-        Self { reason, detail, http_status: None, retry_after_s: None }
+        Self { reason, detail, http_status: None, retry_after_s: None, held_back: false }
     }
 }
 

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::access::Scope;
 use super::answer::{Found, Time};
 use super::error::Error;
 use super::input::Nothing;
 use super::route::{Call, Operation, Routes};
-use crate::daemon::{Entry, Ledger};
+use crate::daemon::{Entry, HeldFor, Ledger, Standby, expires_at};
+use crate::services::budget::Left;
 use crate::sweep;
 use crate::text::{mask_url, printable};
-use crate::verdict::{Reason, Verdict};
+use crate::verdict::{Moment, Reason, Verdict};
 
 pub(super) fn add(routes: &mut Routes) {
     let scope = Some(Scope::Read);
@@ -35,6 +37,8 @@ struct Integration {
     base_url: String,
     /// The name of its identity.
     identity: Option<String>,
+    /// What is known of that identity; its forge is asked every hour, where its plugin has a way to ask.
+    credential: Option<Credential>,
     /// How many repositories it has.
     repositories: usize,
     #[serde(flatten)]
@@ -45,10 +49,51 @@ struct Integration {
     waiting: usize,
     /// Until when no regular check is made, since the forge wants or needs a rest.
     held_until: Option<Time>,
+    /// Why, while none is made.
+    held_for: Option<HeldFor>,
+    /// What its forge lets its identity ask, as the forge said at last; none if it never did.
+    rate_budget: Option<RateBudget>,
     /// Since when its forge has been in trouble, while it is.
     trouble_since: Option<Time>,
     /// Whether many repositories turned at once and the cause is being looked for.
     investigating: bool,
+}
+
+/// What is known of an identity.
+#[derive(Serialize, JsonSchema)]
+struct Credential {
+    name: String,
+    kind: Option<String>,
+    /// When the token that it has now ends, as far as that is known.
+    expires_at: Option<Time>,
+    /// Whether it gets a new one by itself.
+    renews: bool,
+    /// For whom it speaks, as the forge calls that.
+    subject: Option<String>,
+    /// What it may do, in the forge's words.
+    scopes: Vec<String>,
+    may: May,
+    /// When the forge has said so.
+    probed_at: Option<Time>,
+}
+
+/// What an identity may do; `null` where nobody knows.
+#[derive(Default, Serialize, JsonSchema)]
+struct May {
+    read: Option<bool>,
+    write: Option<bool>,
+    webhooks: Option<bool>,
+}
+
+/// What is left of a limit. All integrations with one identity at one forge share it.
+#[derive(Serialize, JsonSchema)]
+struct RateBudget {
+    /// How many requests it allows in a window of time, where that is told.
+    limit: Option<u64>,
+    /// How many of them are left.
+    remaining: u64,
+    /// When all are there again, where that is told.
+    resets_at: Option<Time>,
 }
 
 /// How many repositories there are of each verdict and of each reason.
@@ -111,14 +156,44 @@ impl Integration {
             provider: integration.provider_key.clone(),
             base_url: printable(&mask_url(&base_url), 500).into_owned(),
             identity: integration.services.identity_name().map(str::to_owned),
+            credential: Credential::of(integration, &standby),
             repositories: counts.verdicts.total(),
             counts,
             running: standby.running,
             waiting: standby.waiting,
             held_until: standby.held_until.map(Time::from),
+            held_for: standby.held_for,
+            rate_budget: RateBudget::of(integration),
             trouble_since: standby.trouble_since.map(Time::from),
             investigating: standby.investigating,
         }
+    }
+}
+
+impl Credential {
+    fn of(integration: &sweep::Integration, standby: &Standby) -> Option<Self> {
+        let identity = integration.services.default_identity()?;
+        let (who, probed) = (standby.who(), standby.identity.as_ref());
+        let may = probed.and_then(|(_, probed)| probed.may).unwrap_or_default();
+        Some(Self {
+            name: identity.name().to_owned(),
+            kind: integration.description.identity_kind().map(str::to_owned),
+            expires_at: expires_at(integration, standby).map(|at| Moment::from(at).into()),
+            renews: identity.renews(),
+            subject: who.and_then(|who| who.subject.clone()),
+            scopes: who.map(|who| who.scopes.clone()).unwrap_or_default(),
+            may: May { read: may.read(), write: may.write(), webhooks: may.webhooks() },
+            probed_at: probed.map(|(at, _)| Time::from(*at)),
+        })
+    }
+}
+
+impl RateBudget {
+    fn of(integration: &sweep::Integration) -> Option<Self> {
+        let (now, moment) = (Instant::now(), Moment::now());
+        let Left { limit, remaining, resets_at } = integration.services.budget()?.left(now)?;
+        let resets_at = resets_at.map(|at| moment.after(at.saturating_duration_since(now)).into());
+        Some(Self { limit, remaining, resets_at })
     }
 }
 

@@ -50,6 +50,8 @@ struct Query {
     integration: Option<String>,
     /// The provider's key.
     provider: Option<String>,
+    /// The name of the discovery that has found it.
+    discovery: Option<String>,
     /// A label and its value, as `key:value`; all that are given have to fit.
     label: Vec<Label>,
     /// A part of the name, in upper or lower case.

@@ -25,7 +25,8 @@ const INTERRUPTED: u8 = 130;
 /// Check whether the integrations have access to their repositories.
 ///
 /// Exit status: 0 all granted, 1 at least one denied, 2 wrong usage or configuration, 3 nothing denied but
-/// something indeterminate, 130 interrupted.
+/// something indeterminate, 130 interrupted. What a discovery would find is listed first; where that fails, what it had
+/// found before is checked, and standard error says so.
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
     /// Names of repositories, patterns (`*`, `?`, `[…]`, `{…}`) over names, or URLs; all repositories if none.
@@ -46,7 +47,8 @@ impl Arguments {
             Ok(runtime) => runtime,
             Err(status) => return status,
         };
-        let status = match runtime.block_on(Prepared::for_check(&loaded, &self.repositories)) {
+        let preparing = Prepared::for_check(&loaded, &self.repositories, self.dry_run);
+        let status = match runtime.block_on(preparing) {
             Ok(prepared) if self.dry_run => {
                 if let Err(problems) = runtime.block_on(prepared.ready()) {
                     return refuse(&problems);
@@ -74,7 +76,7 @@ impl Arguments {
     }
 
     async fn sweep(self, prepared: Prepared) -> ExitCode {
-        let Prepared { services, sweep, recorder, providers } = prepared;
+        let Prepared { services, sweep, recorder, providers, mut finds } = prepared;
         let total = sweep.targets.len();
         let progress = progress_bar(total as u64, self.format);
         let cancelled = cancelled_by_interrupt();
@@ -103,6 +105,7 @@ impl Arguments {
         }
         join_all(providers.values().map(Provider::close)).await;
         recorder.record(swept.started_at, swept.duration, &swept.results);
+        finds.forget(&swept.results);
         if let Some(status) = lines.failed.or(Some(printed)).filter(|status| *status != ExitCode::SUCCESS) {
             return status;
         }
@@ -115,14 +118,15 @@ impl Arguments {
             );
             return ExitCode::from(INTERRUPTED);
         }
-        status(Summary::of(&swept.results))
+        status(Summary::of(&swept.results), finds.are_unknown())
     }
 }
 
-fn status(summary: Summary) -> ExitCode {
+/// With `unknown`, nobody could say what there is to check.
+fn status(summary: Summary, unknown: bool) -> ExitCode {
     match summary {
         Summary { denied: 1.., .. } => ExitCode::from(1),
-        Summary { indeterminate: 1.., .. } => ExitCode::from(3),
+        Summary { indeterminate, .. } if indeterminate > 0 || unknown => ExitCode::from(3),
         _ => ExitCode::SUCCESS,
     }
 }

@@ -17,6 +17,7 @@ use super::{GlobalArgs, USAGE, print, refuse, runtime, tell};
 use crate::api::{Access, Gate, Server, Sources};
 use crate::config::{Loaded, Problem, Problems};
 use crate::daemon::{Beginning, Daemon, Follower, Handle, Notifier, TakeOver, Watchdog};
+use crate::discovery::Catalogue;
 use crate::logging::Logging;
 use crate::metrics::Metrics;
 use crate::prepare::World;
@@ -68,7 +69,9 @@ async fn rehearse(mut loaded: Loaded) -> Result<ExitCode, ExitCode> {
     let mut problems = Vec::new();
     Access::of(&loaded, &mut problems).await;
     loaded.problems.extend(problems);
+    let catalogue = Catalogue::stored(&state).map_err(|error| unusable(&loaded, &error))?;
     let world = World::prepare(&loaded, state, None).await.map_err(|problems| refuse(&problems))?;
+    let world = world.with_found(&catalogue);
     world.services.finish().await;
     world.retire(None).await;
     let count = world.repositories.len();
@@ -95,7 +98,8 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
         // A command that prints a secret may take long.
         () = signals.stop() => return Ok(ExitCode::SUCCESS),
     };
-    let world = prepared.map_err(|problems| refuse(&problems))?;
+    let catalogue = Catalogue::stored(&state).map_err(|error| unusable(&loaded, &error))?;
+    let world = prepared.map_err(|problems| refuse(&problems))?.with_found(&catalogue);
     let Some(server) = server.transpose().map_err(|error| failed(chain(&error)))? else {
         return Err(ExitCode::from(USAGE));
     };
@@ -117,8 +121,8 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
     let follower = Following { logging, gate: server.gate(), each: Arc::clone(&each) };
     let request = global.request();
     let metrics_of = metrics.clone();
-    let beginning =
-        Beginning { request, loaded, world, state, writer, metrics, follower: Arc::new(follower) };
+    let follower = Arc::new(follower);
+    let beginning = Beginning { request, loaded, world, catalogue, state, writer, metrics, follower };
     let daemon = Daemon::start(beginning).map_err(failed)?;
     let handle = daemon.handle().clone();
 

@@ -98,7 +98,7 @@ fn table(found: &Inspection) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name:10}  {value}");
+        let _ = writeln!(text, "{name:11}  {value}");
     };
     line("file", &shown(found));
     let schema = found.schema.map_or("none".to_owned(), |schema| schema.to_string());

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     daemon::{Api, Breaker, Logging, Retention, Schedule},
     secret::SecretRef,
-    values::{Address, HostPort, HttpsUrl, Period, ProxyUrl, Timestamp},
+    values::{Address, HostPort, HttpsUrl, Pattern, Period, ProxyUrl, Timestamp},
 };
 
 /// The whole configuration.
@@ -256,7 +256,7 @@ impl Defaults {
     }
 }
 
-/// Settings of `defaults` that an integration or a repository sets for itself.
+/// Settings of `defaults` that an integration, a repository or a discovery sets for itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Overrides {
     /// Overrides `defaults.interval`.
@@ -305,6 +305,8 @@ pub enum Identity {
     Oauth2(Oauth2),
     /// A Microsoft Entra application.
     Entra(Entra),
+    /// One installation of an app of GitHub's kind, which signs for itself with a private key.
+    GithubApp(GithubApp),
 }
 
 impl Identity {
@@ -319,6 +321,7 @@ impl Identity {
                 [&client.client_secret, &client.access_token, &client.refresh_token].map(Option::as_ref)
             }
             Self::Entra(application) => [Some(&application.client_secret), None, None],
+            Self::GithubApp(app) => [Some(&app.private_key), None, None],
         };
         secrets.into_iter().flatten()
     }
@@ -342,6 +345,9 @@ pub struct Oauth2 {
     pub expires_at: Option<Timestamp>,
     /// The refresh token; without it an expired access token stays expired.
     pub refresh_token: Option<SecretRef>,
+    /// The redirect URI of the sign-in that the refresh token came from, for forges that want it with each refresh.
+    #[schemars(length(min = 1))]
+    pub redirect_uri: Option<String>,
 }
 
 /// A Microsoft Entra application that signs in with its own secret.
@@ -365,6 +371,31 @@ pub struct Entra {
 impl Entra {
     fn default_scope() -> String {
         "499b84ac-1321-427f-aa17-267ca6975798/.default".into()
+    }
+}
+
+/// One installation of an app: the app signs for itself, and is given tokens of this installation that last an hour.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct GithubApp {
+    /// The app's id or its client id, as text, like "123456" or "Iv23li0123456789abcd".
+    #[schemars(regex(pattern = r"^[A-Za-z0-9._-]+$"))]
+    pub app_id: String,
+    /// The id of the installation, as text: the number at the end of the address of its settings page.
+    #[schemars(regex(pattern = r"^[0-9]+$"))]
+    pub installation_id: String,
+    /// The app's private key: the PEM file that the forge made for it.
+    pub private_key: SecretRef,
+    /// The API that gives the tokens, if not the public one; an Enterprise Server's ends in `/api/v3/`.
+    pub api_url: Option<HttpsUrl>,
+}
+
+impl GithubApp {
+    /// Where tokens of the installation are asked for.
+    pub fn token_url(&self) -> String {
+        let base = self.api_url.as_ref().map_or("https://api.github.com/", |url| url.expose().as_str());
+        let (base, installation) = (base.trim_end_matches('/'), &self.installation_id);
+        format!("{base}/app/installations/{installation}/access_tokens")
     }
 }
 
@@ -421,6 +452,32 @@ pub struct Repository {
 pub struct Discovery {
     /// Name of the integration to search.
     pub integration: String,
-    /// Patterns of what to take in, like `Payments/*`.
-    pub include: Vec<String>,
+    /// Patterns of what to take in, like `Payments/*`; they see `project/name`, or `name` alone.
+    #[schemars(length(min = 1))]
+    pub include: Vec<Pattern>,
+    /// Patterns of what to leave out all the same.
+    #[serde(default)]
+    pub exclude: Vec<Pattern>,
+    /// Time between two listings of what there is.
+    #[serde(default = "Discovery::default_list_every")]
+    pub list_every: Period,
+    /// How long a repository has to be missing from listings, and denied by its own checks, before it is dropped.
+    #[serde(default = "Discovery::default_forget_after")]
+    pub forget_after: Period,
+    /// Labels of what it finds.
+    #[serde(default)]
+    pub labels: Arc<BTreeMap<String, String>>,
+    /// Its own values for `defaults`, for what it finds.
+    #[serde(flatten)]
+    pub overrides: Overrides,
+}
+
+impl Discovery {
+    fn default_list_every() -> Period {
+        Period::from_secs(60 * 60)
+    }
+
+    fn default_forget_after() -> Period {
+        Period::from_secs(7 * 24 * 60 * 60)
+    }
 }

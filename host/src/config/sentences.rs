@@ -142,9 +142,6 @@ fn tag_of(forms: &[Value]) -> Option<(&str, Vec<&str>)> {
 fn wrong_kind(path: Vec<String>, kind: Option<&str>, present: bool, kinds: &[&str]) -> Finding {
     let list = format!("kinds are: {}", kinds.join(", "));
     match kind {
-        Some("github_app") => {
-            finding(path, "`github_app` is known but not supported by this version", Some(list))
-        }
         Some(word) => {
             let help = did_you_mean(word, kinds.iter().copied()).unwrap_or(list);
             finding(path, "unknown kind", Some(help))

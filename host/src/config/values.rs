@@ -6,6 +6,7 @@
 
 use std::{borrow::Cow, fmt, net::Ipv6Addr, net::SocketAddr, str::FromStr, time::Duration, time::SystemTime};
 
+use globset::{ErrorKind, Glob, GlobBuilder};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
@@ -66,8 +67,9 @@ macro_rules! text_value {
 }
 
 /// Every format that the configuration's schema uses.
-pub(super) const FORMATS: [Format; 7] = [
+pub(super) const FORMATS: [Format; 8] = [
     Period::FORMAT,
+    Pattern::FORMAT,
     HostPort::FORMAT,
     ListenAddress::FORMAT,
     ProxyUrl::FORMAT,
@@ -142,6 +144,47 @@ impl fmt::Display for Period {
             (days, Duration::ZERO) => write!(f, "{days}days"),
             (days, rest) => write!(f, "{days}days {}", humantime::format_duration(rest)),
         }
+    }
+}
+
+/// A pattern over names, in upper or lower case; `*` goes through `/` too.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Pattern(Glob);
+
+text_value!(Pattern, "glob", "a pattern, like \"Payments/*\" or \"*/{web,shop}-?\"");
+
+impl Pattern {
+    /// The pattern, compiled.
+    pub const fn get(&self) -> &Glob {
+        &self.0
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        if text.is_empty() {
+            return Err(ValueError("must not be empty"));
+        }
+        let glob = GlobBuilder::new(text).literal_separator(false).case_insensitive(true).build();
+        let glob = glob.map_err(|error| {
+            ValueError(match error.kind() {
+                ErrorKind::UnclosedClass => "is no pattern: `[` has no `]`; `\\[` stands for itself",
+                ErrorKind::UnclosedAlternates => "is no pattern: `{` has no `}`; `\\{` stands for itself",
+                ErrorKind::UnopenedAlternates => "is no pattern: `}` has no `{`; `\\}` stands for itself",
+                ErrorKind::InvalidRange(..) => "is no pattern: a range is the wrong way round",
+                _ => "is no pattern",
+            })
+        })?;
+        Ok(Self(glob))
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.glob())
     }
 }
 
@@ -437,5 +480,8 @@ mod tests {
         assert!("http://login/".parse::<HttpsUrl>().is_err());
         assert!("2026-01-05T10:00:00Z".parse::<Timestamp>().is_ok());
         assert!("2026-01-05".parse::<Timestamp>().is_err());
+        for bad in ["", "a[", "{a", "a}", "[z-a]", "a\\"] {
+            assert!(bad.parse::<Pattern>().is_err(), "{bad}");
+        }
     }
 }

@@ -55,6 +55,11 @@ impl ClientOf {
         Arc::clone(&current.get_or_init(connect).await.1)
     }
 
+    /// Whether there is one that can be used.
+    pub(super) fn is_made(&self) -> bool {
+        self.kept().get().is_some_and(|(_, connected)| connected.is_ok())
+    }
+
     /// Has the next check make a new one.
     pub(super) fn forget(&self) {
         let mut kept = self.kept();

@@ -12,18 +12,21 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::allowance::Allowance;
 use super::breaker::Breaker;
 use super::client::ClientOf;
 use super::gate::Gate;
 use super::groups::Groups;
-use super::handle::{Asked, Command, Shared};
+use super::handle::{Asked, Brought, Command, Shared};
 use super::ledger::Ledger;
+use super::probes::{Plan, Probes, Told};
 use super::queue::Queue;
 use super::settings::Settings;
 use super::timing::CatchUp;
 use crate::journal::{Journal, event};
 use crate::metrics::Metrics;
 use crate::prepare::World;
+use crate::services::call;
 use crate::state::Health;
 use crate::sweep::{Batch, CheckResult, Integration, Spans, Target};
 use crate::text::printable;
@@ -49,6 +52,7 @@ pub(super) struct Conductor {
     pub(super) journal: Journal,
     pub(super) metrics: Metrics,
     checks: JoinSet<Ended>,
+    probes: Probes,
     /// What has come of checks that have ended, and was not looked at yet.
     answers: VecDeque<Answer>,
     /// The repositories of `checks` and `answers`, watched by now or not, and whether they ride along with another.
@@ -69,12 +73,13 @@ pub(super) struct InCharge {
     pub(super) whole: Option<String>,
     /// What was seen of its forge's trouble at last, while checks rest for it.
     pub(super) trouble: Option<(Reason, String)>,
+    probe: Plan,
 }
 
 impl InCharge {
     fn new(integration: Arc<Integration>) -> Self {
         let client = Arc::new(ClientOf::new(integration));
-        Self { client, breaker: Breaker::default(), whole: None, trouble: None }
+        Self { client, breaker: Breaker::default(), whole: None, trouble: None, probe: Plan::default() }
     }
 }
 
@@ -123,6 +128,7 @@ impl Conductor {
             journal,
             metrics,
             checks: JoinSet::new(),
+            probes: Probes::default(),
             answers: VecDeque::new(),
             in_flight: HashMap::new(),
             tracker: TaskTracker::new(),
@@ -152,14 +158,17 @@ impl Conductor {
         let mut reopened = self.health.borrow().reopened;
         loop {
             self.start_checks();
+            self.start_probe();
             let now = Instant::now();
-            let wake = self.queue.wake(now).unwrap_or(now + LOOK_FOR_STALE);
+            let probe = self.probes.wake(self.integrations.iter().map(|it| &it.probe));
+            let wake = self.queue.wake(now).into_iter().chain(probe).min().unwrap_or(now + LOOK_FOR_STALE);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 Some(command) = self.commands.recv() => self.obey(command).await,
                 () = std::future::ready(()), if !self.answers.is_empty() => self.take_answers(),
                 Some(ended) = self.checks.join_next() => self.take_ended(ended),
+                Some(told) = self.probes.next() => self.take_told(told),
                 _ = look_for_stale.tick() => {
                     self.compare_clocks();
                     self.tell_stale();
@@ -231,7 +240,8 @@ impl Conductor {
         let now = Instant::now();
         self.queue.ended(index, now);
         let lane = self.queue.lane_of(index);
-        let client = &self.integrations[lane].client;
+        let InCharge { client, probe, .. } = &mut self.integrations[lane];
+        probe.look(client, now);
         self.queue.lanes[lane].only_one = client.means().is_none();
         if ledger.entries[index].subject != answer.asked.subject || !Arc::ptr_eq(client, &answer.asked.client)
         {
@@ -240,8 +250,38 @@ impl Conductor {
             return;
         }
         match &answer.result {
+            Some(result) if result.outcome.held_back && !self.queue.was_urged(index) => {
+                self.put_off(&mut ledger, index, &result.outcome, now);
+            }
             Some(result) => self.judge(&mut ledger, index, result),
             None => self.queue.check_alone(index, now),
+        }
+    }
+
+    /// Has the forge asked about an identity, if one is due.
+    fn start_probe(&mut self) {
+        let due = self.probes.wake(self.integrations.iter().map(|it| &it.probe));
+        if due.is_none_or(|due| due > Instant::now()) {
+            return;
+        }
+        let limit = self.shared.read().world.check_timeout;
+        let integrations = self.integrations.iter_mut().zip(&self.queue.lanes);
+        let integrations = integrations.map(|(it, lane)| (&mut it.probe, &it.client, &lane.gate));
+        self.probes.start(integrations, limit, &self.tracker);
+    }
+
+    fn take_told(&mut self, told: Told) {
+        let mut integrations = self.integrations.iter_mut();
+        // Another identity may be used by now, or another forge.
+        let Some(InCharge { client, probe, .. }) =
+            integrations.find(|it| Arc::ptr_eq(&it.client, &told.client))
+        else {
+            return;
+        };
+        let Some(probed) = probe.told(told) else { return };
+        if let Some(standby) = self.shared.write().integrations.get_mut(&client.integration.name) {
+            let former = standby.identity.as_ref().map(|(_, probed)| &**probed);
+            standby.identity = Some((Moment::now(), Arc::new(probed.or(former))));
         }
     }
 
@@ -284,7 +324,10 @@ impl Conductor {
             for index in &riders {
                 self.queue.ride(*index);
             }
-            let client = Arc::clone(&self.integrations[self.queue.lane_of(index)].client);
+            let lane = self.queue.lane_of(index);
+            let client = Arc::clone(&self.integrations[lane].client);
+            let urged = std::iter::once(&index).chain(&riders).any(|index| self.queue.was_urged(*index));
+            let begun = self.queue.lanes[lane].allowance.begin();
             let asked = std::iter::once(index).chain(riders).map(|index| {
                 let entry = &mut ledger.entries[index];
                 entry.next_check = None;
@@ -295,7 +338,11 @@ impl Conductor {
             for (place, asked) in asked.iter().enumerate() {
                 self.in_flight.insert(asked.target().name.clone(), place > 0);
             }
-            self.checks.spawn(self.tracker.track_future(check(asked)));
+            let check = async move {
+                let _begun = begun;
+                if urged { check(asked).await } else { call::unattended(check(asked)).await }
+            };
+            self.checks.spawn(self.tracker.track_future(check));
         }
         self.show_lanes(&mut ledger);
     }
@@ -306,8 +353,9 @@ impl Conductor {
         for (lane, standby) in self.queue.lanes.iter().zip(ledger.integrations.values_mut()) {
             standby.running = lane.running();
             standby.waiting = lane.waiting();
-            standby.held_until =
-                lane.gate.held_until().map(|until| moment.after(until.saturating_duration_since(now)));
+            let held = lane.held(now);
+            standby.held_until = held.map(|(until, _)| moment.after(until.saturating_duration_since(now)));
+            standby.held_for = held.map(|(_, held_for)| held_for);
             standby.investigating = lane.only_urgent;
         }
     }
@@ -317,7 +365,13 @@ impl Conductor {
         match command {
             Command::CheckNow { repositories, answer } => drop(answer.send(self.check_now(repositories))),
             Command::Adopt { world, settings, answer } => {
-                self.adopt(world, settings);
+                self.settings = settings;
+                self.journal.writer().set_retention(self.settings.retention);
+                self.adopt(world);
+                let _ = answer.send(());
+            }
+            Command::Found { brought, answer } => {
+                self.take_found(brought);
                 let _ = answer.send(());
             }
             Command::Note { event } => {
@@ -345,8 +399,21 @@ impl Conductor {
         asked
     }
 
+    /// What was found and what it means for what is watched are written together.
+    fn take_found(&mut self, brought: Brought) {
+        self.journal.found(brought.save);
+        if let Some(world) = brought.world {
+            self.adopt(world);
+        }
+        let shared = Arc::clone(&self.shared);
+        let mut ledger = shared.write();
+        let news: Vec<usize> = brought.check.iter().filter_map(|name| ledger.index(name)).collect();
+        self.plan_news(&mut ledger, &news, Instant::now());
+        self.journal.submit();
+    }
+
     /// Goes on with another world. What runs goes on and is judged when it ends; what is known stays known.
-    fn adopt(&mut self, world: Arc<World>, settings: Settings) {
+    fn adopt(&mut self, world: Arc<World>) {
         let shared = Arc::clone(&self.shared);
         let mut ledger = shared.write();
         let former = Arc::clone(&ledger.world);
@@ -360,8 +427,6 @@ impl Conductor {
                 "{is_watched} repositories are watched, and {was_watched} were before; what is known of {kept} is kept"
             );
         }
-        self.settings = settings;
-        self.journal.writer().set_retention(self.settings.retention);
         former.replaced_by(&next);
         self.take_over();
         self.close_abandoned_incidents();
@@ -395,11 +460,12 @@ impl Conductor {
             let same = former.remove(name).filter(|(it, _)| Arc::ptr_eq(&it.client.integration, integration));
             let (in_charge, gate) = same.unwrap_or_else(|| {
                 if let Some(standby) = ledger.integrations.get_mut(name) {
-                    standby.trouble_since = None;
+                    (standby.trouble_since, standby.identity) = (None, None);
                 }
                 (InCharge::new(Arc::clone(integration)), Gate::default())
             });
             self.queue.lanes[lane].gate = gate;
+            self.queue.lanes[lane].allowance = Allowance::of(&integration.services);
             let until = now + self.settings.confirm_after * 2 + world.check_timeout;
             self.integrations.push(InCharge { breaker: in_charge.breaker.carried(until), ..in_charge });
         }
@@ -407,6 +473,12 @@ impl Conductor {
             if let Some(index) = ledger.index(name) {
                 self.queue.resume(index, *rides);
             }
+        }
+        for (former, index) in ledger.take_renamed() {
+            if ledger.index(&former).is_none() {
+                self.journal.standing(&former, None);
+            }
+            self.keep(ledger, index);
         }
         for (lane, in_charge) in self.queue.lanes.iter_mut().zip(&self.integrations) {
             lane.only_one = in_charge.client.means().is_none();

@@ -15,6 +15,7 @@ use crate::journal::Incidents;
 use crate::plugins::Provider;
 use crate::prepare::{Watched, World};
 use crate::services::http::{HttpClient, HttpSettings};
+use crate::services::identity::{Identity, Material};
 use crate::services::{IntegrationSettings, ProviderPolicy, Services};
 use crate::state::{Health, State};
 use crate::sweep::{Integration, Target};
@@ -40,6 +41,7 @@ impl Fake {
             reload,
             health: seen_health,
             reloads: seen_reloads,
+            findings: watch::channel(Vec::new()).1,
         };
         let shared = Arc::new(shared);
         tokio::spawn(obey(Arc::downgrade(&shared), orders));
@@ -66,7 +68,7 @@ async fn obey(shared: Weak<Shared>, mut orders: mpsc::Receiver<Command>) {
             Command::Ping { answer } => {
                 let _ = answer.send(());
             }
-            Command::Adopt { .. } | Command::Note { .. } => {}
+            Command::Adopt { .. } | Command::Note { .. } | Command::Found { .. } => {}
         }
     }
 }
@@ -78,18 +80,19 @@ async fn answer_reloads(shared: Weak<Shared>, mut requests: mpsc::Receiver<onesh
     }
 }
 
-/// A world of one integration, `acme` on `vsts`, with repositories of these names and labels. No plugin is in it.
+/// A world of one integration, `acme` on `vsts` with the identity `bot`, with repositories of these names and labels. No plugin is in it.
 pub(crate) fn world<'a>(
     repositories: impl IntoIterator<Item = (&'a str, &'a [(&'a str, &'a str)])>,
 ) -> World {
     let state = Arc::new(State::open_read_only(Path::new("/nonexistent/state.db")).unwrap());
     let client = HttpClient::new(HttpSettings::default(), None).unwrap();
     let services = Services::new(client, state, api::SiloMode::MONOLITH);
+    let identity = Identity::new("bot", Material::Pat { token: "the-token".into() }).unwrap();
     let settings = IntegrationSettings {
         key: "acme".to_owned(),
         domain_name: "https://bot:hunter2@dev.azure.com/acme/".to_owned(),
         allow_insecure_http: false,
-        identity: None,
+        identity: Some(identity),
         metadata: BTreeMap::new(),
     };
     let integration = Arc::new(Integration {
@@ -97,7 +100,7 @@ pub(crate) fn world<'a>(
         provider_key: "vsts".to_owned(),
         provider: Provider::nowhere(api::Failure::new(api::Reason::PLUGIN_FAILED, "there is none")),
         services: services.for_integration(Arc::new(ProviderPolicy::of_no_plugin("vsts")), settings),
-        description: api::Integration::new("acme", "https://dev.azure.com/acme/"),
+        description: api::Integration::new("acme", "https://dev.azure.com/acme/").with_identity_kind("pat"),
         batches: true,
     });
     let watched = repositories.into_iter().map(|(name, labels)| Watched {
@@ -110,6 +113,7 @@ pub(crate) fn world<'a>(
         labels: Arc::new(
             labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         ),
+        discovery: None,
     });
     let mut repositories: Vec<_> = watched.collect();
     repositories.sort_by(|one, other| one.target.name.cmp(&other.target.name));

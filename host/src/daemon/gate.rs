@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::ledger::HeldFor;
 use crate::verdict::{Outcome, Reason, Verdict};
 
 /// Unclear answers in a row that are the forge's trouble, and not a repository's.
@@ -55,6 +56,14 @@ impl Gate {
         match self.state {
             State::Held { until, .. } => Some(until),
             State::Open | State::Probing => None,
+        }
+    }
+
+    /// What it is that holds, while something does.
+    pub(super) fn held_for(&self) -> HeldFor {
+        match self.state {
+            State::Held { limited: true, .. } => HeldFor::RateLimit,
+            _ => HeldFor::Trouble,
         }
     }
 

@@ -7,10 +7,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::discovery::Finding;
 use super::ledger::Ledger;
 use super::settings::Settings;
 use crate::prepare::World;
-use crate::state::{Event, Health};
+use crate::state::{Event, Health, Save};
 use crate::verdict::Moment;
 
 /// A running daemon. Cheap to clone.
@@ -25,6 +26,7 @@ pub(super) struct Shared {
     pub(super) reload: mpsc::Sender<oneshot::Sender<Reloads>>,
     pub(super) health: watch::Receiver<Health>,
     pub(super) reloads: watch::Receiver<Reloads>,
+    pub(super) findings: watch::Receiver<Vec<Finding>>,
 }
 
 /// What the conductor can be asked for.
@@ -35,8 +37,20 @@ pub(super) enum Command {
     Adopt { world: Arc<World>, settings: Settings, answer: oneshot::Sender<()> },
     /// Write an event into the journal.
     Note { event: Event },
+    /// Take in what a discovery brought.
+    Found { brought: Brought, answer: oneshot::Sender<()> },
     /// Answer, to show that there is somebody.
     Ping { answer: oneshot::Sender<()> },
+}
+
+/// What came of a listing.
+pub(super) struct Brought {
+    /// What is to be watched from now on, if that is not the same as before.
+    pub(super) world: Option<Arc<World>>,
+    /// Repositories of which there is news, to be checked soon.
+    pub(super) check: Vec<String>,
+    /// What is to be written.
+    pub(super) save: Save,
 }
 
 /// What came of asking for checks.
@@ -118,6 +132,11 @@ impl Handle {
     /// How the last attempt to read the configuration ended.
     pub fn reloads(&self) -> Reloads {
         self.shared.reloads.borrow().clone()
+    }
+
+    /// How each discovery does, in name order.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.shared.findings.borrow().clone()
     }
 
     /// How the state does; changes with every commit.

@@ -12,10 +12,12 @@ use super::ledger::{Ledger, Seen};
 use crate::journal::{Cause, Fingerprint, Joined, event};
 use crate::prepare::World;
 use crate::sweep::CheckResult;
-use crate::verdict::{Moment, Reason, Thresholds, Turn, Verdict};
+use crate::verdict::{Moment, Outcome, Reason, Thresholds, Turn, Verdict};
 
 /// The distance at which repositories are checked again of which there is news.
 const NEWS: Duration = Duration::from_millis(20);
+/// When a check that was not made is looked at again, at the soonest.
+const PUT_OFF: Duration = Duration::from_secs(1);
 
 impl Conductor {
     /// Takes in the result of a check of the repository at `index`, and plans the next.
@@ -25,7 +27,10 @@ impl Conductor {
         let lane = self.queue.lane_of(index);
         self.metrics.checked(&result.provider, result.outcome.reason, result.duration);
         self.journal.save(event::check(result));
-        self.pass_gate(ledger, lane, result, now);
+        // Of what was not asked the forge says nothing.
+        if !result.outcome.held_back {
+            self.pass_gate(ledger, lane, result, now);
+        }
         let turn = self.observe(ledger, index, lane, result, now);
         if result.outcome.reason == Reason::Granted {
             self.ask_whether_it_is_over(ledger, index, lane, now);
@@ -265,6 +270,17 @@ impl Conductor {
             self.settings.confirm_after.min(interval)
         } else {
             self.phase(index).next(Moment::now(), interval, interval / 2)
+        };
+        self.plan_at(ledger, index, now, wait);
+    }
+
+    /// Plans a check anew that asked for more than its forge allows: nothing was sent, so nothing was found out.
+    pub(super) fn put_off(&mut self, ledger: &mut Ledger, index: usize, outcome: &Outcome, now: Instant) {
+        let lane = self.queue.lane_of(index);
+        // Where the lane rests for it, the check waits there; what it ran into may be another limit.
+        let wait = match self.queue.lanes[lane].allowance.permits(now) {
+            true => outcome.retry_after_s.map_or(PUT_OFF, Duration::from_secs),
+            false => PUT_OFF,
         };
         self.plan_at(ledger, index, now, wait);
     }

@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::journal::{Incident, Incidents};
 use crate::prepare::{Watched, World};
-use crate::sweep::CheckResult;
+use crate::sweep::{CheckResult, Probed};
 use crate::verdict::{Confirmed, Moment, Pending, Reason, Standing, Verdict};
 
 /// Everything that is known.
@@ -27,6 +28,8 @@ pub struct Ledger {
     pub incidents: Incidents,
     /// What is known of repositories that are not watched now: half a configuration must not cost what was found out.
     put_away: HashMap<String, Entry>,
+    /// Found repositories that have another name since: what they were called, and where they stand now.
+    renamed: Vec<(String, usize)>,
 }
 
 /// What is known of a repository.
@@ -97,10 +100,26 @@ pub struct Standby {
     pub waiting: usize,
     /// Until when no regular check is made, since the forge wants or needs a rest.
     pub held_until: Option<Moment>,
+    /// Why, while none is made.
+    pub held_for: Option<HeldFor>,
     /// Since when its forge has been in trouble, while it is.
     pub trouble_since: Option<Moment>,
     /// Whether many repositories turned at once and the cause is being looked for.
     pub investigating: bool,
+    /// What the forge has said of its identity at last, and when.
+    pub identity: Option<(Moment, Arc<Probed>)>,
+}
+
+/// Why no regular check is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldFor {
+    /// What the forge lets the identity ask is used up, but for what is kept for those who wait for an answer.
+    RateBudget,
+    /// The forge has refused a request for a limit.
+    RateLimit,
+    /// The forge is in trouble.
+    Trouble,
 }
 
 /// What the state keeps could not be read: it was damaged, or written by a later version.
@@ -115,18 +134,50 @@ impl Ledger {
     /// A ledger over `world` with what is `known` of each of its repositories, by name. What is known of others is put
     /// away for the day when they are watched again.
     pub fn new(world: Arc<World>, mut known: HashMap<String, Entry>, incidents: Incidents) -> Self {
-        let entries = world.repositories.iter().map(|watched| {
-            let subject = subject(watched);
-            known
-                .remove(&watched.target.name)
-                .filter(|entry| subject.is_none_or(|subject| entry.subject == subject))
-                .unwrap_or_else(|| Entry { subject: subject.unwrap_or_default(), ..Entry::default() })
+        let mut unknown = Vec::new();
+        let entries = world.repositories.iter().enumerate().map(|(index, watched)| {
+            let (name, subject) = (&watched.target.name, subject(watched));
+            let is_it = |entry: &Entry| subject.is_none_or(|subject| entry.subject == subject);
+            if watched.discovery.is_some() && !known.get(name).is_some_and(is_it) {
+                unknown.push(index);
+                return Entry { subject: subject.unwrap_or_default(), ..Entry::default() };
+            }
+            let entry = known.remove(name).filter(is_it);
+            entry.unwrap_or_else(|| Entry { subject: subject.unwrap_or_default(), ..Entry::default() })
         });
         let entries = entries.collect();
         let integrations = world.integrations.keys().map(|name| (name.clone(), Standby::default())).collect();
-        let mut ledger = Self { world, entries, integrations, incidents, put_away: known };
+        let mut ledger =
+            Self { world, entries, integrations, incidents, put_away: known, renamed: Vec::new() };
+        ledger.follow_names(&unknown);
         ledger.count_affected();
         ledger
+    }
+
+    /// What was found is itself under any name.
+    fn follow_names(&mut self, unknown: &[usize]) {
+        if !unknown.is_empty() && !self.put_away.is_empty() {
+            let names = self.put_away.iter().map(|(name, entry)| (entry.subject, name.clone()));
+            let mut names: HashMap<u64, String> = names.collect();
+            for index in unknown {
+                let entry = &mut self.entries[*index];
+                if let Some((name, known)) =
+                    names.remove(&entry.subject).and_then(|name| self.put_away.remove_entry(&name))
+                {
+                    *entry = known;
+                    self.renamed.push((name, *index));
+                }
+            }
+        }
+        // What bore the name before is not that.
+        for index in unknown {
+            self.put_away.remove(&self.world.repositories[*index].target.name);
+        }
+    }
+
+    /// Found repositories that have another name since it was asked last: what they were called, and where they stand.
+    pub(super) fn take_renamed(&mut self) -> Vec<(String, usize)> {
+        std::mem::take(&mut self.renamed)
     }
 
     /// Goes on with another world: what is known stays known.
@@ -253,8 +304,14 @@ impl From<&CheckResult> for Seen {
 fn subject(watched: &Watched) -> Option<u64> {
     let repository = watched.target.repository.as_ref().ok()?;
     let mut hash = Sha256::new();
-    let parts = [Some(watched.target.integration.name.as_str()), Some(repository.name())];
-    for part in parts.into_iter().chain([repository.project(), repository.external_id()]) {
+    let (integration, id) = (Some(watched.target.integration.name.as_str()), repository.external_id());
+    let parts = if watched.discovery.is_some() && id.is_some() {
+        // It is the same under any name.
+        [integration, None, None, id]
+    } else {
+        [integration, Some(repository.name()), repository.project(), id]
+    };
+    for part in parts {
         hash.update((part.map_or(u64::MAX, |part| part.len() as u64)).to_le_bytes());
         hash.update(part.unwrap_or_default());
     }
@@ -265,4 +322,81 @@ fn subject(watched: &Watched) -> Option<u64> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+#[cfg(test)]
+mod tests {
+    use forgewatch_plugin_api as api;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::daemon::fake;
+    use crate::discovery::Discovery;
+
+    /// A world of found repositories, each with its id.
+    fn found(repositories: &[(&str, Option<&str>)]) -> Arc<World> {
+        let mut world = fake::world([("one", &[][..])]);
+        let settings = serde_json::from_str(r#"{ "integration": "acme", "include": ["*"] }"#).unwrap();
+        let discovery = Arc::new(Discovery::of(&Config::default(), "d", &settings).unwrap());
+        let one = world.repositories.remove(0);
+        for (name, id) in repositories {
+            let repository = api::Repository::new(name).with_project("P");
+            let mut watched = one.clone();
+            watched.target.name = format!("d:P/{name}");
+            watched.target.repository =
+                Ok(id.map_or_else(|| repository.clone(), |id| repository.clone().with_external_id(id)));
+            watched.discovery = Some(Arc::clone(&discovery));
+            world.repositories.push(watched);
+        }
+        Arc::new(world)
+    }
+
+    /// What is known of each, told apart by when it was confirmed.
+    fn known(ledger: &Ledger) -> Vec<(&str, Option<i64>)> {
+        let since = |entry: &Entry| entry.standing.confirmed.map(|confirmed| confirmed.since.unix_ms());
+        ledger.iter().map(|(watched, entry)| (watched.target.name.as_str(), since(entry))).collect()
+    }
+
+    /// A ledger of `before`, the first of which was confirmed at 1 ms, the second at 2 ms and so on, which goes on with
+    /// `after`.
+    fn followed(before: &[(&str, Option<&str>)], after: &[(&str, Option<&str>)]) -> Ledger {
+        let mut ledger = Ledger::new(found(before), HashMap::new(), Incidents::default());
+        for (entry, ms) in ledger.entries.iter_mut().zip(1..) {
+            let since = (std::time::UNIX_EPOCH + Duration::from_millis(ms)).into();
+            entry.standing.confirmed = Some(Confirmed { reason: Reason::Granted, since });
+        }
+        ledger.follow(found(after));
+        ledger
+    }
+
+    #[test]
+    fn what_was_found_is_known_under_any_name() {
+        let mut ledger =
+            followed(&[("a", Some("1")), ("b", Some("2"))], &[("b", Some("2")), ("c", Some("1"))]);
+        assert_eq!(known(&ledger), [("d:P/b", Some(2)), ("d:P/c", Some(1))]);
+        assert_eq!((ledger.take_renamed(), ledger.unwatched()), (vec![("d:P/a".to_owned(), 1)], 0));
+        assert!(ledger.take_renamed().is_empty());
+    }
+
+    #[test]
+    fn two_that_change_their_names_are_not_taken_for_each_other() {
+        let ledger = followed(&[("a", Some("1")), ("b", Some("2"))], &[("a", Some("2")), ("b", Some("1"))]);
+        assert_eq!(known(&ledger), [("d:P/a", Some(2)), ("d:P/b", Some(1))]);
+    }
+
+    #[test]
+    fn another_one_of_the_same_name_begins_anew() {
+        let mut ledger = followed(&[("a", Some("1"))], &[("a", Some("9"))]);
+        assert_eq!((known(&ledger), ledger.unwatched()), (vec![("d:P/a", None)], 0));
+        ledger.follow(found(&[("a", Some("9"))]));
+        assert_eq!(known(&ledger), [("d:P/a", None)]);
+    }
+
+    #[test]
+    fn one_that_left_is_known_when_it_is_back_and_one_without_an_id_goes_by_its_name() {
+        let mut ledger = followed(&[("a", Some("1")), ("b", None)], &[]);
+        assert_eq!(ledger.unwatched(), 2);
+        ledger.follow(found(&[("b", None), ("c", None), ("x", Some("1"))]));
+        assert_eq!(known(&ledger), [("d:P/b", Some(2)), ("d:P/c", None), ("d:P/x", Some(1))]);
+    }
 }

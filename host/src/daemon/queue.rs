@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::allowance::Allowance;
 use super::gate::Gate;
+use super::ledger::HeldFor;
 
 /// How many checks may run at once.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +40,8 @@ pub(super) struct Queue {
 #[derive(Default)]
 pub(super) struct Lane {
     pub(super) gate: Gate,
+    /// What of it may start that nobody waits for.
+    pub(super) allowance: Allowance,
     /// Whether nothing but urgent checks may start.
     pub(super) only_urgent: bool,
     /// Whether one check at a time may run, until it is known how repositories are asked for.
@@ -57,6 +61,8 @@ struct Slot {
     place: Place,
     /// Whether it is to be checked once more after the check that runs.
     again: bool,
+    /// Whether somebody waited for the check that was started last.
+    urged: bool,
     /// Whether the check that runs is another's.
     rides: bool,
     /// Whether it is to be checked by itself.
@@ -82,6 +88,14 @@ impl Lane {
         self.waits
     }
 
+    /// Until when no regular check starts, and why; or until when none did.
+    pub(super) fn held(&self, now: Instant) -> Option<(Instant, HeldFor)> {
+        let rests_until = self.allowance.rests_until().filter(|until| *until > now);
+        let own = rests_until.map(|until| (until, HeldFor::RateBudget));
+        let asked = self.gate.held_until().map(|until| (until, self.gate.held_for()));
+        own.into_iter().chain(asked).max_by_key(|(until, _)| *until)
+    }
+
     fn next(&mut self, slots: &[Slot], limit: usize, now: Instant) -> Option<u32> {
         let limit = if self.only_one { 1 } else { limit };
         if self.running >= self.gate.room(now).min(limit) {
@@ -91,7 +105,10 @@ impl Lane {
             std::iter::from_fn(|| line.pop_front()).find(|index| slots[*index as usize].place == place)
         };
         let urgent = next(&mut self.urgent, Place::Urgent);
-        urgent.or_else(|| if self.only_urgent { None } else { next(&mut self.waiting, Place::Waiting) })
+        urgent.or_else(|| {
+            let may_start = !self.only_urgent && !self.waiting.is_empty() && self.allowance.permits(now);
+            may_start.then(|| next(&mut self.waiting, Place::Waiting)).flatten()
+        })
     }
 }
 
@@ -109,6 +126,7 @@ impl Queue {
             due: now,
             place: Place::Resting,
             again: false,
+            urged: false,
             rides: false,
             alone: false,
         };
@@ -178,9 +196,11 @@ impl Queue {
             let turn = (self.turn + offset) % lanes;
             if let Some(index) = self.lanes[turn].next(&self.slots, self.limits.integration, now) {
                 self.turn = turn + 1;
-                let gate = &mut self.lanes[turn].gate;
-                let late_from = gate.late_from(self.slots[index as usize].due);
-                gate.started();
+                let (lane, slot) = (&mut self.lanes[turn], &mut self.slots[index as usize]);
+                slot.urged = slot.place == Place::Urgent;
+                let late_from = Some(lane.gate.late_from(slot.due)).max(lane.allowance.rests_until());
+                let late_from = late_from.unwrap_or(now);
+                lane.gate.started();
                 self.take(index as usize);
                 return Some((index as usize, now.saturating_duration_since(late_from)));
             }
@@ -210,8 +230,10 @@ impl Queue {
 
     /// Has a repository ride along with the check of another that starts now.
     pub(super) fn ride(&mut self, index: usize) {
+        let urged = self.slots[index].place == Place::Urgent;
         self.leave_line(index);
         let slot = &mut self.slots[index];
+        slot.urged = urged;
         slot.version = slot.version.wrapping_add(1);
         slot.place = Place::Running;
         slot.rides = true;
@@ -256,6 +278,11 @@ impl Queue {
         self.slots[index].place == Place::Running
     }
 
+    /// Whether somebody waited for the check of the repository that was started last.
+    pub(super) fn was_urged(&self, index: usize) -> bool {
+        self.slots[index].urged
+    }
+
     /// When to look again, if nothing else happens.
     pub(super) fn wake(&mut self, now: Instant) -> Option<Instant> {
         while let Some(Reverse((_, index, version))) = self.due.peek() {
@@ -266,8 +293,8 @@ impl Queue {
             self.due.pop();
         }
         let due = self.due.peek().map(|Reverse((at, ..))| *at);
-        let held =
-            self.lanes.iter().filter(|lane| lane.waiting() > 0).filter_map(|lane| lane.gate.held_until());
+        let waiting = self.lanes.iter().filter(|lane| lane.waiting() > 0);
+        let held = waiting.flat_map(|lane| [lane.gate.held_until(), lane.allowance.rests_until()]).flatten();
         due.into_iter().chain(held.filter(|until| *until > now)).min()
     }
 

@@ -13,14 +13,15 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::handle::{Command, Reloads};
+use super::discovery::Finder;
+use super::handle::{Brought, Command, Reloads, Shared};
 use super::settings::Settings;
 use super::{Follower, TakeOver};
 use crate::config::{self, Config, FilesWatch, Loaded, Problem, Request};
 use crate::journal::event;
 use crate::metrics::Metrics;
 use crate::prepare::{Watched, World};
-use crate::state::State;
+use crate::state::{Health, State};
 use crate::text::printable_lines;
 use crate::verdict::Moment;
 
@@ -47,6 +48,9 @@ pub(super) struct Reloader {
     pub(super) follower: Arc<dyn Follower>,
     /// Told before and after each attempt.
     pub(super) busy: watch::Sender<bool>,
+    /// What finds repositories beside those that are configured.
+    pub(super) finder: Finder,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// Settings that take a restart.
@@ -85,10 +89,23 @@ impl Reloader {
         stop: CancellationToken,
     ) {
         let mut route_again = FIRST_ROUTED_AGAIN;
+        let mut health = self.shared.health.clone();
+        let mut reopened = health.borrow().reopened;
         loop {
             let mut waiting = Vec::new();
             tokio::select! {
                 () = stop.cancelled() => return,
+                brings = self.finder.next(&self.shared) => {
+                    if let Some(brought) = self.finder.take(brings, &self.world, &self.shared) {
+                        self.take_found(brought).await;
+                    }
+                    continue;
+                }
+                // What had been saved is gone.
+                Ok(()) = opened_anew(&mut health, &mut reopened) => {
+                    self.take_found(self.finder.all()).await;
+                    continue;
+                }
                 () = unrouted(Arc::clone(&self.world), &mut route_again) => {
                     tracing::info!("repositories are routed again whose plugin failed on their URLs");
                 }
@@ -187,8 +204,20 @@ impl Reloader {
         Ok((loaded, world, take_over))
     }
 
+    /// Goes on with what was found. Without a conductor the process is about to end.
+    async fn take_found(&mut self, brought: Brought) {
+        if let Some(world) = &brought.world {
+            self.world = Arc::clone(world);
+        }
+        let (answer, taken) = oneshot::channel();
+        if self.commands.send(Command::Found { brought, answer }).await.is_ok() {
+            let _ = taken.await;
+        }
+    }
+
     async fn adopt(&mut self, loaded: &Loaded, world: World) {
-        self.world = Arc::new(world);
+        self.world = Arc::new(world.with_found(self.finder.catalogue()));
+        self.finder.follow(&self.world);
         let (answer, adopted) = oneshot::channel();
         let settings = Settings::of(&loaded.config);
         let command = Command::Adopt { world: Arc::clone(&self.world), settings, answer };
@@ -197,6 +226,16 @@ impl Reloader {
             let _ = adopted.await;
         }
     }
+}
+
+/// Returns when the state's file is another than when it was `reopened` so often. Cancelling it costs nothing.
+async fn opened_anew(
+    health: &mut watch::Receiver<Health>,
+    reopened: &mut u64,
+) -> Result<(), watch::error::RecvError> {
+    let health = health.wait_for(|health| health.reopened != *reopened).await?;
+    *reopened = health.reopened;
+    Ok(())
 }
 
 fn told(problem: &Problem) -> String {

@@ -5,13 +5,15 @@ mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+use super::discovery::Finding;
 use super::handle::{Handle, Reloads};
-use super::ledger::{Ledger, Standby};
+use super::identities::Ending;
+use super::ledger::{HeldFor, Ledger, Standby};
 use super::snapshot::Tally;
 use crate::journal::{Cause, Incident};
 use crate::metrics::started_at;
@@ -40,6 +42,9 @@ pub struct Report {
     pub repositories: RepositoriesReport,
     /// Every integration, in name order.
     pub integrations: Vec<IntegrationReport>,
+    /// Every discovery, in name order.
+    #[serde(default)]
+    pub discoveries: Vec<DiscoveryReport>,
     /// How checks keep up.
     pub schedule: ScheduleReport,
     /// The open incidents that affect most, most first, at most 20.
@@ -52,6 +57,9 @@ pub struct Report {
     pub config: ConfigReport,
     /// Every plugin that is used, in key order.
     pub plugins: Vec<PluginReport>,
+    /// Every identity whose end is known, in name order.
+    #[serde(default)]
+    pub identities: Vec<IdentityReport>,
 }
 
 /// Repositories, counted.
@@ -99,8 +107,30 @@ pub struct IntegrationReport {
     pub unknown: usize,
     /// Until when no regular check is made.
     pub held_until: Option<Stamp>,
+    /// Why, while none is made.
+    #[serde(default)]
+    pub held_for: Option<HeldFor>,
     /// Since when its forge has been in trouble.
     pub trouble_since: Option<Stamp>,
+}
+
+/// How a discovery does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DiscoveryReport {
+    /// Its name.
+    pub name: String,
+    /// The integration that it searches.
+    pub integration: String,
+    /// Repositories that it has found; those that are configured too are counted there.
+    pub repositories: usize,
+    /// How many of them the last whole listing has not shown. Their own checks say whether access is lost.
+    pub missing: usize,
+    /// When everything was listed last.
+    pub listed_at: Option<Stamp>,
+    /// Why the last listing came to nothing; what was found before is watched on.
+    pub problem: Option<String>,
+    /// Why the last listing may have missed something.
+    pub incomplete: Option<String>,
 }
 
 /// An open incident.
@@ -169,6 +199,17 @@ pub struct PluginReport {
     pub cause: Option<String>,
 }
 
+/// When an identity ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IdentityReport {
+    /// Its name.
+    pub name: String,
+    /// When the token that it has now ends.
+    pub expires_at: Stamp,
+    /// Whether it gets a new one by itself.
+    pub renews: bool,
+}
+
 /// A moment whose JSON form is text (RFC 3339, UTC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(pub Moment);
@@ -178,7 +219,8 @@ impl Report {
     pub fn of(handle: &Handle) -> Self {
         let counted = handle.read(Counted::of);
         let is_ready = !handle.shared.commands.is_closed();
-        counted.complete(is_ready, &handle.health().borrow(), handle.reloads())
+        let discoveries = handle.findings().into_iter().map(DiscoveryReport::from).collect();
+        Self { discoveries, ..counted.complete(is_ready, &handle.health().borrow(), handle.reloads()) }
     }
 
     /// Whether something is wrong with the daemon itself, so that what it says may be old or incomplete.
@@ -189,7 +231,17 @@ impl Report {
 
     /// Whether access is missing, or something is the matter that costs answers.
     pub fn has_trouble(&self) -> bool {
-        self.repositories.denied > 0 || self.incidents_open > 0 || self.in_trouble().next().is_some()
+        let cannot_list = self.discoveries.iter().any(|discovery| discovery.problem.is_some());
+        self.repositories.denied > 0
+            || self.incidents_open > 0
+            || cannot_list
+            || self.in_trouble().next().is_some()
+    }
+
+    /// The identities that end within `limit` or have ended, and do nothing about it themselves.
+    pub fn ending(&self, limit: Duration) -> impl Iterator<Item = &IdentityReport> {
+        let last = Moment::now().after(limit);
+        self.identities.iter().filter(move |it| !it.renews && it.expires_at.0 <= last)
     }
 
     /// The integrations whose forge is in trouble, and since when: nothing newer is known of their repositories.
@@ -238,12 +290,14 @@ impl Counted {
                     IntegrationReport::new(&tally.world, &integration.name, counts, standby)
                 })
                 .collect(),
+            discoveries: Vec::new(),
             schedule: self.schedule,
             incidents: self.incidents,
             incidents_open: self.incidents_open,
             state: health.into(),
             config: reloads.into(),
             plugins: plugins(&tally.world),
+            identities: tally.identities.iter().map(IdentityReport::from).collect(),
         }
     }
 }
@@ -290,7 +344,23 @@ impl IntegrationReport {
             indeterminate,
             unknown,
             held_until: standby.held_until.map(Stamp),
+            held_for: standby.held_for,
             trouble_since: standby.trouble_since.map(Stamp),
+        }
+    }
+}
+
+impl From<Finding> for DiscoveryReport {
+    fn from(finding: Finding) -> Self {
+        let Finding { name, integration, repositories, missing, listed_at, problem, incomplete } = finding;
+        Self {
+            name: shown(&name),
+            integration: shown(&integration),
+            repositories,
+            missing,
+            listed_at: listed_at.map(Stamp),
+            problem: problem.as_deref().map(shown),
+            incomplete: incomplete.as_deref().map(shown),
         }
     }
 }
@@ -307,6 +377,12 @@ impl From<&Incident> for IncidentReport {
             first_seen: Stamp(incident.first_seen),
             detail: shown(&incident.detail),
         }
+    }
+}
+
+impl From<&Ending> for IdentityReport {
+    fn from(ending: &Ending) -> Self {
+        Self { name: shown(&ending.name), expires_at: Stamp(ending.expires_at.into()), renews: ending.renews }
     }
 }
 
@@ -355,7 +431,7 @@ impl From<Moment> for Stamp {
 
 impl Stamp {
     /// How long ago it was; nothing if it is in the future.
-    pub fn age(self) -> std::time::Duration {
+    pub fn age(self) -> Duration {
         Moment::now().since(self.0)
     }
 }

@@ -29,6 +29,7 @@ impl Collector for Projection {
         self.plugins(&mut page)?;
         self.requests(&mut page)?;
         self.identities(&mut page)?;
+        self.discoveries(&mut page)?;
         self.config(&mut page)?;
         self.state(&mut page)?;
         build_and_process(&mut page)
@@ -155,6 +156,24 @@ impl Projection {
         )?;
         for identity in identities {
             family.put(&[("identity", &*label(&identity.name))], flag(identity.renews))?;
+        }
+        Ok(())
+    }
+
+    fn discoveries(&self, page: &mut Page<'_>) -> fmt::Result {
+        let discoveries = &self.snapshot.discoveries;
+        let mut family =
+            page.gauge("forgewatch_discovered_repositories", "Repositories that a discovery has found")?;
+        for discovery in discoveries {
+            family.put(&[("discovery", &*label(&discovery.name))], discovery.repositories as f64)?;
+        }
+        let mut family = page.gauge(
+            "forgewatch_discovery_last_success_timestamp_seconds",
+            "When a discovery has listed everything last, 0 if never",
+        )?;
+        for discovery in discoveries {
+            let at = discovery.listed_at.map_or(0.0, |at| seconds(at.into()));
+            family.put(&[("discovery", &*label(&discovery.name))], at)?;
         }
         Ok(())
     }

@@ -21,6 +21,8 @@ pub struct Snapshot {
     pub plugins: Vec<Plugin>,
     /// Identities whose end is known.
     pub identities: Vec<Identity>,
+    /// Every discovery.
+    pub discoveries: Vec<Discovery>,
     /// Whether the last attempt to read the configuration was taken over.
     pub config_successful: bool,
     /// When the configuration that is in use was read.
@@ -94,6 +96,17 @@ pub struct Identity {
     pub expires_at: SystemTime,
     /// Whether it gets a new one by itself.
     pub renews: bool,
+}
+
+/// How a discovery does.
+#[derive(Clone, Debug)]
+pub struct Discovery {
+    /// Its name.
+    pub name: String,
+    /// Repositories that it has found.
+    pub repositories: usize,
+    /// When everything was listed last.
+    pub listed_at: Option<Moment>,
 }
 
 /// One repository.

@@ -13,6 +13,7 @@ fn nothing() -> Snapshot {
         incidents: Vec::new(),
         plugins: Vec::new(),
         identities: Vec::new(),
+        discoveries: Vec::new(),
         config_successful: true,
         config_loaded_at: Moment::now(),
         state: Health::default(),
@@ -25,6 +26,22 @@ fn assert_has(text: &str, lines: &[&str]) {
     for line in lines {
         assert!(text.lines().any(|found| found == *line), "{line} is not in\n{text}");
     }
+}
+
+#[test]
+fn a_discovery_that_never_listed_everything_did_so_in_1970() {
+    let discovery = |name: &str, listed_at| Discovery { name: name.to_owned(), repositories: 7, listed_at };
+    let listed_at = Some(Moment::from(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000)));
+    let discoveries = vec![discovery("new", None), discovery("old", listed_at)];
+    let text = Metrics::default().render(Snapshot { discoveries, ..nothing() });
+    assert_has(
+        &text,
+        &[
+            r#"forgewatch_discovered_repositories{discovery="old"} 7.0"#,
+            r#"forgewatch_discovery_last_success_timestamp_seconds{discovery="new"} 0.0"#,
+            r#"forgewatch_discovery_last_success_timestamp_seconds{discovery="old"} 1700000000.0"#,
+        ],
+    );
 }
 
 #[test]

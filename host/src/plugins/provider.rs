@@ -174,6 +174,12 @@ impl Provider {
         }
     }
 
+    /// How often another build has taken its place while it was in use.
+    pub fn replacements(&self) -> u64 {
+        let status = self.status();
+        status.and_then(|status| status.restarts.get(&RestartCause::Replaced).copied()).unwrap_or_default()
+    }
+
     /// How it does at this moment.
     pub fn condition(&self) -> Condition {
         match &self.place {

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -31,6 +31,7 @@ pub(super) fn kind(identity: &Configured) -> &'static str {
         Configured::Header { .. } => "header",
         Configured::Oauth2(_) => "oauth2",
         Configured::Entra(_) => "entra",
+        Configured::GithubApp(_) => "github_app",
     }
 }
 
@@ -62,7 +63,10 @@ pub(super) async fn resolve(
                 let former = former.and_then(|former| former.identities.get(name));
                 identities.insert(name.clone(), kept(identity, former));
             }
-            Err(error) => problems.push(loaded.problem(&["identities", name], error.to_string(), None)),
+            Err(error) => {
+                let path = ["identities", name, error.key()];
+                problems.push(loaded.problem(&path, error.to_string(), None));
+            }
         }
     }
     identities
@@ -89,6 +93,11 @@ impl Reader<'_> {
             }
             Configured::Oauth2(client) => self.oauth2(client).await?,
             Configured::Entra(application) => self.entra(application).await?,
+            Configured::GithubApp(app) => Material::Application {
+                token_url: app.token_url(),
+                app_id: app.app_id.clone(),
+                private_key: self.read_lines("private_key", &app.private_key).await?,
+            },
         })
     }
 
@@ -104,6 +113,7 @@ impl Reader<'_> {
             access_token: access_token?,
             expires_at: client.expires_at.map(Timestamp::get),
             refresh_token: refresh_token?,
+            redirect_uri: client.redirect_uri.clone(),
         })
     }
 
@@ -129,7 +139,16 @@ impl Reader<'_> {
     }
 
     async fn read(&mut self, key: &str, secret: &SecretRef) -> Option<SecretString> {
-        match read_secret(secret).await {
+        self.told(key, read_secret(secret).await)
+    }
+
+    /// The same for what may have several lines; whoever uses it judges them.
+    async fn read_lines(&mut self, key: &str, secret: &SecretRef) -> Option<SecretString> {
+        self.told(key, read_bytes(secret).await.and_then(text))
+    }
+
+    fn told(&mut self, key: &str, read: Result<SecretString, Trouble>) -> Option<SecretString> {
+        match read {
             Ok(secret) => Some(secret),
             Err((message, help)) => {
                 let path = ["identities", self.name, key];
@@ -143,17 +162,25 @@ impl Reader<'_> {
 /// What is wrong, and perhaps how to fix it.
 pub(crate) type Trouble = (String, Option<String>);
 
-/// Reads a secret from where it is kept.
+/// Reads a secret of one line from where it is kept.
 pub(crate) async fn read_secret(secret: &SecretRef) -> Result<SecretString, Trouble> {
+    read_bytes(secret).await.and_then(text).and_then(|secret| match secret.expose_secret() {
+        text if text.chars().any(char::is_control) => {
+            let help = "it must be one line of text: the secret and nothing else".to_owned();
+            Err(("the secret has a line break or another control character in it".to_owned(), Some(help)))
+        }
+        _ => Ok(secret),
+    })
+}
+
+async fn read_bytes(secret: &SecretRef) -> Result<Vec<u8>, Trouble> {
     match secret {
         SecretRef::Env(name) => from_variable(name),
-        SecretRef::File(path) => read_bounded(path)
-            .map_err(|error| {
-                let help = "check that the file exists and that this user may read it".to_owned();
-                (format!("cannot read `{}`: {error}", path.display()), Some(help))
-            })
-            .and_then(text),
-        SecretRef::Command(command) => from_command(command).await.and_then(text),
+        SecretRef::File(path) => read_bounded(path).map_err(|error| {
+            let help = "check that the file exists and that this user may read it".to_owned();
+            (format!("cannot read `{}`: {error}", path.display()), Some(help))
+        }),
+        SecretRef::Command(command) => from_command(command).await,
     }
 }
 
@@ -168,9 +195,9 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn from_variable(name: &str) -> Result<SecretString, Trouble> {
+fn from_variable(name: &str) -> Result<Vec<u8>, Trouble> {
     match std::env::var_os(name) {
-        Some(value) => text(value.into_encoded_bytes()),
+        Some(value) => Ok(value.into_encoded_bytes()),
         None => {
             let help = format!("set `{name}` in the environment that forgewatch runs in");
             Err((format!("environment variable `{name}` is not set"), Some(help)))
@@ -217,10 +244,6 @@ fn text(mut bytes: Vec<u8>) -> Result<SecretString, Trouble> {
     }
     match String::from_utf8(bytes) {
         Ok(text) if text.trim().is_empty() => Err(("the secret is empty".to_owned(), None)),
-        Ok(text) if text.chars().any(char::is_control) => {
-            let help = "it must be one line of text: the secret and nothing else".to_owned();
-            Err(("the secret has a line break or another control character in it".to_owned(), Some(help)))
-        }
         Ok(text) => Ok(text.into()),
         Err(_) => Err(("the secret is not UTF-8 text".to_owned(), None)),
     }

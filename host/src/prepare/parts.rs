@@ -6,9 +6,10 @@ use std::sync::Arc;
 use forgewatch_plugin_api as api;
 
 use super::providers::Providers;
-use super::repositories::{self, Configured, Wanted};
+use super::repositories::{self, Configured, Selected};
 use super::{Routes, World, identities, silo_mode};
 use crate::config::{self, Loaded, Problem, Problems};
+use crate::discovery::Discovery;
 use crate::services::http::{BuildError, HttpClient, HttpSettings};
 use crate::services::identity::Identity;
 use crate::services::{IntegrationSettings, ProviderPolicy, Services};
@@ -59,15 +60,31 @@ impl<'a> Beginning<'a> {
         }
     }
 
-    /// The repositories that `selectors` name.
-    pub(super) async fn selected(&mut self, selectors: &[String]) -> Vec<Wanted> {
-        let configured = self.configured().await;
+    /// Every discovery, ready to be used.
+    pub(super) fn discoveries(&mut self) -> BTreeMap<String, Arc<Discovery>> {
+        let mut discoveries = BTreeMap::new();
+        for (name, settings) in &self.loaded.config.discovery {
+            match Discovery::of(&self.loaded.config, name, settings) {
+                Ok(discovery) => drop(discoveries.insert(name.clone(), Arc::new(discovery))),
+                Err(error) => {
+                    let message = format!("its patterns are too much together: {}", error.kind());
+                    let path = ["discovery", name, "include"];
+                    let help = Some("write fewer or shorter ones".to_owned());
+                    self.problems.push(self.loaded.problem(&path, message, help));
+                }
+            }
+        }
+        discoveries
+    }
+
+    /// The repositories among `configured`, or beside them, that `selectors` name.
+    pub(super) async fn selected(&mut self, configured: Configured<'a>, selectors: &[String]) -> Selected {
         match &self.routes {
             Some(routes) => {
                 let problems = &mut self.problems;
                 repositories::selected(self.loaded, routes, configured, selectors, problems).await
             }
-            None => Vec::new(),
+            None => Selected::default(),
         }
     }
 
@@ -123,7 +140,7 @@ impl Parts<'_> {
             Some(former) if former.are_those_of(&self.services, &policy, &settings) => Arc::clone(former),
             _ => self.services.for_integration(policy, settings),
         };
-        let description = self.description(name, configured);
+        let description = describe(self.loaded, &self.providers, name, configured);
         let batches = self.loaded.config.providers.get(key).is_none_or(|provider| provider.batch);
         let unchanged = former.filter(|former| {
             former.batches == batches
@@ -137,21 +154,27 @@ impl Parts<'_> {
         };
         Ok(unchanged.cloned().unwrap_or_else(new))
     }
+}
 
-    fn description(&self, name: &str, configured: &config::Integration) -> api::Integration {
-        let config = &self.loaded.config;
-        let mut description = api::Integration::new(name, configured.domain_name.expose())
-            .with_silo_mode(silo_mode(config))
-            .with_insecure_http(configured.allow_insecure_http)
-            .with_options(&self.providers.options(&configured.provider));
-        if let Some(id) = &configured.external_id {
-            description = description.with_external_id(id);
-        }
-        if let Some(identity) = configured.identity.as_ref().and_then(|name| config.identities.get(name)) {
-            description = description.with_identity_kind(identities::kind(identity));
-        }
-        description
+/// What a provider is told of an integration before anything else is known of it.
+pub(super) fn describe(
+    loaded: &Loaded,
+    providers: &Providers,
+    name: &str,
+    configured: &config::Integration,
+) -> api::Integration {
+    let config = &loaded.config;
+    let mut description = api::Integration::new(name, configured.domain_name.expose())
+        .with_silo_mode(silo_mode(config))
+        .with_insecure_http(configured.allow_insecure_http)
+        .with_options(&providers.options(&configured.provider));
+    if let Some(id) = &configured.external_id {
+        description = description.with_external_id(id);
     }
+    if let Some(identity) = configured.identity.as_ref().and_then(|name| config.identities.get(name)) {
+        description = description.with_identity_kind(identities::kind(identity));
+    }
+    description
 }
 
 fn http_client(loaded: &Loaded, former: Option<&World>, problems: &mut Vec<Problem>) -> Option<HttpClient> {

@@ -51,6 +51,51 @@ pub(super) async fn configured<'a>(
     configured
 }
 
+/// What `selectors` name.
+#[derive(Default)]
+pub(super) struct Selected {
+    /// Configured repositories, and URLs ad hoc.
+    pub(super) wanted: Vec<Wanted>,
+    /// Names and patterns that may mean what was found, and what is wrong where they do not.
+    pub(super) among_found: Vec<AmongFound>,
+}
+
+/// A name or a pattern.
+pub(super) struct AmongFound {
+    text: String,
+    glob: GlobMatcher,
+    /// That it means no configured repository either.
+    unmatched: Option<Problem>,
+}
+
+impl AmongFound {
+    fn new(text: &str, glob: GlobMatcher, unmatched: Option<Problem>) -> Self {
+        Self { text: text.to_owned(), glob, unmatched }
+    }
+
+    /// Whether it means the found repository that is called so.
+    pub(super) fn is_for(&self, name: &str) -> bool {
+        self.text == name || self.glob.is_match(name)
+    }
+
+    /// Whether it may mean something that this discovery finds: each is called `DISCOVERY:…`.
+    pub(super) fn may_mean(&self, discovery: &str) -> bool {
+        let beginning = self.text.split(['*', '?', '[', '{', '\\']).next().unwrap_or_default();
+        let begins = format!("{}:", printable(discovery, 500));
+        beginning.starts_with(&begins) || (begins.starts_with(beginning) && beginning != self.text)
+    }
+
+    /// What it says, which may be a name.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What is wrong, if it means nothing that was found.
+    pub(super) fn into_problem(self) -> Option<Problem> {
+        self.unmatched
+    }
+}
+
 /// The repositories that `selectors` name, among the configured ones or beside them.
 pub(super) async fn selected(
     loaded: &Loaded,
@@ -58,10 +103,12 @@ pub(super) async fn selected(
     configured: Configured<'_>,
     selectors: &[String],
     problems: &mut Vec<Problem>,
-) -> Vec<Wanted> {
+) -> Selected {
     if selectors.is_empty() {
-        if loaded.config.repositories.is_empty() && !loaded.lacks(&["repositories"]) {
-            let help = "add a `[repositories.NAME]` table to /etc/forgewatch/forgewatch.toml, to \
+        let config = &loaded.config;
+        let is_empty = config.repositories.is_empty() && config.discovery.is_empty();
+        if is_empty && !loaded.lacks(&["repositories", "discovery"]) {
+            let help = "add a `[repositories.NAME]` or a `[discovery.NAME]` table to /etc/forgewatch/forgewatch.toml, to \
                         $XDG_CONFIG_HOME/forgewatch/forgewatch.toml (by default below ~/.config) or to the file that \
                         --config names; or name a URL"
                 .to_owned();
@@ -73,17 +120,27 @@ pub(super) async fn selected(
                 help: Some(help),
             });
         }
-        return configured.into_iter().map(|(_, wanted)| wanted).collect();
+        let wanted = configured.into_iter().map(|(_, wanted)| wanted).collect();
+        return Selected { wanted, among_found: Vec::new() };
     }
-    let mut selected = BTreeMap::new();
+    let (mut wanted, mut among_found) = (BTreeMap::new(), Vec::new());
     for selector in selectors {
         match select(loaded, routes, &configured, selector).await {
-            Ok(found) => selected.extend(found.into_iter().map(|wanted| (wanted.shown.clone(), wanted))),
+            Ok((found, among)) => {
+                wanted.extend(found.into_iter().map(|wanted| (wanted.shown.clone(), wanted)));
+                among_found.extend(among);
+            }
             Err(_) if loaded.lacks(&["repositories", "integrations", "providers", "plugins"]) => {}
             Err(problem) => problems.push(problem),
         }
     }
-    selected.into_values().collect()
+    let discoveries = &loaded.config.discovery;
+    let (among_found, unmatched): (Vec<_>, Vec<_>) =
+        among_found.into_iter().partition(|it: &AmongFound| discoveries.keys().any(|name| it.may_mean(name)));
+    if !loaded.lacks(&["repositories", "discovery"]) {
+        problems.extend(unmatched.into_iter().filter_map(AmongFound::into_problem));
+    }
+    Selected { wanted: wanted.into_values().collect(), among_found }
 }
 
 /// Where a configured repository leads; `None` where that cannot be said, since what it depends on is faulty.
@@ -215,30 +272,35 @@ async fn select<'a>(
     routes: &'a Routes,
     configured: &Configured<'a>,
     selector: &str,
-) -> Result<Vec<Wanted>, Problem> {
+) -> Result<(Vec<Wanted>, Option<AmongFound>), Problem> {
     let all = &loaded.config.repositories;
     if all.contains_key(selector) {
         let at = configured.binary_search_by_key(&selector, |(name, _)| name);
-        return Ok(at.map(|at| configured[at].1.clone()).into_iter().collect());
+        return Ok((at.map(|at| configured[at].1.clone()).into_iter().collect(), None));
     }
     let problem =
         |message: String, help: Option<String>| Problem { key: String::new(), source: None, message, help };
     let shown = printable(&mask_url(selector), 300).into_owned();
-    if looks_like_url(selector) {
+    let discovery = selector.split_once(':').map(|(discovery, _)| discovery);
+    let may_be_found = discovery.is_some_and(|name| loaded.config.discovery.contains_key(name));
+    if looks_like_url(selector) && !may_be_found {
         return by_url(routes, configured, selector, &shown)
             .await
             .map_err(|(message, help)| problem(format!("`{shown}`: {message}"), help))
-            .map(|wanted| vec![wanted]);
+            .map(|wanted| (vec![wanted], None));
     }
     let glob = glob(selector)
         .map_err(|error| problem(format!("`{shown}` is no pattern: {}", error.kind()), None))?;
     if all.keys().any(|name| glob.is_match(name)) {
         let matching = configured.iter().filter(|(name, _)| glob.is_match(name));
-        return Ok(matching.map(|(_, wanted)| wanted.clone()).collect());
+        let matching = matching.map(|(_, wanted)| wanted.clone()).collect();
+        return Ok((matching, Some(AmongFound::new(selector, glob, None))));
     }
     let near =
         nearest(selector, all.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
-    Err(problem(format!("`{shown}` matches no configured repository"), near))
+    let what = if loaded.config.discovery.is_empty() { "configured" } else { "configured or found" };
+    let unmatched = problem(format!("`{shown}` matches no {what} repository"), near);
+    Ok((Vec::new(), Some(AmongFound::new(selector, glob, Some(unmatched)))))
 }
 
 fn glob(pattern: &str) -> Result<GlobMatcher, globset::Error> {
@@ -279,4 +341,29 @@ async fn by_url<'a>(
         repository: Ok(repository),
     };
     Ok(known.cloned().unwrap_or_else(ad_hoc))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_mean_something_found_is_looked_for() {
+        let cases = [
+            ("acme:Payments/api", true),
+            ("acme:*", true),
+            ("ac*", true),
+            ("*", true),
+            ("?cme:x", true),
+            ("{acme,b}:x", true),
+            ("acme", false),
+            ("web-*", false),
+            ("acme2:*", false),
+            ("globex:Payments/api", false),
+        ];
+        for (text, expected) in cases {
+            let among = AmongFound::new(text, glob(text).unwrap(), None);
+            assert_eq!(among.may_mean("acme"), expected, "{text}");
+        }
+    }
 }

@@ -4,16 +4,18 @@
 //! identities with their tokens, policies, integrations. Both run side by side until the former is retired, and
 //! one that cannot be prepared changes nothing about the other. Who checks, and when, is not known here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use super::PluginEntry;
+use super::found::Occupied;
 use super::parts::Beginning;
 use super::providers::Providers;
 use crate::config::{self, Loaded, Problems};
+use crate::discovery::{Catalogue, Discovery, identity};
 use crate::plugins::Provider;
 use crate::services::Services;
 use crate::services::identity::Identity;
@@ -35,10 +37,13 @@ pub struct World {
     pub identities: BTreeMap<String, Arc<Identity>>,
     /// How long each may take.
     pub check_timeout: Duration,
-    pub(super) found: Providers,
+    /// What finds further repositories, by name.
+    pub discoveries: BTreeMap<String, Arc<Discovery>>,
+    pub(super) found: Arc<Providers>,
 }
 
 /// A repository to be checked again and again.
+#[derive(Clone)]
 pub struct Watched {
     /// What to check.
     pub target: Target,
@@ -46,11 +51,14 @@ pub struct Watched {
     pub rules: config::Defaults,
     /// Its labels, shared among repositories with equal ones.
     pub labels: Arc<BTreeMap<String, String>>,
+    /// The discovery that has found it, unless it is configured.
+    pub discovery: Option<Arc<Discovery>>,
 }
 
 impl World {
     /// The world of a configuration; with a `former` one whatever that has already. What is wrong with the
-    /// configuration already is told together with what is found here.
+    /// configuration already is told together with what is found here. What discoveries have found is added by
+    /// [`World::with_found`].
     ///
     /// Needs a runtime. Reads files, runs the commands that print secrets and routes every repository, so it keeps its
     /// thread busy for a while: beside running checks it belongs on a thread for blocking work.
@@ -66,6 +74,7 @@ impl World {
         let config = &loaded.config;
         let mut beginning = Beginning::of(loaded, Some(state), former, loaded.problems.clone());
         let wanted = beginning.configured().await;
+        let discoveries = beginning.discoveries();
         let parts = beginning.end(config.integrations.keys().map(String::as_str).collect()).await?;
         let integrations = parts.integrations(config.integrations.keys())?;
         let watched = wanted.into_iter().filter_map(|(name, wanted)| {
@@ -78,6 +87,7 @@ impl World {
                 target: wanted.target(&integrations),
                 rules: rules.with(&repository.overrides),
                 labels: Arc::clone(&repository.labels),
+                discovery: None,
             })
         });
         let mut repositories: Vec<_> = watched.collect();
@@ -89,18 +99,69 @@ impl World {
             let help = Some("give one of them another name".to_owned());
             return Err(Problems(vec![loaded.problem(&["repositories"], message, help)]));
         }
-        if repositories.is_empty() {
-            tracing::warn!("there are no repositories to check: add a `[repositories.NAME]` table");
+        if repositories.is_empty() && discoveries.is_empty() {
+            tracing::warn!(
+                "there are no repositories to check: add a `[repositories.NAME]` or a `[discovery.NAME]` table"
+            );
         }
         Ok(Self {
             integrations,
             repositories,
             check_timeout: config.check_timeout.get(),
             providers: parts.providers.opened(),
-            found: parts.providers,
+            discoveries,
+            found: Arc::new(parts.providers),
             identities: parts.identities,
             services: parts.services,
         })
+    }
+
+    /// The same world with what discoveries have found in the place of what they had found before.
+    #[must_use]
+    pub fn with_found(&self, catalogue: &Catalogue) -> Self {
+        let configured = self.repositories.iter().filter(|watched| watched.discovery.is_none());
+        let mut repositories: Vec<Watched> = configured.cloned().collect();
+        let mut occupied = Occupied::default();
+        for Watched { target, .. } in &repositories {
+            occupied.add(&target.name, &target.integration.name, target.repository.as_ref().ok());
+        }
+        for found in occupied.found(&self.discoveries, catalogue) {
+            let Some(integration) = self.integrations.get(&found.discovery.settings.integration) else {
+                continue;
+            };
+            repositories.push(Watched {
+                target: Target {
+                    name: found.shown,
+                    integration: Arc::clone(integration),
+                    repository: Ok(found.repository),
+                },
+                rules: found.discovery.rules,
+                labels: Arc::clone(&found.discovery.settings.labels),
+                discovery: Some(Arc::clone(found.discovery)),
+            });
+        }
+        repositories.sort_by(|one, other| one.target.name.cmp(&other.target.name));
+        Self {
+            services: self.services.clone(),
+            integrations: self.integrations.clone(),
+            repositories,
+            providers: self.providers.clone(),
+            identities: self.identities.clone(),
+            check_timeout: self.check_timeout,
+            discoveries: self.discoveries.clone(),
+            found: Arc::clone(&self.found),
+        }
+    }
+
+    /// What the repositories that a discovery has found are called, by identity.
+    pub fn names_found(&self, discovery: &str) -> HashMap<String, &str> {
+        let found = self.repositories.iter().filter_map(|watched| {
+            watched.discovery.as_ref().filter(|it| it.name == discovery)?;
+            let repository = watched.target.repository.as_ref().ok()?;
+            let identity = identity(repository.project(), repository.name(), repository.external_id());
+            Some((identity, watched.target.name.as_str()))
+        });
+        found.collect()
     }
 
     /// Says that `next` is in use from now on: where other material goes by an identity's name, its tokens are not
@@ -133,7 +194,8 @@ impl World {
             repositories,
             check_timeout: Duration::from_secs(60),
             identities: BTreeMap::new(),
-            found: Providers::none(),
+            discoveries: BTreeMap::new(),
+            found: Arc::new(Providers::none()),
         }
     }
 

@@ -3,17 +3,21 @@
 //! The host runs each call inside [`scope`]; the HTTP service finds the record there. Requests outside of any
 //! scope are simply not noted.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 tokio::task_local! {
     static CURRENT: Arc<CallRecord>;
+    static UNATTENDED: ();
 }
 
 /// The requests of one plugin call.
 #[derive(Debug, Default)]
 pub struct CallRecord {
     seen: Mutex<Seen>,
+    /// Whether nobody waits for the call.
+    unattended: AtomicBool,
 }
 
 /// What a [`CallRecord`] holds.
@@ -21,8 +25,13 @@ pub struct CallRecord {
 pub struct Seen {
     /// The last answer's status.
     pub http_status: Option<u16>,
-    /// The last answer's `Retry-After` in seconds, between 1 and 900.
+    /// Seconds after which the forge wants to be asked again: the last answer's `Retry-After`, between 1 and 900, or
+    /// when the limit ends that this answer or the host told of.
     pub retry_after_s: Option<u64>,
+    /// When the limit ends that the last request ran into, if it did.
+    pub limited_until: Option<SystemTime>,
+    /// Whether the last request was not sent, to stay within what the forge allows.
+    pub held_back: bool,
     /// How many requests were sent, repeated ones included, those to token end points not.
     pub requests: u32,
     /// How long the answers took to begin; of several requests at once the sum.
@@ -39,10 +48,25 @@ impl CallRecord {
         self.update(|seen| seen.requests = seen.requests.saturating_add(1));
     }
 
-    pub(super) fn answered(&self, http_status: u16, retry_after_s: Option<u64>) {
+    pub(super) fn is_unattended(&self) -> bool {
+        self.unattended.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn answered(&self, http_status: u16, wait: Option<Duration>) {
         self.update(|seen| {
             seen.http_status = Some(http_status);
-            seen.retry_after_s = retry_after_s;
+            seen.retry_after_s = wait.map(whole_seconds);
+            let is_limited = matches!(http_status, 403 | 429 | 503);
+            seen.limited_until = wait.filter(|_| is_limited).map(|wait| SystemTime::now() + wait);
+            seen.held_back = false;
+        });
+    }
+
+    pub(super) fn held_back(&self, wait: Duration) {
+        self.update(|seen| {
+            seen.retry_after_s = Some(whole_seconds(wait));
+            seen.limited_until = None;
+            seen.held_back = true;
         });
     }
 
@@ -57,7 +81,21 @@ impl CallRecord {
 
 /// Runs a plugin call whose requests `record` takes note of. Cancel-safe.
 pub async fn scope<F: Future>(record: Arc<CallRecord>, call: F) -> F::Output {
+    if UNATTENDED.try_with(|()| ()).is_ok() {
+        record.unattended.store(true, Ordering::Relaxed);
+    }
     CURRENT.scope(record, call).await
+}
+
+/// Runs `work` as something that nobody waits for: the requests of plugin calls in it leave a share of what forges
+/// allow to others. Cancel-safe.
+pub async fn unattended<F: Future>(work: F) -> F::Output {
+    UNATTENDED.scope((), work).await
+}
+
+/// Nothing is tried again too soon.
+pub(super) fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 /// The record of the plugin call that this task is in.

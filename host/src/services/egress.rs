@@ -178,6 +178,11 @@ impl Egress {
         *self.base.write().unwrap_or_else(PoisonError::into_inner) = origin;
     }
 
+    /// The origin that may be reached.
+    pub(super) fn base(&self) -> Option<Origin> {
+        self.base.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Turns a plugin's request into one that may be sent.
     pub(super) fn judge(&self, policy: &ProviderPolicy, request: &Request) -> Result<Outgoing, Failure> {
         let method = method(policy, request.method())?;

@@ -26,6 +26,7 @@ use url::Url;
 pub use own::{AskError, ask};
 pub use settings::{BuildError, HttpSettings};
 
+use super::budget::{Pass, retry_after_s};
 use super::call::CallRecord;
 use super::egress::Outgoing;
 use super::traffic::Requests;
@@ -64,12 +65,16 @@ struct MadeOf {
 pub(super) struct Noted<'a> {
     pub(super) record: Option<&'a CallRecord>,
     pub(super) requests: Option<&'a Requests>,
+    pub(super) pass: Option<&'a Pass>,
 }
 
 impl<'a> Noted<'a> {
     fn sent(self) -> Sent<'a> {
         if let Some(record) = self.record {
             record.sent();
+        }
+        if let Some(pass) = self.pass {
+            pass.sent();
         }
         Sent { noted: self, at: Instant::now(), status: None }
     }
@@ -85,8 +90,12 @@ struct Sent<'a> {
 impl Sent<'_> {
     fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
         self.status = Some(status.as_u16());
+        let wait = match self.noted.pass {
+            Some(pass) => pass.answered(status.as_u16(), headers),
+            None => retry_after_s(headers, SystemTime::now()).map(Duration::from_secs),
+        };
         if let Some(record) = self.noted.record {
-            record.answered(status.as_u16(), retry_after_s(headers));
+            record.answered(status.as_u16(), wait);
         }
     }
 }
@@ -279,22 +288,6 @@ fn is_worth_repeating(result: &Result<reqwest::Response, reqwest::Error>) -> boo
 /// A number from 0 to 1, good enough to keep clients apart.
 fn jitter() -> f64 {
     f64::from(RandomState::new().hash_one(0) as u32) / f64::from(u32::MAX)
-}
-
-/// The `Retry-After` of an answer in seconds, between 1 s and 15 min; `None` when there is none to be read.
-pub(super) fn retry_after_s(headers: &HeaderMap) -> Option<u64> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let seconds = match text.bytes().all(|byte| byte.is_ascii_digit()) {
-        true if text.is_empty() => return None,
-        // More digits than fit are more than the cap, too.
-        true => text.parse().unwrap_or(u64::MAX),
-        false => {
-            let at = httpdate::parse_http_date(text).ok()?;
-            let wait = at.duration_since(SystemTime::now()).unwrap_or_default();
-            wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
-        }
-    };
-    Some(seconds.clamp(1, 900))
 }
 
 /// A URL as it may be shown: without user information, query and fragment.

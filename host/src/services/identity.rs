@@ -11,7 +11,9 @@
 mod credential;
 mod endpoint;
 mod issuer;
+mod prefix;
 mod renew;
+mod signer;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,13 +24,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use forgewatch_plugin_api::{Failure, Reason, Scheme};
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 pub use issuer::{IdentityError, Material};
+pub use signer::KeyError;
 
 pub(super) use credential::Credential;
 pub(super) use renew::Keeper;
 
+use super::budget::Budgets;
 use super::egress::credential_header;
 use super::refused;
 use issuer::{Form, Issuer};
@@ -44,6 +48,8 @@ pub struct Identity {
     memory: Arc<tokio::sync::Mutex<Memory>>,
     /// Whether other material goes by its name now.
     is_replaced: AtomicBool,
+    /// What forges let it ask.
+    budgets: Budgets,
 }
 
 impl Identity {
@@ -69,6 +75,7 @@ impl Identity {
             current: RwLock::new(current.map(Arc::new)),
             memory: Arc::default(),
             is_replaced: AtomicBool::new(false),
+            budgets: Budgets::default(),
         }))
     }
 
@@ -83,11 +90,27 @@ impl Identity {
         &self.name
     }
 
+    /// What forges let it ask, shared by all who use it.
+    pub(super) fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
     /// When its token ends, as far as that is known: that of the one in use or, before any is, of the configured one.
     pub fn expires_at(&self) -> Option<SystemTime> {
         match self.current() {
             Some(current) => current.expires_at(),
             None => self.issuer.as_ref()?.expires_at,
+        }
+    }
+
+    /// The word that its token begins with, where tokens have such and one is known already. People make up passwords by
+    /// themselves, so nothing is said of those.
+    pub(super) fn token_prefix(&self) -> Option<String> {
+        let of = |secret: &SecretString| prefix::prefix(secret.expose_secret()).map(str::to_owned);
+        match (&self.form, self.current(), &self.issuer) {
+            (Form::Basic { .. }, ..) => None,
+            (_, Some(current), _) => of(&current.secret),
+            (_, None, issuer) => of(issuer.as_ref()?.access_token.as_ref()?),
         }
     }
 

@@ -3,21 +3,25 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use forgewatch_plugin_api::abi::{HostObject, abi_stable::std_types::RVec};
 use forgewatch_plugin_api::{Failure, Reason, Request, Response, Scheme, SiloMode};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderName, HeaderValue};
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::base_url::{effective_base_url, origin_of, validate};
-use super::call::CallRecord;
+use super::budget::{Budget, Budgets, Refusal};
+use super::call::{self, CallRecord};
 use super::egress::{Egress, Outgoing, ProviderPolicy};
-use super::http::{Answer, Noted};
+use super::http::{Answer, Noted, shown};
 use super::identity::{Credential, Identity, Keeper};
 use super::scrub::Scrubber;
 use super::traffic::Requests;
 use super::{Services, bridge, refused};
 use crate::state::SavedMetadata;
+use crate::text::printable;
 
 /// The metadata value that is the base URL.
 pub const DOMAIN_NAME: &str = "domain_name";
@@ -51,18 +55,21 @@ pub struct IntegrationServices {
     /// Saved values that stand in for configured ones, the base URL among them.
     saved: Mutex<BTreeMap<String, String>>,
     requests: Arc<Requests>,
-    /// What the forge will still answer, as it said at last.
-    rate_budget: Mutex<Option<u64>>,
+    budgets: Arc<Budgets>,
+}
+
+/// What an integration has in common with others.
+pub(super) struct Shared {
+    pub(super) keeper: Keeper,
+    pub(super) silo_mode: SiloMode,
+    pub(super) requests: Arc<Requests>,
+    /// Of requests without an identity.
+    pub(super) budgets: Arc<Budgets>,
 }
 
 impl IntegrationServices {
-    pub(super) fn new(
-        keeper: Keeper,
-        silo_mode: SiloMode,
-        provider: Arc<ProviderPolicy>,
-        settings: IntegrationSettings,
-        requests: Arc<Requests>,
-    ) -> Self {
+    pub(super) fn new(shared: Shared, provider: Arc<ProviderPolicy>, settings: IntegrationSettings) -> Self {
+        let Shared { keeper, silo_mode, requests, budgets } = shared;
         let rows = keeper.state.all_metadata(&settings.key).unwrap_or_else(|error| {
             tracing::warn!(integration = settings.key, "saved metadata cannot be read: {error}");
             Vec::new()
@@ -76,13 +83,15 @@ impl IntegrationServices {
         let base_url = effective_base_url(&provider, &settings.domain_name, looked_up.as_deref());
         let egress = Egress::new(&settings.key, settings.allow_insecure_http, &base_url);
         saved.insert(DOMAIN_NAME.to_owned(), base_url);
-        let (saved, rate_budget) = (Mutex::new(saved), Mutex::default());
-        Self { keeper, silo_mode, provider, settings, egress, saved, requests, rate_budget }
+        let saved = Mutex::new(saved);
+        Self { keeper, silo_mode, provider, settings, egress, saved, requests, budgets }
     }
 
-    /// How many requests the forge will still answer for now, as it said at last; none if it never did.
-    pub fn rate_budget(&self) -> Option<u64> {
-        *self.rate_budget.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What its identity may ask at the forge of its base URL; none while that is malformed. Another integration with
+    /// the same identity has the same one.
+    pub fn budget(&self) -> Option<Arc<Budget>> {
+        let budgets = self.settings.identity.as_ref().map_or(&*self.budgets, |identity| identity.budgets());
+        self.egress.base().map(|origin| budgets.at(origin))
     }
 
     /// The default identity.
@@ -124,6 +133,13 @@ impl IntegrationServices {
         self.settings.identity.as_ref().map(|identity| identity.name())
     }
 
+    /// The word that the token of its identity begins with, where it has one that names the kind of token. No part of a
+    /// secret is in it.
+    pub fn token_prefix(&self) -> Option<String> {
+        let identity = self.settings.identity.as_ref().filter(|_| self.silo_mode != SiloMode::REGION);
+        identity?.token_prefix()
+    }
+
     /// The services as a plugin gets them.
     pub fn host_object(self: &Arc<Self>) -> HostObject {
         bridge::for_integration(Arc::clone(self))
@@ -152,7 +168,7 @@ impl IntegrationServices {
         let _turn = self.provider.turns.acquire().await;
         match identity {
             None => {
-                let answer = self.send(&outgoing, None, record).await?;
+                let answer = self.send(None, &outgoing, None, record).await?;
                 Ok(self.response(answer, None))
             }
             Some(identity) => self.with_identity(identity, scheme, &outgoing, record).await,
@@ -168,12 +184,12 @@ impl IntegrationServices {
     ) -> Result<Response, Failure> {
         let credential = identity.credential(&self.keeper).await?;
         let header = identity.header(&credential, scheme)?;
-        let answer = self.send(outgoing, Some(&header), record).await?;
+        let answer = self.send(Some(identity), outgoing, Some(&header), record).await?;
         if answer.status == 401
             && let Some(renewed) = identity.after_rejection(&self.keeper, &credential).await?
         {
             let header = identity.header(&renewed, scheme)?;
-            let answer = self.send(outgoing, Some(&header), record).await?;
+            let answer = self.send(Some(identity), outgoing, Some(&header), record).await?;
             return Ok(self.response(answer, Some(&renewed)));
         }
         Ok(self.response(answer, Some(&credential)))
@@ -181,16 +197,17 @@ impl IntegrationServices {
 
     async fn send(
         &self,
+        identity: Option<&Identity>,
         outgoing: &Outgoing,
         credential: Option<&(HeaderName, HeaderValue)>,
         record: Option<&CallRecord>,
     ) -> Result<Answer, Failure> {
-        let noted = Noted { record, requests: Some(&self.requests) };
-        let answer = self.keeper.client.send(outgoing, credential, noted).await?;
-        if let Some(left) = rate_budget(&answer.headers) {
-            *self.rate_budget.lock().unwrap_or_else(PoisonError::into_inner) = Some(left);
-        }
-        Ok(answer)
+        let budgets = identity.map_or(&*self.budgets, Identity::budgets);
+        let is_urgent = !record.is_some_and(CallRecord::is_unattended);
+        let pass = budgets.at(outgoing.url.origin()).pass(&outgoing.url, is_urgent).await;
+        let pass = pass.map_err(|refusal| held_back(identity, outgoing, &refusal, record))?;
+        let noted = Noted { record, requests: Some(&self.requests), pass: Some(&pass) };
+        self.keeper.client.send(outgoing, credential, noted).await
     }
 
     fn identity(&self) -> Result<&Arc<Identity>, Failure> {
@@ -278,11 +295,27 @@ impl IntegrationServices {
     }
 }
 
-/// What an answer says of requests that are left, in the headers that forges have agreed upon.
-fn rate_budget(headers: &HeaderMap) -> Option<u64> {
-    let header =
-        ["x-ratelimit-remaining", "ratelimit-remaining"].into_iter().find_map(|name| headers.get(name))?;
-    header.to_str().ok()?.trim().parse().ok()
+/// A request that is not sent, to stay within what the forge allows.
+fn held_back(
+    identity: Option<&Identity>,
+    outgoing: &Outgoing,
+    refusal: &Refusal,
+    record: Option<&CallRecord>,
+) -> Failure {
+    let wait = refusal.until.saturating_duration_since(Instant::now());
+    if let Some(record) = record {
+        record.held_back(wait);
+    }
+    let seconds = call::whole_seconds(wait);
+    let until = humantime::format_rfc3339_seconds(SystemTime::now() + Duration::from_secs(seconds));
+    let who = match identity {
+        Some(identity) => format!("identity `{}`", printable(identity.name(), 100)),
+        None => "requests without an identity".to_owned(),
+    };
+    let forge = printable(outgoing.url.host_str().unwrap_or_default(), 200);
+    let detail = refusal.why.told(&who, &forge, &until);
+    tracing::debug!(method = %outgoing.method, url = %shown(&outgoing.url), "not sent: {detail}");
+    Failure::new(Reason::RATE_LIMITED, detail).with_retry_after_s(seconds)
 }
 
 /// What a saved value came from, as the store knows it.

@@ -1,6 +1,8 @@
 //! The services against real servers on the loopback device.
 
+mod application;
 mod bridge;
+mod budgets;
 mod egress;
 mod http;
 mod identity;

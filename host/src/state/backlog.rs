@@ -1,8 +1,8 @@
 //! What waits to be written, as one group: all that was submitted is committed together, so that nothing is ever
 //! half there.
 //!
-//! Of one repository's standings, and of one incident's rows, only the latest waits. Events wait in order. While the
-//! store cannot be written, [`Bound::Limited`] keeps memory bounded: events that find too many of their kind, or too
+//! Of one repository's standings, of one incident's rows, and of what was found, only the latest waits. Events wait in
+//! order. While the store cannot be written, [`Bound::Limited`] keeps memory bounded: events that find too many of their kind, or too
 //! many bytes, waiting, those of a commit that is being tried included, are dropped.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::ops::Add;
 use rusqlite::Transaction;
 use serde_json::Value;
 
-use super::records::{Event, EventKind, IncidentRow, Save};
+use super::records::{DiscoveryRow, Event, EventKind, FoundKey, FoundRow, IncidentRow, Save};
 use super::rows;
 
 /// Transactions that wait at most: the least of what a long outage costs, and most of what is recorded.
@@ -64,6 +64,8 @@ impl Add for Count {
 pub(super) struct Backlog {
     standings: BTreeMap<String, Option<String>>,
     incidents: BTreeMap<String, IncidentRow>,
+    discoveries: BTreeMap<String, Option<DiscoveryRow>>,
+    found: BTreeMap<FoundKey, Option<FoundRow>>,
     events: Vec<Event>,
     count: Count,
 }
@@ -74,7 +76,8 @@ impl Backlog {
     }
 
     pub(super) fn rows(&self) -> usize {
-        self.standings.len() + self.incidents.len() + self.events.len()
+        let found = self.discoveries.len() + self.found.len();
+        self.standings.len() + self.incidents.len() + found + self.events.len()
     }
 
     pub(super) fn events(&self) -> Count {
@@ -85,6 +88,8 @@ impl Backlog {
     pub(super) fn add(&mut self, save: Save, bound: Bound) -> Count {
         self.standings.extend(save.standings);
         self.incidents.extend(save.incidents.into_iter().map(|row| (row.id.clone(), row)));
+        self.discoveries.extend(save.discoveries);
+        self.found.extend(save.found);
         let mut dropped = Count::default();
         for event in save.events {
             let bytes = bytes_of(&event);
@@ -114,6 +119,8 @@ impl Backlog {
     pub(super) fn append(&mut self, later: Self) {
         self.standings.extend(later.standings);
         self.incidents.extend(later.incidents);
+        self.discoveries.extend(later.discoveries);
+        self.found.extend(later.found);
         self.events.extend(later.events);
         self.count = self.count + later.count;
     }
@@ -124,6 +131,12 @@ impl Backlog {
         }
         for row in self.incidents.values() {
             rows::put_incident(transaction, row)?;
+        }
+        for (name, row) in &self.discoveries {
+            rows::put_discovery(transaction, name, row.as_ref())?;
+        }
+        for (key, row) in &self.found {
+            rows::put_found(transaction, key, row.as_ref())?;
         }
         self.events.iter().try_for_each(|event| rows::append(transaction, event))
     }

@@ -13,7 +13,8 @@ pub(super) const SCHEMA_VERSION: i64 = STEPS.len() as i64;
 /// "FWst": tells a store from any other SQLite file.
 pub(super) const APPLICATION_ID: i64 = 0x4657_7374;
 
-pub(super) const STEPS: [&str; 2] = [METADATA_IDENTITIES_AND_EVENTS, STANDINGS_AND_INCIDENTS];
+pub(super) const STEPS: [&str; 3] =
+    [METADATA_IDENTITIES_AND_EVENTS, STANDINGS_AND_INCIDENTS, FOUND_REPOSITORIES];
 
 const METADATA_IDENTITIES_AND_EVENTS: &str = "
 CREATE TABLE metadata (
@@ -87,6 +88,29 @@ CREATE INDEX events_by_age ON events (kind, at);
 CREATE INDEX events_by_integration ON events (integration) WHERE integration IS NOT NULL;
 CREATE INDEX events_by_repository ON events (repository) WHERE repository IS NOT NULL;
 CREATE INDEX events_by_fingerprint ON events (fingerprint) WHERE fingerprint IS NOT NULL;
+";
+
+const FOUND_REPOSITORIES: &str = "
+CREATE TABLE discoveries (
+    name        TEXT PRIMARY KEY NOT NULL,
+    integration TEXT NOT NULL,
+    -- What a change of it calls for another listing.
+    wanted      TEXT NOT NULL,
+    -- The last listing that was whole.
+    listed_at   INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE found (
+    discovery     TEXT NOT NULL,
+    -- The forge's own id or, without one, project and name.
+    identity      TEXT NOT NULL,
+    project       TEXT,
+    name          TEXT NOT NULL,
+    external_id   TEXT,
+    first_seen    INTEGER NOT NULL,
+    -- Since when no whole listing has shown it.
+    missing_since INTEGER,
+    PRIMARY KEY (discovery, identity)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Takes the store up to [`SCHEMA_VERSION`].

@@ -1,4 +1,4 @@
-//! Reading standings, incidents and the journal, in pages that an index serves.
+//! Reading standings, incidents, what was found, and the journal, in pages that an index serves.
 //!
 //! A store that was never taken up to this version has none of them.
 
@@ -9,7 +9,8 @@ use rusqlite::types::{ToSqlOutput, Type};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::records::{
-    EventFilter, EventKind, IncidentCursor, IncidentRow, StoredEvent, from_unix_ms, to_unix_ms,
+    DiscoveryRow, EventFilter, EventKind, FoundKey, FoundRow, IncidentCursor, IncidentRow, StoredEvent,
+    from_unix_ms, to_unix_ms,
 };
 use super::{State, StateError, migrations};
 
@@ -24,6 +25,51 @@ impl State {
             let mut statement = connection.prepare_cached("SELECT repository, standing FROM standings")?;
             let rows = statement
                 .query_map([], |row| Ok(read(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?)))?;
+            rows.collect()
+        })
+    }
+
+    /// Every discovery that has listed something, configured or not.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn discoveries(&self) -> Result<Vec<(String, DiscoveryRow)>, StateError> {
+        self.read_current(|connection| {
+            let query = "SELECT name, integration, wanted, listed_at FROM discoveries";
+            let mut statement = connection.prepare_cached(query)?;
+            let rows = statement.query_map([], |row| {
+                let discovery = DiscoveryRow {
+                    integration: row.get(1)?,
+                    wanted: row.get(2)?,
+                    listed_at: row.get::<_, Option<i64>>(3)?.map(from_unix_ms),
+                };
+                Ok((row.get(0)?, discovery))
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Every repository that was found.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn found(&self) -> Result<Vec<(FoundKey, FoundRow)>, StateError> {
+        self.read_current(|connection| {
+            let query = "SELECT discovery, identity, project, name, external_id, first_seen, missing_since FROM found";
+            let mut statement = connection.prepare_cached(query)?;
+            let rows = statement.query_map([], |row| {
+                let key = FoundKey { discovery: row.get(0)?, identity: row.get(1)? };
+                let found = FoundRow {
+                    project: row.get(2)?,
+                    name: row.get(3)?,
+                    external_id: row.get(4)?,
+                    first_seen: from_unix_ms(row.get(5)?),
+                    missing_since: row.get::<_, Option<i64>>(6)?.map(from_unix_ms),
+                };
+                Ok((key, found))
+            })?;
             rows.collect()
         })
     }

@@ -151,6 +151,41 @@ pub struct IncidentCursor {
     pub id: String,
 }
 
+/// A discovery as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiscoveryRow {
+    /// The integration that it searches.
+    pub integration: String,
+    /// What it was looking for.
+    pub wanted: String,
+    /// When everything was listed last, to the millisecond.
+    pub listed_at: Option<SystemTime>,
+}
+
+/// A repository that a discovery has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundRow {
+    /// Its project on the forge.
+    pub project: Option<String>,
+    /// Its name on the forge.
+    pub name: String,
+    /// The forge's own id.
+    pub external_id: Option<String>,
+    /// When it was shown first, to the millisecond.
+    pub first_seen: SystemTime,
+    /// Since when no whole listing has shown it, to the millisecond.
+    pub missing_since: Option<SystemTime>,
+}
+
+/// What tells a found repository from all others: its discovery, and its identity there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FoundKey {
+    /// The discovery's name.
+    pub discovery: String,
+    /// The forge's own id or, without one, project and name.
+    pub identity: String,
+}
+
 /// What is written together or not at all.
 #[derive(Clone, Debug, Default)]
 pub struct Save {
@@ -158,8 +193,24 @@ pub struct Save {
     pub standings: Vec<(String, Option<String>)>,
     /// Incidents, new ones and changed ones.
     pub incidents: Vec<IncidentRow>,
+    /// Discoveries by name, new ones and changed ones; `None` forgets one.
+    pub discoveries: Vec<(String, Option<DiscoveryRow>)>,
+    /// Repositories that were found; `None` forgets one.
+    pub found: Vec<(FoundKey, Option<FoundRow>)>,
     /// Events to append, in order.
     pub events: Vec<Event>,
+}
+
+impl Save {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        let Self { standings, incidents, discoveries, found, events } = self;
+        standings.is_empty()
+            && incidents.is_empty()
+            && discoveries.is_empty()
+            && found.is_empty()
+            && events.is_empty()
+    }
 }
 
 pub(super) fn to_unix_ms(time: SystemTime) -> i64 {

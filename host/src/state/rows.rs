@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::records::{Event, IncidentRow, to_unix_ms};
+use super::records::{DiscoveryRow, Event, FoundKey, FoundRow, IncidentRow, to_unix_ms};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -37,6 +37,52 @@ pub(super) fn put_standing(
     match standing {
         Some(standing) => connection.prepare_cached(save)?.execute([repository, standing]),
         None => connection.prepare_cached(forget)?.execute([repository]),
+    }
+    .map(drop)
+}
+
+/// Saves a discovery, or forgets it.
+pub(super) fn put_discovery(
+    connection: &Connection,
+    name: &str,
+    row: Option<&DiscoveryRow>,
+) -> rusqlite::Result<()> {
+    let save = "INSERT OR REPLACE INTO discoveries (name, integration, wanted, listed_at) \
+                VALUES (?1, ?2, ?3, ?4)";
+    let forget = "DELETE FROM discoveries WHERE name = ?1";
+    match row {
+        Some(row) => connection.prepare_cached(save)?.execute(params![
+            name,
+            row.integration,
+            row.wanted,
+            row.listed_at.map(to_unix_ms)
+        ]),
+        None => connection.prepare_cached(forget)?.execute([name]),
+    }
+    .map(drop)
+}
+
+/// Saves a repository that was found, or forgets it.
+pub(super) fn put_found(
+    connection: &Connection,
+    key: &FoundKey,
+    row: Option<&FoundRow>,
+) -> rusqlite::Result<()> {
+    let save = "INSERT OR REPLACE INTO found \
+                (discovery, identity, project, name, external_id, first_seen, missing_since) \
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let forget = "DELETE FROM found WHERE discovery = ?1 AND identity = ?2";
+    match row {
+        Some(row) => connection.prepare_cached(save)?.execute(params![
+            key.discovery,
+            key.identity,
+            row.project,
+            row.name,
+            row.external_id,
+            to_unix_ms(row.first_seen),
+            row.missing_since.map(to_unix_ms)
+        ]),
+        None => connection.prepare_cached(forget)?.execute([&key.discovery, &key.identity]),
     }
     .map(drop)
 }

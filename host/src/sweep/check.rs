@@ -24,13 +24,14 @@ pub struct Integration {
     pub provider: Provider,
     /// What its provider may ask the host for.
     pub services: Arc<IntegrationServices>,
-    /// What its provider is told of it; base URL and metadata are filled in when the client is made.
+    /// What its provider is told of it; base URL, metadata and the kind of token are filled in when the client is made.
     pub description: api::Integration,
     /// Whether several repositories may be asked for with one request, where the provider can.
     pub batches: bool,
 }
 
 /// A repository to check.
+#[derive(Clone)]
 pub struct Target {
     /// Its name in the configuration, or its URL when it is checked ad hoc. Safe to print.
     pub name: String,
@@ -84,7 +85,12 @@ impl Integration {
         let describe = move || {
             let metadata = services.metadata();
             let metadata = metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            description.clone().with_domain_name(&services.domain_name()).with_metadata(metadata)
+            let description =
+                description.clone().with_domain_name(&services.domain_name()).with_metadata(metadata);
+            match services.token_prefix() {
+                Some(prefix) => description.with_attribute(api::TOKEN_PREFIX, &prefix),
+                None => description,
+            }
         };
         // The client is made inside whichever check comes first, and is not that check's alone.
         let name = printable(&self.name, 500);
@@ -165,9 +171,23 @@ pub(super) fn complete(outcome: Outcome, record: &CallRecord) -> Outcome {
 
 /// Fills in what the last answer said, as it was seen.
 pub(super) fn completed(outcome: Outcome, seen: Seen) -> Outcome {
+    let is_limited = outcome.reason == Reason::RateLimited;
+    let outcome = match seen.limited_until {
+        Some(until) if is_limited => {
+            let until = humantime::format_rfc3339_seconds(until + Duration::from_secs(1));
+            let detail = format!("{} (the limit ends at {until})", outcome.detail);
+            Outcome {
+                http_status: outcome.http_status,
+                retry_after_s: outcome.retry_after_s,
+                ..Outcome::new(outcome.reason, detail)
+            }
+        }
+        _ => outcome,
+    };
     Outcome {
         http_status: outcome.http_status.or(seen.http_status),
         retry_after_s: outcome.retry_after_s.or(seen.retry_after_s),
+        held_back: is_limited && seen.held_back,
         ..outcome
     }
 }

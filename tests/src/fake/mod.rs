@@ -1,4 +1,4 @@
-//! A fake Azure DevOps and [`github`]: a real server on loopback with the service's end points, its errors and worse.
+//! A fake Azure DevOps, [`github`] and [`gitlab`]: a real server on loopback with their end points, errors and worse.
 //!
 //! One port is spoken to in three ways:
 //!
@@ -11,7 +11,7 @@
 //! asked is on record. Real organisations, credentials and wordings occur nowhere.
 //!
 //! Absent: writing, paging of repositories on Azure DevOps, work items, hooks, search, HTTP/2, and any notion of time
-//! there.
+//! there but that of a limit.
 
 mod access;
 mod answers;
@@ -20,8 +20,10 @@ mod catalogue;
 pub mod contoso;
 mod faults;
 pub mod github;
+pub mod gitlab;
 mod gzip;
 mod index;
+mod limits;
 mod recording;
 mod routes;
 mod server;
@@ -52,6 +54,7 @@ use tokio_util::task::TaskTracker;
 pub use answers::Answer;
 pub use catalogue::exception;
 pub use faults::{Match, Times};
+pub use limits::{RateLimit, Spelling};
 pub use recording::{Counters, Kind, Recorded};
 pub use tls::Presented;
 pub use token_errors::TokenError;
@@ -84,6 +87,7 @@ impl Fake {
             tokens: tokens::Tokens::default(),
             github: github::Sessions::default(),
             faults: faults::Faults::default(),
+            limits: limits::Limits::default(),
             recorder: recording::Recorder::new(),
             counters: Counters::default(),
             authority: tls::Authority::new().expect("a certificate authority can be made"),
@@ -163,6 +167,11 @@ impl Fake {
     /// Removes all rules.
     pub fn clear_faults(&self) {
         self.state.faults.clear();
+    }
+
+    /// Sets the limit on what each credential may ask, or takes it away; all start anew with it.
+    pub fn limit(&self, limit: Option<RateLimit>) {
+        self.state.limits.set(limit);
     }
 
     /// Chooses the certificate that a host shows from now on. The direct TLS side is `localhost`.

@@ -80,6 +80,7 @@ pub struct Counters {
     connections: AtomicU64,
     handshakes: AtomicU64,
     faulted: AtomicU64,
+    limited: AtomicU64,
     kinds: [AtomicU64; KINDS],
 }
 
@@ -104,6 +105,11 @@ impl Counters {
         self.faulted.load(Ordering::Relaxed)
     }
 
+    /// Requests that were refused for a limit.
+    pub fn limited(&self) -> u64 {
+        self.limited.load(Ordering::Relaxed)
+    }
+
     /// Requests of one kind, faulted ones included.
     pub fn of(&self, kind: Kind) -> u64 {
         self.kinds[kind as usize].load(Ordering::Relaxed)
@@ -120,6 +126,10 @@ impl Counters {
 
     pub(crate) fn handshake(&self) {
         self.handshakes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn limit(&self) {
+        self.limited.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn fault(&self) {

@@ -7,6 +7,7 @@ use hyper::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 
 use super::github;
+use super::gitlab;
 use super::index::{Snapshot, same};
 use super::recording::Kind;
 use super::tls::is_loopback;
@@ -35,6 +36,8 @@ pub(crate) enum Target {
     Within(Place, Route),
     /// What belongs to a GitHub.
     Github(github::Request),
+    /// A GitLab server, by its position.
+    GitLab(usize, gitlab::Route),
     Nothing,
 }
 
@@ -63,6 +66,7 @@ impl Target {
             Self::Token(_) => Kind::Token,
             Self::AccountLookup => Kind::ResourceAreas,
             Self::Github(request) => request.kind(),
+            Self::GitLab(_, route) => route.kind(),
             Self::Nothing => Kind::Other,
             Self::Within(_, route) => match route {
                 Route::Repository { .. } => Kind::Repository,
@@ -80,6 +84,9 @@ impl Target {
 pub(crate) fn locate(snapshot: &Snapshot, ask: &Ask<'_>) -> Target {
     if let Some(request) = github::locate(&snapshot.world.github, ask) {
         return Target::Github(request);
+    }
+    if let Some((server, route)) = gitlab::locate(&snapshot.world, ask) {
+        return Target::GitLab(server, route);
     }
     let decoded: Option<Vec<Cow<'_, str>>> = ask
         .path
@@ -118,6 +125,7 @@ pub(crate) fn serves(snapshot: &Snapshot, host: &str) -> bool {
         || organisation_label(host).is_some()
         || is_loopback(host)
         || github::serves(&snapshot.world.github, host)
+        || snapshot.world.gitlabs.iter().any(|server| server.host == host)
         || snapshot.world.hosts.iter().any(|name| name == host)
         || snapshot.world.organisations.iter().any(|organisation| organisation.reach.iter().any(on_premises))
 }

@@ -28,6 +28,7 @@ use super::body::{Broken, FakeBody};
 use super::faults::Faults;
 use super::github;
 use super::index::Snapshot;
+use super::limits::Limits;
 use super::recording::{Counters, Kind, Recorded, Recorder};
 use super::routes::{Ask, Target, locate, serves};
 use super::service;
@@ -43,6 +44,7 @@ pub(crate) struct State {
     pub(crate) tokens: Tokens,
     pub(crate) github: github::Sessions,
     pub(crate) faults: Faults,
+    pub(crate) limits: Limits,
     pub(crate) recorder: Recorder,
     pub(crate) counters: Counters,
     pub(crate) authority: Authority,
@@ -171,12 +173,21 @@ fn answer(state: &State, ask: &Ask<'_>) -> Answer {
         Target::Github(request) => github::answer(&snapshot.world.github, &state.github, ask, request),
         _ => service::answer(&snapshot, &state.tokens, ask, &target),
     };
-    match state.faults.take(ask.method, ask.host, ask.path) {
+    let counted = state.limits.count(target.kind(), ask);
+    let answer = match state.faults.take(ask.method, ask.host, ask.path) {
+        _ if let Some(counted) = counted.as_ref().filter(|counted| counted.is_refused()) => {
+            state.counters.limit();
+            counted.refusal()
+        }
         None => from_world(),
         Some(fault) => {
             state.counters.fault();
             fault.resolve(from_world)
         }
+    };
+    match counted {
+        Some(counted) => counted.told_in(answer),
+        None => answer,
     }
 }
 

@@ -11,6 +11,7 @@ use url::form_urlencoded;
 
 use super::access::{Purpose, admit};
 use super::answers::Answer;
+use super::gitlab;
 use super::index::{ListKey, Snapshot, same};
 use super::routes::{Ask, CORE_AREA, Place, Route, Target};
 use super::tokens::Tokens;
@@ -26,6 +27,9 @@ pub(crate) fn answer(snapshot: &Snapshot, tokens: &Tokens, ask: &Ask<'_>, target
     let verb = if matches!(target, Target::Token(_)) { Method::POST } else { Method::GET };
     match target {
         Target::Nothing | Target::Github(_) => Answer::e12(),
+        Target::GitLab(server, route) => {
+            gitlab::answer(&snapshot.world.gitlabs[*server], tokens.gitlab(), ask, route)
+        }
         _ if *ask.method != verb => Answer::e17(405).header("allow", verb.as_str()),
         Target::Token(flavour) => tokens.grant(&snapshot.world.apps, *flavour, ask),
         Target::AccountLookup => account(snapshot, ask),

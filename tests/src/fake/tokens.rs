@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::answers::Answer;
+use super::gitlab;
 use super::routes::Ask;
 use super::token_errors::TokenError;
 use super::world::{Credential, Standing};
@@ -121,8 +122,9 @@ impl App {
     }
 }
 
+/// GitLab's have an end point and rules of their own.
 #[derive(Default)]
-pub(crate) struct Tokens(RwLock<Issued>);
+pub(crate) struct Tokens(RwLock<Issued>, gitlab::Grants);
 
 #[derive(Default)]
 struct Issued {
@@ -136,6 +138,10 @@ struct Issued {
 type Form = HashMap<String, String>;
 
 impl Tokens {
+    pub(crate) fn gitlab(&self) -> &gitlab::Grants {
+        &self.1
+    }
+
     /// The credential behind an issued access token.
     pub(crate) fn access(&self, token: &str) -> Option<Arc<Credential>> {
         self.read().access.get(token).cloned()

@@ -21,6 +21,8 @@ pub struct World {
     pub hosts: Vec<String>,
     /// How a look-up of an unknown account ends.
     pub unknown_account: UnknownAccount,
+    /// GitLab servers.
+    pub gitlabs: Vec<super::gitlab::Server>,
 }
 
 /// How a look-up of an unknown account ends.

@@ -141,6 +141,11 @@ fn files_that_cannot_be_read_are_told_at_once() {
 fn each_wrong_value_is_told_with_its_line() {
     let sandbox = Sandbox::new();
     let identity = |kind: &str, rest: &str| format!("[identities.a]\nkind = \"{kind}\"\n{rest}");
+    let discovery = |lines: &str| {
+        format!(
+            "[discovery.a]\nintegration = \"b\"\n{lines}\n[integrations.b]\nprovider = \"vsts\"\ndomain_name = \"d\""
+        )
+    };
     // The whole file, the key at fault, its line, and a part of the message.
     let cases = [
         (
@@ -210,6 +215,16 @@ fn each_wrong_value_is_told_with_its_line() {
             3,
             "is not among the integrations",
         ),
+        (discovery("include = []"), "discovery.a.include", 3, "must not be empty"),
+        (discovery("include = [\"\"]"), "discovery.a.include.0", 3, "must not be empty"),
+        (discovery("include = [\"a\", \"b[\"]"), "discovery.a.include.1", 3, "is no pattern: `[` has no `]`"),
+        (discovery("include = [\"*\"]\nexclude = [\"{\"]"), "discovery.a.exclude.0", 4, "is no pattern"),
+        (
+            discovery("include = [\"*\"]\nlist_every = \"0s\""),
+            "discovery.a.list_every",
+            4,
+            "longer than zero",
+        ),
         ("[people]\n".into(), "people", 1, "kept for a later version"),
         ("people = 1".into(), "people", 1, "kept for a later version"),
         ("profiles = 1".into(), "profiles", 1, "must be a table"),
@@ -232,7 +247,10 @@ fn command_lines_that_say_nothing_are_refused() {
     let sandbox = contoso_sandbox(&fake);
     sandbox.write("forgewatch.toml", CONTOSO);
     for (arguments, message) in [
-        (&["check"][..], "there are no repositories to check\n  fix: add a `[repositories.NAME]` table"),
+        (
+            &["check"][..],
+            "there are no repositories to check\n  fix: add a `[repositories.NAME]` or a `[discovery.NAME]` table",
+        ),
         (&["check", ""], "matches no configured repository"),
         (&["check", "--format", "xml"], "[possible values: table, json, ndjson, junit]"),
         (&["check", "--sett", "a=b"], "'--set'"),

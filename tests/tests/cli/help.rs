@@ -5,12 +5,13 @@ use forgewatch_tests::sandbox::Sandbox;
 use crate::support::{assert_harmless, assert_has};
 
 /// Every command, as its path of names.
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 22] = [
     &[],
     &["check"],
     &["run"],
     &["route"],
     &["status"],
+    &["plan"],
     &["plugin"],
     &["plugin", "list"],
     &["plugin", "inspect"],

@@ -3,11 +3,13 @@
 mod authors;
 mod bad_config;
 mod config_commands;
+mod discovery;
 mod formats;
 mod help;
 mod hostile;
 mod interrupt;
 mod lock;
+mod plan;
 mod plugin_files;
 mod plugins;
 mod state;

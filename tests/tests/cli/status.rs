@@ -165,6 +165,33 @@ fn a_forge_in_trouble_is_not_all_well() {
 }
 
 #[test]
+fn identities_that_end_soon_or_have_ended_are_named() {
+    let end = |name: &str, ahead: i64, renews: bool| {
+        let day = std::time::Duration::from_secs(86_400 * ahead.unsigned_abs());
+        let now = std::time::SystemTime::now();
+        let at = if ahead < 0 { now - day } else { now + day };
+        json!({"name": name, "expires_at": humantime::format_rfc3339_millis(at).to_string(), "renews": renews})
+    };
+    let identities = [
+        end("ended\u{1b}[2J", -3, false),
+        end("ending", 13, false),
+        end("lasting", 15, false),
+        end("renewed", 0, true),
+    ];
+    let (address, _requests) = daemon(200, with(|report| report["identities"] = json!(identities)));
+    let run = listening_on(&address).run(&["status"]).exits(0);
+    let named = [
+        "the identity `ended\\u{1b}[2J` ended 3days ago",
+        "the identity `ending` ends in 12days 23h, at 20",
+        "-> make a new credential",
+        "all is well",
+    ];
+    assert_has(&run.stdout, &named);
+    assert!(!run.stdout.contains("lasting") && !run.stdout.contains("renewed"), "{}", run.stdout);
+    assert_harmless(&run.stdout);
+}
+
+#[test]
 fn an_incident_of_one_repository_names_it_and_a_plugin_that_is_not_as_on_disk_says_why() {
     let (address, _requests) = daemon(
         200,

@@ -4,7 +4,10 @@
 
 mod answers;
 mod batches;
+mod budgets;
+mod discovery;
 mod http;
+mod identities;
 mod losses;
 mod mass;
 mod outages;

@@ -1,6 +1,7 @@
 //! Identities of every kind: how they are sent, where their secrets come from, and how tokens stay fresh.
 
 mod end_points;
+mod installations;
 mod refresh;
 
 use std::fs::{self, Permissions};

@@ -166,7 +166,7 @@ impl Place {
         };
         let loaded = load(&request);
         self.runtime.block_on(async {
-            let prepared = Prepared::for_check(&loaded, &[]).await.expect("a valid configuration");
+            let prepared = Prepared::for_check(&loaded, &[], false).await.expect("a valid configuration");
             let results = prepared.sweep.run(CancellationToken::new(), |_| {}).await;
             let reason =
                 |result: forgewatch::sweep::CheckResult| (result.repository, result.outcome.reason.as_str());

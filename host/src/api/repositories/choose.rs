@@ -184,12 +184,15 @@ impl<'a> Filter<'a> {
     }
 
     fn takes(&self, watched: &Watched, entry: &Entry) -> bool {
-        let Query { verdict, reason, integration, provider, incident, stale, .. } = self.query;
+        let Query { verdict, reason, integration, provider, discovery, incident, stale, .. } = self.query;
         let of = &watched.target.integration;
         verdict.is_none_or(|verdict| verdict.verdict() == entry.verdict())
             && reason.is_none_or(|reason| entry.reason() == Some(reason))
             && integration.as_ref().is_none_or(|name| *name == of.name)
             && provider.as_ref().is_none_or(|key| *key == of.provider_key)
+            && discovery
+                .as_ref()
+                .is_none_or(|name| watched.discovery.as_ref().is_some_and(|it| it.name == *name))
             && incident.as_ref().is_none_or(|print| entry.incident.as_deref() == Some(print))
             && stale.is_none_or(|stale| stale == entry.stale)
             && self.labels.iter().all(|(key, value)| watched.labels.get(*key).is_some_and(|it| it == value))

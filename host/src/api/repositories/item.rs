@@ -14,7 +14,7 @@ use crate::verdict::{Reason, Verdict};
 /// A repository and what is believed of it.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Repository {
-    /// Its name in the configuration.
+    /// Its name in the configuration, or the discovery's with project and name behind it.
     name: String,
     integration: String,
     /// The provider's key.
@@ -26,6 +26,8 @@ pub(super) struct Repository {
     /// The forge's own id.
     external_id: Option<String>,
     labels: BTreeMap<String, String>,
+    /// The discovery that has found it, unless it is configured.
+    discovery: Option<String>,
     /// Whether access is confirmed.
     has_access: bool,
     /// What is believed: confirmed, or `indeterminate` while no answer has been clear. None before the first answer, and
@@ -101,6 +103,7 @@ impl Repository {
             repository: text(repository.map(forgewatch_plugin_api::Repository::name)),
             external_id: text(repository.and_then(|it| it.external_id())),
             labels: (*watched.labels).clone(),
+            discovery: watched.discovery.as_ref().map(|it| it.name.clone()),
             has_access: entry.verdict() == Some(Verdict::Granted),
             verdict: entry.verdict(),
             reason: entry.reason(),

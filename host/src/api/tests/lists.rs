@@ -1,8 +1,13 @@
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use forgewatch_plugin_api::Requirements;
 use serde_json::json;
 
 use super::fixture::{Fixture, at, names};
 use crate::journal::{Cause, Incident};
 use crate::state::IncidentRow;
+use crate::sweep::{Probed, Who};
 use crate::verdict::{Pending, Reason};
 
 const ALL: [&str; 5] = ["Gamma/Übersicht web", "alpha", "beta", "delta", "epsilon"];
@@ -113,7 +118,7 @@ async fn a_repository_says_what_is_known_of_it() {
     let nothing = api.get(path).await.body;
     let mut expected = json!({
         "name": name, "integration": "acme", "provider": "vsts", "project": "Payments", "repository": name,
-        "external_id": null, "labels": { "team": "web", "url": "a:b" }, "has_access": false, "verdict": null,
+        "external_id": null, "labels": { "team": "web", "url": "a:b" }, "discovery": null, "has_access": false, "verdict": null,
         "reason": null, "detail": "", "since": null, "pending": null, "stale": false, "last_check": null,
         "next_check": null, "incident": null,
         "rules": {
@@ -167,14 +172,45 @@ async fn integrations_count_their_repositories_and_show_no_password() {
     });
     let one = api.get("/api/v1/integrations/acme").await.body;
     let expected = json!({
-        "name": "acme", "provider": "vsts", "base_url": "https://dev.azure.com/acme/", "identity": null,
+        "name": "acme", "provider": "vsts", "base_url": "https://dev.azure.com/acme/", "identity": "bot",
+        "credential": {
+            "name": "bot", "kind": "pat", "expires_at": null, "renews": false, "subject": null, "scopes": [],
+            "may": { "read": null, "write": null, "webhooks": null }, "probed_at": null
+        },
         "repositories": 5, "verdicts": { "granted": 1, "denied": 1, "indeterminate": 0, "unknown": 3 },
         "reasons": { "granted": 1, "not_found": 1 }, "running": 3, "waiting": 0, "held_until": null,
+        "held_for": null, "rate_budget": null,
         "trouble_since": "1970-01-01T00:00:01.000Z", "investigating": false
     });
     assert_eq!(one, expected);
     assert_eq!(api.get("/api/v1/integrations").await.body, json!({ "items": [expected] }));
     assert_eq!(api.get("/api/v1/integrations/other").await.status, 404);
+}
+
+#[tokio::test]
+async fn an_integration_shows_what_its_forge_says_of_the_identity() {
+    let api = Fixture::new();
+    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
+    let who = Who {
+        subject: Some("deploy-bot".to_owned()),
+        expires_at: Some(end),
+        scopes: vec!["repo".to_owned(), "read:org".to_owned()],
+    };
+    let may = Requirements::unknown().with_read(true).with_webhooks(false);
+    api.daemon.change(|ledger| {
+        let probed = Probed { who: Some(who), may: Some(may) };
+        ledger.integrations.get_mut("acme").unwrap().identity = Some((at(7), Arc::new(probed)));
+    });
+    let one = api.get("/api/v1/integrations/acme").await.body;
+    let expected = json!({
+        "name": "bot", "kind": "pat", "expires_at": "2096-10-02T07:06:40.000Z", "renews": false,
+        "subject": "deploy-bot", "scopes": ["repo", "read:org"],
+        "may": { "read": true, "write": null, "webhooks": false }, "probed_at": "1970-01-01T00:00:07.000Z"
+    });
+    assert_eq!((&one["identity"], &one["credential"]), (&json!("bot"), &expected));
+    let status = api.get("/api/v1/status").await.body;
+    let expected = json!([{ "name": "bot", "expires_at": "2096-10-02T07:06:40.000Z", "renews": false }]);
+    assert_eq!(status["identities"], expected);
 }
 
 #[tokio::test]

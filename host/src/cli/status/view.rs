@@ -6,12 +6,18 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
-use crate::daemon::{IncidentReport, IntegrationReport, PluginReport, Report, Stamp};
+use crate::daemon::{
+    DiscoveryReport, HeldFor, IdentityReport, IncidentReport, IntegrationReport, PluginReport, Report, Stamp,
+};
 use crate::journal::Cause;
 use crate::text::printable;
+use crate::verdict::Moment;
 
 /// Characters of anything that another process has written.
 const LONGEST: usize = 500;
+
+/// Identities that end within so long are named.
+const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// The whole report.
 pub(super) fn render(report: &Report, url: &str) -> String {
@@ -22,6 +28,8 @@ pub(super) fn render(report: &Report, url: &str) -> String {
     daemon(&mut page, report);
     incidents(&mut page, report);
     forges(&mut page, report);
+    report.ending(SOON).for_each(|identity| ends(&mut page, identity));
+    discoveries(&mut page, report);
     integrations(&mut page, &report.integrations);
     page.line(format_args!("\n{}", closing_line(report)));
     page.text
@@ -122,7 +130,44 @@ fn forges(page: &mut Page, report: &Report) {
             page.notice(format_args!("the forge of `{name}` has been in trouble for {}", rough(since.age())));
         }
         if let Some(until) = integration.held_until {
-            page.notice(format_args!("checks of `{name}` pause until {}", second(until)));
+            let why = match integration.held_for {
+                Some(HeldFor::RateBudget) => {
+                    ": what its forge lets the identity ask is used up, but for a share that is \
+                                              kept for `forgewatch check` and the like"
+                }
+                Some(HeldFor::RateLimit) => ": its forge limits requests",
+                Some(HeldFor::Trouble) | None => "",
+            };
+            page.notice(format_args!("checks of `{name}` pause until {}{why}", second(until)));
+        }
+    }
+}
+
+fn ends(page: &mut Page, identity: &IdentityReport) {
+    let (name, end) = (shown(&identity.name), identity.expires_at);
+    page.notice(match end.0.since(Moment::now()) {
+        Duration::ZERO => format!("the identity `{name}` ended {} ago", rough(end.age())),
+        left => format!("the identity `{name}` ends in {}, at {}", rough(left), second(end)),
+    });
+    page.way_out("make a new credential, put it in the place of the old one, then reload");
+}
+
+fn discoveries(page: &mut Page, report: &Report) {
+    for DiscoveryReport { name, repositories, listed_at, problem, incomplete, .. } in &report.discoveries {
+        let name = shown(name);
+        let last = match listed_at {
+            Some(at) => format!("everything was listed {} ago", rough(at.age())),
+            None => "nothing was listed yet".to_owned(),
+        };
+        if problem.is_some() {
+            page.problem(format_args!("discovery `{name}` cannot list; {last}"));
+            page.detail(problem.as_deref());
+            page.way_out(format_args!(
+                "the {repositories} repositories that it has found are watched; new ones are not seen"
+            ));
+        } else if incomplete.is_some() {
+            page.notice(format_args!("discovery `{name}` may miss something; {last}"));
+            page.detail(incomplete.as_deref());
         }
     }
 }
@@ -159,6 +204,7 @@ fn closing_line(report: &Report) -> String {
         (true, _) => "the daemon is not well",
         (false, true) => "access is missing",
         (false, false) if !old.is_empty() => "a forge is in trouble",
+        (false, false) if report.has_trouble() => "a discovery cannot list",
         (false, false) if all.granted == all.total => "all is well",
         (false, false) => "nothing is known to be wrong",
     };

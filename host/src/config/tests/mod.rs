@@ -190,6 +190,17 @@ fn the_documented_example_loads() {
         tenant = "t"
         client_id = "id"
         client_secret = { command = ["pass", "x"] }
+        [identities.installation]
+        kind = "github_app"
+        app_id = "7"
+        installation_id = "42"
+        private_key = { file = "secrets/key.pem" }
+        [identities.elsewhere]
+        kind = "github_app"
+        app_id = "Iv23li"
+        installation_id = "42"
+        private_key = { env = "KEY" }
+        api_url = "https://github.example.org/api/v3"
         [integrations.acme]
         provider = "vsts"
         domain_name = "not a url"
@@ -206,6 +217,7 @@ fn the_documented_example_loads() {
         [discovery.acme]
         integration = "acme"
         include = ["Payments/*"]
+        interval = "2h"
         "#,
     );
     let root = loaded.root.path().to_owned();
@@ -221,6 +233,13 @@ fn the_documented_example_loads() {
     );
     let Identity::Entra(entra) = &config.identities["entra"] else { panic!("{config:?}") };
     assert!(entra.scope.starts_with("499b84ac") && entra.token_url.is_none());
+    for (name, url) in [
+        ("installation", "https://api.github.com/app/installations/42/access_tokens"),
+        ("elsewhere", "https://github.example.org/api/v3/app/installations/42/access_tokens"),
+    ] {
+        let Identity::GithubApp(app) = &config.identities[name] else { panic!("{config:?}") };
+        assert_eq!(app.token_url(), url);
+    }
     assert_eq!(config.providers["vsts"].allow_hosts[1].port, 8443);
     let acme = config.defaults.with(&config.integrations["acme"].overrides);
     let policy = acme.with(&config.repositories["api"].overrides);
@@ -228,7 +247,12 @@ fn the_documented_example_loads() {
         (policy.interval.get().as_secs(), policy.failure_threshold, policy.success_threshold),
         (300, 7, 1)
     );
-    assert_eq!(loaded.warnings.len(), 1, "discovery does nothing yet");
+    let found = &config.discovery["acme"];
+    let (listed, kept) = (found.list_every.get().as_secs(), found.forget_after.get().as_secs());
+    assert_eq!((listed, kept), (3600, 7 * 86_400));
+    let policy = acme.with(&found.overrides);
+    assert_eq!((policy.interval.get().as_secs(), policy.failure_threshold), (7200, 2));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     let shown = format!("{config:?}{}{:?}", loaded.effective(), loaded.explain("repositories").unwrap());
     assert!(!shown.contains("hunter2"), "{shown}");
 }
@@ -351,13 +375,19 @@ fn whatever_loading_and_preparing_read_is_watched() {
         client_secret = { file = "secret" }
         access_token = { file = "access" }
         refresh_token = { file = "refresh" }
+        [identities.installation]
+        kind = "github_app"
+        app_id = "7"
+        installation_id = "42"
+        private_key = { file = "key.pem" }
         [integrations]
         a = { provider = "p", domain_name = "https://a.example/", identity = "app" }
         b = { provider = "p", domain_name = "https://b.example/", identity = "basic" }
         c = { provider = "p", domain_name = "https://c.example/", identity = "named" }
         d = { provider = "p", domain_name = "https://d.example/", identity = "basic" }
+        e = { provider = "p", domain_name = "https://e.example/", identity = "installation" }
     "#;
-    let mut files = vec!["c.toml", "access", "ca.pem", "lock", "password", "refresh", "secret"];
+    let mut files = vec!["c.toml", "access", "ca.pem", "key.pem", "lock", "password", "refresh", "secret"];
     let world = World::of(text);
     assert_eq!(watched(&world), files);
     // What is wrong elsewhere changes nothing about it: the next load may be right.

@@ -57,8 +57,8 @@ fn one_problem_each() {
         ),
         ("identities.a = 'hunter2'", "identities.a | c.toml:1 | must be a table, not text"),
         (
-            "[identities.a]\nkind = 'github_app'",
-            "identities.a.kind | c.toml:2 | `github_app` is known but not supported by this version",
+            "[identities.a]\nkind = 'github_app'\napp_id = '7'\ninstallation_id = '7/../8'\nprivate_key.env = 'A'",
+            "identities.a.installation_id | c.toml:4 | must match the pattern ^[0-9]+$",
         ),
         (
             "[identities.a]\nkind = 'pat'\ntoken = { env = 'A', file = 'b' }",

@@ -20,7 +20,7 @@ use crate::services::http::{HttpClient, HttpSettings};
 use crate::services::identity::{Identity, Material};
 use crate::services::{IntegrationSettings, ProviderPolicy, Services};
 use crate::state::State;
-use crate::sweep::{Integration, Target};
+use crate::sweep::{Integration, Probed, Target, Who};
 use crate::verdict::Confirmed;
 
 fn at(second: u64) -> Moment {
@@ -36,12 +36,18 @@ struct Fixture {
 
 /// Integrations `acme` and `globex`; of `acme` five repositories, of `globex` one.
 fn fixture(health: Health, successful: bool) -> Fixture {
+    fixture_with(health, successful, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000)))
+}
+
+/// The same with an identity that ends at `expires_at`, as far as the host knows.
+fn fixture_with(health: Health, successful: bool, expires_at: Option<SystemTime>) -> Fixture {
     let folder = TempDir::new().unwrap();
     let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
     let client = HttpClient::new(HttpSettings::default(), None).unwrap();
     let services = Services::new(client, state, api::SiloMode::MONOLITH);
-    let integrations: BTreeMap<_, _> =
-        ["acme", "globex"].map(|name| (name.to_owned(), Arc::new(integration(&services, name)))).into();
+    let integrations: BTreeMap<_, _> = ["acme", "globex"]
+        .map(|name| (name.to_owned(), Arc::new(integration(&services, name, expires_at))))
+        .into();
     let watched = |name: &str, integration: &str| Watched {
         target: Target {
             name: name.to_owned(),
@@ -50,6 +56,7 @@ fn fixture(health: Health, successful: bool) -> Fixture {
         },
         rules: Config::default().defaults,
         labels: Arc::default(),
+        discovery: None,
     };
     let repositories = ["a", "b", "c", "d", "e"].map(|name| watched(name, "acme"));
     let repositories = repositories.into_iter().chain([watched("z", "globex")]).collect();
@@ -71,11 +78,12 @@ fn fixture(health: Health, successful: bool) -> Fixture {
         reload: mpsc::channel(1).0,
         health: watch::channel(health).1,
         reloads: watch::channel(reloads).1,
+        findings: watch::channel(Vec::new()).1,
     };
     Fixture { handle: Handle { shared: Arc::new(shared) }, orders, _folder: folder }
 }
 
-fn integration(services: &Services, name: &str) -> Integration {
+fn integration(services: &Services, name: &str, expires_at: Option<SystemTime>) -> Integration {
     let provider_key = "forge".to_owned();
     let material = Material::OAuth2 {
         token_url: "https://login.example/token".to_owned(),
@@ -83,8 +91,9 @@ fn integration(services: &Services, name: &str) -> Integration {
         client_secret: None,
         scope: None,
         access_token: Some("the-token".into()),
-        expires_at: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000)),
+        expires_at,
         refresh_token: None,
+        redirect_uri: None,
     };
     let settings = IntegrationSettings {
         key: name.to_owned(),
@@ -246,6 +255,38 @@ fn what_is_known_becomes_metrics() {
 fn identities_that_several_integrations_share_come_once() {
     let identities = fixture(well(), true).handle.snapshot(false).identities;
     assert!(matches!(identities.as_slice(), [IdentityLine { name, renews: false, .. }] if name == "bot"));
+}
+
+/// What the host knows itself is better than what a forge says; of several forges the first end counts.
+#[test]
+fn a_forge_is_believed_about_an_end_that_the_host_does_not_know() {
+    let of = |expires_at: Option<SystemTime>, forges: [u64; 2]| {
+        let mut fixture = fixture_with(well(), true, expires_at);
+        let ledger = &mut Arc::get_mut(&mut fixture.handle.shared).unwrap().ledger;
+        for (standby, second) in ledger.get_mut().unwrap().integrations.values_mut().zip(forges) {
+            let who = Who { expires_at: Some(at(second).into()), ..Who::default() };
+            standby.identity = Some((at(1), Arc::new(Probed { who: Some(who), may: None })));
+        }
+        let ends = Report::of(&fixture.handle).identities;
+        let series = lines(fixture.handle.snapshot(false));
+        let series =
+            series.into_iter().filter(|it| it.starts_with("forgewatch_identity_expiry_timestamp_seconds{"));
+        (ends.iter().map(|it| it.expires_at).collect::<Vec<_>>(), series.collect::<Vec<_>>())
+    };
+    let line = |end| format!(r#"forgewatch_identity_expiry_timestamp_seconds{{identity="bot"}} {end}.0"#);
+    assert_eq!(of(None, [9_000, 8_000]), (vec![Stamp(at(8_000))], vec![line(8_000)]));
+    assert_eq!(of(Some(at(7_000).into()), [9_000, 8_000]), (vec![Stamp(at(7_000))], vec![line(7_000)]));
+    let soon = |ahead: u64| IdentityReport {
+        name: "bot".to_owned(),
+        expires_at: Stamp(Moment::now().after(Duration::from_secs(ahead))),
+        renews: false,
+    };
+    let day = Duration::from_secs(86_400);
+    let report = |identities| Report { identities, ..Report::of(&fixture(well(), true).handle) };
+    assert_eq!(report(vec![soon(86_000), soon(87_000)]).ending(day).count(), 1);
+    let ended = IdentityReport { expires_at: Stamp(at(1)), ..soon(0) };
+    assert_eq!(report(vec![ended.clone()]).ending(day).count(), 1);
+    assert_eq!(report(vec![IdentityReport { renews: true, ..ended }]).ending(day).count(), 0);
 }
 
 #[test]

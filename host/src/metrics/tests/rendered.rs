@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::config::Config;
 use crate::daemon::{Ledger, Reloads, Tally};
 use crate::journal::{Cause, Fingerprint, Incidents};
-use crate::metrics::{Metrics, Plugin};
+use crate::metrics::{Discovery, Metrics, Plugin};
 use crate::plugins::{Registry, RestartCause, Room};
 use crate::prepare::{Watched, World};
 use crate::services::http::{HttpClient, HttpSettings};
@@ -39,6 +39,8 @@ pub(super) fn metrics() -> String {
     let mut snapshot = Tally::of(&ledger, true).complete(Health::default(), &reloads);
     // What only a forge and a worker can bring about.
     snapshot.integrations[0].rate_budget = Some(4999);
+    let listed_at = Some(Moment::now());
+    snapshot.discoveries.push(Discovery { name: "all".to_owned(), repositories: 7, listed_at });
     let restarts = RestartCause::ALL.map(|cause| (cause.as_str(), 1)).to_vec();
     snapshot.plugins.push(Plugin { provider: "vsts".to_owned(), is_up: true, restarts });
     metrics.render(snapshot)
@@ -57,6 +59,7 @@ fn ledger(services: Services, registry: &Registry) -> Ledger {
         access_token: Some("token".into()),
         expires_at: Some(SystemTime::now()),
         refresh_token: None,
+        redirect_uri: None,
     };
     let settings = IntegrationSettings {
         key: name.clone(),
@@ -78,7 +81,8 @@ fn ledger(services: Services, registry: &Registry) -> Ledger {
         integration: Arc::clone(&integration),
         repository: Ok(api::Repository::new("payments-api")),
     };
-    let repositories = vec![Watched { target, rules: Config::default().defaults, labels: Arc::default() }];
+    let (rules, labels) = (Config::default().defaults, Arc::default());
+    let repositories = vec![Watched { target, rules, labels, discovery: None }];
     let world = World::by_hand(services, BTreeMap::from([(name, integration)]), repositories);
     Ledger::new(Arc::new(world), std::collections::HashMap::new(), Incidents::default())
 }

@@ -1,24 +1,22 @@
-//! Asking a token end point, and understanding what it says.
+//! Asking an end point for tokens, and what comes of it.
 //!
-//! An identity is called invalid only for what its issuer says about it: 401, `invalid_grant`,
-//! `invalid_client`, or `invalid_request` about an access token that is not valid. Everything else is trouble
-//! of the issuer or on the way there. No text of the end point is passed on with a secret in it.
+//! There are two kinds: token end points of OAuth ([`form`]), and those that give an application the token of one of
+//! its installations ([`application`]). An identity is called invalid only for what its issuer says about it; everything
+//! else is trouble of the issuer or on the way there. No text of the end point is passed on with a secret in it.
+
+mod application;
+mod form;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::Bytes;
-use forgewatch_plugin_api::{BodyState, Failure, Reason};
-use reqwest::Method;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use forgewatch_plugin_api::{Failure, Reason};
+use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use serde_json::Value;
-use url::form_urlencoded;
 
-use super::issuer::{Grant, Issuer, is_sendable};
+use super::issuer::{Grant, Issuer};
 use crate::services::egress::Outgoing;
-use crate::services::http::{Answer, HttpClient, Noted, retry_after_s, shown};
+use crate::services::http::{Answer, HttpClient, Noted, shown};
 use crate::services::scrub::Scrubber;
 use crate::text::printable;
 
@@ -32,6 +30,25 @@ pub(super) struct Tokens {
     pub(super) lifetime: Duration,
 }
 
+/// What is sent, and how its answer is read.
+struct Question {
+    outgoing: Outgoing,
+    credential: Option<(HeaderName, HeaderValue)>,
+    /// What may come back in the answer, and is not for anybody to read.
+    secrets: Vec<SecretString>,
+    read: fn(&Answer) -> Result<Tokens, Refusal>,
+}
+
+/// What an end point answered in place of tokens.
+struct Refusal {
+    reason: Reason,
+    /// In its own words, after `answered`.
+    problem: Cow<'static, str>,
+    /// What to do about it, if that can be said.
+    advice: Option<String>,
+    retry_after_s: Option<u64>,
+}
+
 /// Asks for new tokens, once.
 pub(super) async fn ask(
     client: &HttpClient,
@@ -39,131 +56,29 @@ pub(super) async fn ask(
     issuer: &Issuer,
     refresh_token: Option<&SecretString>,
 ) -> Result<Tokens, Failure> {
-    let outgoing = Outgoing {
-        method: Method::POST,
-        url: issuer.token_url.clone(),
-        headers: HeaderMap::from_iter([
-            (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
-            (ACCEPT, HeaderValue::from_static("application/json")),
-        ]),
-        body: form(issuer, refresh_token),
-        timeout: None,
-        max_body_bytes: Some(LARGEST_ANSWER_BYTES),
-    };
     let about = format!("identity `{identity}` was not refreshed");
+    let question = match &issuer.grant {
+        Grant::Application(signer) => application::question(issuer, signer)
+            .ok_or_else(|| Failure::new(Reason::PROVIDER_ERROR, format!("{about}: its key does not sign")))?,
+        Grant::RefreshToken => form::question("refresh_token", issuer, refresh_token),
+        Grant::ClientCredentials => form::question("client_credentials", issuer, None),
+    };
     let answer = client
-        .send(&outgoing, None, Noted::default())
+        .send(&question.outgoing, question.credential.as_ref(), Noted::default())
         .await
         .map_err(|failure| Failure::new(failure.reason(), format!("{about}: {}", failure.detail())))?;
-    let said: Said = serde_json::from_slice(&answer.body).unwrap_or_default();
-    match tokens(&answer, &said) {
-        Ok(tokens) => Ok(tokens),
-        Err(problem) => {
-            let secrets = [refresh_token, issuer.client_secret.as_ref()];
-            let scrubber = Scrubber::new(secrets.into_iter().flatten().map(ExposeSecret::expose_secret));
-            let problem = scrubber.scrub_text(problem);
-            let end_point = shown(&issuer.token_url);
-            let detail = format!("{about}: {end_point} answered {}", printable(&problem, 400));
-            let failure = Failure::new(reason(&answer, &said), detail);
-            Err(match retry_after_s(&answer.headers) {
-                Some(seconds) => failure.with_retry_after_s(seconds),
-                None => failure,
-            })
+    (question.read)(&answer).map_err(|refusal| {
+        let scrubber = Scrubber::new(question.secrets.iter().map(ExposeSecret::expose_secret));
+        let problem = scrubber.scrub_text(refusal.problem);
+        let end_point = shown(&question.outgoing.url);
+        let mut detail = format!("{about}: {end_point} answered {}", printable(&problem, 400));
+        if let Some(advice) = refusal.advice {
+            detail.push_str(&format!("; {advice}"));
         }
-    }
-}
-
-fn form(issuer: &Issuer, refresh_token: Option<&SecretString>) -> Bytes {
-    let grant = match issuer.grant {
-        Grant::RefreshToken => "refresh_token",
-        Grant::ClientCredentials => "client_credentials",
-    };
-    let secret = issuer.client_secret.as_ref().map(ExposeSecret::expose_secret);
-    let fields = [
-        ("grant_type", Some(grant)),
-        ("client_id", Some(issuer.client_id.as_str())),
-        ("client_secret", secret),
-        ("refresh_token", refresh_token.map(ExposeSecret::expose_secret)),
-        ("scope", issuer.scope.as_deref()),
-    ];
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in fields {
-        if let Some(value) = value {
-            form.append_pair(name, value);
+        let failure = Failure::new(refusal.reason, detail);
+        match refusal.retry_after_s {
+            Some(seconds) => failure.with_retry_after_s(seconds),
+            None => failure,
         }
-    }
-    form.finish().into()
-}
-
-/// Whatever fields an answer has; each may be of any kind, since end points differ.
-#[derive(Default, Deserialize)]
-struct Said {
-    #[serde(default)]
-    access_token: Value,
-    #[serde(default)]
-    refresh_token: Value,
-    #[serde(default)]
-    expires_in: Value,
-    #[serde(default, alias = "Error")]
-    error: Value,
-    #[serde(default, alias = "ErrorDescription")]
-    error_description: Value,
-}
-
-/// The tokens in an answer, or what is wrong with it.
-fn tokens(answer: &Answer, said: &Said) -> Result<Tokens, Cow<'static, str>> {
-    if answer.status != 200 {
-        return Err(Cow::Owned(http_error(answer.status, said)));
-    }
-    if answer.body_state != BodyState::COMPLETE {
-        return Err("HTTP 200 with a body that is cut off or too large".into());
-    }
-    let Some(access_token) = said.access_token.as_str() else {
-        return Err(match said.error {
-            Value::Null => "HTTP 200 without an access token".into(),
-            _ => Cow::Owned(http_error(200, said)),
-        });
-    };
-    if !is_sendable(access_token) {
-        return Err("HTTP 200 with an access token that cannot be sent".into());
-    }
-    let seconds = match &said.expires_in {
-        Value::String(text) => text.trim().parse().ok(),
-        value => value.as_f64(),
-    };
-    let lifetime = seconds
-        .filter(|seconds| *seconds > 0.0)
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds.min(LONGEST_LIFETIME.as_secs_f64())).ok())
-        .ok_or("HTTP 200 without a usable `expires_in`")?;
-    Ok(Tokens {
-        access_token: access_token.into(),
-        refresh_token: said.refresh_token.as_str().filter(|token| !token.is_empty()).map(Into::into),
-        lifetime,
     })
-}
-
-fn http_error(status: u16, said: &Said) -> String {
-    let mut text = format!("HTTP {status}");
-    if let Some(error) = said.error.as_str() {
-        text.push_str(&format!(" ({error})"));
-    }
-    if let Some(description) = said.error_description.as_str() {
-        text.push_str(&format!(": {description}"));
-    }
-    text
-}
-
-fn reason(answer: &Answer, said: &Said) -> Reason {
-    let error = said.error.as_str().unwrap_or_default();
-    let description = said.error_description.as_str().unwrap_or_default().to_ascii_lowercase();
-    let is_token_not_valid = answer.status == 400
-        && error == "invalid_request"
-        && description.contains("access token is not valid");
-    if matches!(error, "invalid_grant" | "invalid_client") || answer.status == 401 || is_token_not_valid {
-        Reason::IDENTITY_INVALID
-    } else if answer.status == 429 {
-        Reason::RATE_LIMITED
-    } else {
-        Reason::PROVIDER_ERROR
-    }
 }

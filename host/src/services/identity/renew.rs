@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::issuer::{Grant, Issuer};
+use super::issuer::Issuer;
 use super::{Credential, Identity, endpoint};
 use crate::services::http::HttpClient;
 use crate::state::{SavedIdentity, State, StateError};
@@ -131,7 +131,7 @@ impl Renewal {
         // Held until the new tokens are stored.
         let (_lock, saved) = match self.lock().await {
             Ok((lock, saved)) => (Some(lock), saved),
-            Err(error) if self.issuer.grant == Grant::RefreshToken => return Err(self.not_stored(&error)),
+            Err(error) if self.issuer.grant.rotates() => return Err(self.not_stored(&error)),
             Err(error) => {
                 tracing::warn!(identity = self.identity.name, "tokens are kept in memory: {error}");
                 (None, None)
@@ -149,7 +149,7 @@ impl Renewal {
         }
         let tokens = self.ask(stored).await?;
         if let Err(error) = self.store(&tokens).await {
-            if self.issuer.grant == Grant::RefreshToken {
+            if self.issuer.grant.rotates() {
                 memory.unsaved = Some(tokens);
                 return Err(self.not_stored(&error));
             }

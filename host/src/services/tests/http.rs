@@ -203,7 +203,6 @@ async fn a_call_is_noted() {
         path => answer(200, &[&format!("retry-after: {}", &path[1..])], ""),
     })
     .await;
-    let integration = Fixture::new().integration(&server.url(""), None);
     for (path, status, retry_after_s) in [
         ("37", 200, Some(37)),
         ("0", 200, Some(1)),
@@ -211,11 +210,21 @@ async fn a_call_is_noted() {
         ("date", 429, Some(900)),
         ("soon", 200, None),
     ] {
+        // Another time the forge would not be asked before that.
+        let integration = Fixture::new().integration(&server.url(""), None);
         let record = CallRecord::default();
         integration.http(&Request::get(server.url(path)), Some(&record)).await.unwrap();
-        let waited = record.seen().waited;
+        let Seen { waited, limited_until, .. } = record.seen();
+        assert_eq!(limited_until.is_some(), status == 429);
         assert!(waited > Duration::ZERO);
-        let expected = Seen { http_status: Some(status), retry_after_s, requests: 1, waited };
+        let expected = Seen {
+            http_status: Some(status),
+            retry_after_s,
+            requests: 1,
+            waited,
+            limited_until,
+            held_back: false,
+        };
         assert_eq!(record.seen(), expected, "{path}");
     }
 }
@@ -246,22 +255,4 @@ async fn a_request_that_nobody_waits_for_has_no_answer() {
     let integration = fixture.integration_of(&services, &server.url(""), None);
     assert!(integration.http(&Request::get(server.url("x")), None).await.is_err());
     assert_eq!(traffic.requests()["vsts"][5], ("error", 1));
-}
-
-#[tokio::test]
-async fn what_a_forge_says_of_its_limit_is_kept_until_it_says_more() {
-    let fixture = Fixture::new();
-    let replies: [Script; 5] = [
-        || answer(200, &[], ""),
-        || answer(200, &["X-RateLimit-Remaining: 41"], ""),
-        || answer(200, &[], ""),
-        || answer(429, &["ratelimit-remaining: 0"], ""),
-        || answer(200, &["x-ratelimit-remaining: many"], ""),
-    ];
-    let server = scripted(replies).await;
-    let integration = fixture.integration(&server.url(""), None);
-    for expected in [None, Some(41), Some(41), Some(0), Some(0)] {
-        integration.http(&Request::get(server.url("x")), None).await.unwrap();
-        assert_eq!(integration.rate_budget(), expected);
-    }
 }

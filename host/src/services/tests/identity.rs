@@ -47,6 +47,7 @@ pub(super) fn oauth2(
         access_token: Some("access-token-old".into()),
         expires_at,
         refresh_token: refresh_token.map(SecretString::from),
+        redirect_uri: None,
     };
     Identity::new("bot", material).unwrap()
 }
@@ -142,6 +143,27 @@ async fn an_expired_token_is_refreshed_first_and_the_new_one_outlives_the_proces
     // Another configured refresh token: what was saved for the first one does not count.
     assert_eq!(status(&process("refresh-token-1"), &server).await, 200);
     assert_eq!(token_requests(&server), 2);
+}
+
+#[tokio::test]
+async fn a_redirect_uri_goes_with_each_refresh() {
+    let server = rotating().await;
+    let fixture = Fixture::new().trusting(&server);
+    let material = Material::OAuth2 {
+        token_url: server.url("token"),
+        client_id: "client".to_owned(),
+        client_secret: None,
+        scope: None,
+        access_token: None,
+        expires_at: None,
+        refresh_token: Some("refresh-token-0".into()),
+        redirect_uri: Some("https://ci.example/back?a=b".to_owned()),
+    };
+    let identity = Identity::new("bot", material).unwrap();
+    let integration = fixture.integration(&server.url(""), Some(identity));
+    assert_eq!(status(&integration, &server).await, 200);
+    let form = "refresh_token=refresh-token-0&redirect_uri=https%3A%2F%2Fci.example%2Fback%3Fa%3Db";
+    assert!(server.requests()[0].ends_with(form), "{}", server.requests()[0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,6 +101,36 @@ async fn a_secret_is_sent_as_asked_or_in_the_identitys_own_form() {
     }
 }
 
+#[tokio::test]
+async fn the_word_of_a_token_is_known_as_soon_as_the_token_is() {
+    const WORD: &str = "ghs_";
+    let token = || SecretString::from("ghs_0123456789abcdefghijklmnop");
+    let server = Server::start_tls(move |request, _| match request.starts_with("POST /token") {
+        true => answer(
+            200,
+            JSON,
+            format!(r#"{{"access_token": "{WORD}0123456789abcdefghij", "expires_in": 99}}"#),
+        ),
+        false => answer(200, &[], ""),
+    })
+    .await;
+    let fixture = Fixture::new().trusting(&server);
+    let of = |material| {
+        let identity = Identity::new("bot", material).unwrap();
+        fixture.integration(&server.url(""), Some(identity)).token_prefix()
+    };
+    assert_eq!(of(Material::Pat { token: token() }).as_deref(), Some(WORD));
+    assert_eq!(of(Material::Header { header: "x-key".to_owned(), value: token() }).as_deref(), Some(WORD));
+    assert_eq!(of(Material::Basic { username: "me".to_owned(), password: token() }), None);
+    assert_eq!(of(Material::Pat { token: TOKEN.into() }), None);
+    assert_eq!(fixture.integration(&server.url(""), None).token_prefix(), None);
+
+    let renewed = fixture.integration(&server.url(""), Some(entra(&server)));
+    assert_eq!(renewed.token_prefix(), None);
+    renewed.http(&authenticated(&server.url("api")), None).await.unwrap();
+    assert_eq!(renewed.token_prefix().as_deref(), Some(WORD));
+}
+
 #[test]
 fn material_that_cannot_work_is_refused() {
     let entra = |token_url: &str| Material::Entra {
@@ -132,6 +162,7 @@ fn identities_are_the_same_while_all_of_their_material_is() {
         access_token: None,
         expires_at: None,
         refresh_token: refresh_token.map(Into::into),
+        redirect_uri: None,
     };
     let basic = |username: &str, password: &str| Material::Basic {
         username: username.to_owned(),

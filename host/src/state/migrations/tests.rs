@@ -72,6 +72,21 @@ fn a_store_that_was_taken_up_is_like_a_new_one() {
 }
 
 #[test]
+fn a_store_of_version_2_keeps_what_it_has() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("state.db");
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch(&STEPS[..2].concat()).unwrap();
+    connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+    connection.pragma_update(None, "user_version", 2).unwrap();
+    connection.execute_batch("INSERT INTO standings VALUES ('api', '{}')").unwrap();
+    let state = State::open(&path).unwrap();
+    assert_eq!(state.standings(|name, _| name.to_owned()).unwrap(), ["api"]);
+    assert!(state.discoveries().unwrap().is_empty() && state.found().unwrap().is_empty());
+    assert_eq!(version(&connection).unwrap(), SCHEMA_VERSION);
+}
+
+#[test]
 fn a_store_of_version_1_can_be_read_as_it_is() {
     let folder = TempDir::new().unwrap();
     let old = version_1(&folder);

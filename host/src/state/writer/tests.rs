@@ -55,6 +55,7 @@ fn group(name: &str) -> Save {
         standings: vec![(name.to_owned(), Some(format!("\"{name}\"")))],
         incidents: vec![incident],
         events: vec![event(name, EventKind::Error)],
+        ..Save::default()
     }
 }
 

@@ -3,6 +3,7 @@
 mod accounts;
 mod errors;
 mod github;
+mod gitlab;
 mod reach;
 mod repositories;
 mod tokens;
