@@ -59,6 +59,17 @@ struct Integration {
     investigating: bool,
 }
 
+/// What is left of a limit. All integrations with one identity at one forge share it.
+#[derive(Serialize, JsonSchema)]
+struct RateBudget {
+    /// How many requests it allows in a window of time, where that is told.
+    limit: Option<u64>,
+    /// How many of them are left.
+    remaining: u64,
+    /// When all are there again, where that is told.
+    resets_at: Option<Time>,
+}
+
 /// What is known of an identity.
 #[derive(Serialize, JsonSchema)]
 struct Credential {
@@ -83,17 +94,6 @@ struct May {
     read: Option<bool>,
     write: Option<bool>,
     webhooks: Option<bool>,
-}
-
-/// What is left of a limit. All integrations with one identity at one forge share it.
-#[derive(Serialize, JsonSchema)]
-struct RateBudget {
-    /// How many requests it allows in a window of time, where that is told.
-    limit: Option<u64>,
-    /// How many of them are left.
-    remaining: u64,
-    /// When all are there again, where that is told.
-    resets_at: Option<Time>,
 }
 
 /// How many repositories there are of each verdict and of each reason.
@@ -170,6 +170,15 @@ impl Integration {
     }
 }
 
+impl RateBudget {
+    fn of(integration: &sweep::Integration) -> Option<Self> {
+        let (now, moment) = (Instant::now(), Moment::now());
+        let Left { limit, remaining, resets_at } = integration.services.budget()?.left(now)?;
+        let resets_at = resets_at.map(|at| moment.after(at.saturating_duration_since(now)).into());
+        Some(Self { limit, remaining, resets_at })
+    }
+}
+
 impl Credential {
     fn of(integration: &sweep::Integration, standby: &Standby) -> Option<Self> {
         let identity = integration.services.default_identity()?;
@@ -185,15 +194,6 @@ impl Credential {
             may: May { read: may.read(), write: may.write(), webhooks: may.webhooks() },
             probed_at: probed.map(|(at, _)| Time::from(*at)),
         })
-    }
-}
-
-impl RateBudget {
-    fn of(integration: &sweep::Integration) -> Option<Self> {
-        let (now, moment) = (Instant::now(), Moment::now());
-        let Left { limit, remaining, resets_at } = integration.services.budget()?.left(now)?;
-        let resets_at = resets_at.map(|at| moment.after(at.saturating_duration_since(now)).into());
-        Some(Self { limit, remaining, resets_at })
     }
 }
 

@@ -20,6 +20,7 @@ use super::handle::{Brought, Shared};
 use super::timing::{CatchUp, Phase};
 use crate::discovery::{Catalogue, Discovery, Ended, Listing, list};
 use crate::prepare::World;
+use crate::services::call;
 use crate::state::Save;
 use crate::sweep::Integration;
 use crate::text::printable;
@@ -29,6 +30,8 @@ use crate::verdict::{Moment, Outcome, Reason, Verdict};
 const MOST_AT_ONCE: usize = 4;
 /// How long a discovery waits after its first failure; twice as long after each further one, at most until its next turn.
 const FIRST_WAIT: Duration = Duration::from_secs(30);
+/// How long a listing at least waits that asked for more than its forge allows, so that it was not made.
+const PUT_OFF: Duration = Duration::from_secs(1);
 /// How long a listing waits at once for a forge that has its rest.
 const LONGEST_REST: Duration = Duration::from_secs(10 * 60);
 /// From one look whether there is something to do to the next, when nothing is planned.
@@ -190,7 +193,11 @@ impl Finder {
             let denied_since = denied_since(shared, &names);
             self.catalogue.forget(&discovery, now, &mut news, denied_since);
         }
-        let trouble = Trouble::of(&listing, news.too_many, &integration.provider_key);
+        // What was not asked for says nothing.
+        let trouble = match &listing.end {
+            Ended::Failed(outcome) if outcome.held_back => round.trouble.clone(),
+            _ => Trouble::of(&listing, news.too_many, &integration.provider_key),
+        };
         let wait = round.plan(&listing, trouble.as_ref(), now);
         round.due = Instant::now() + wait;
         let before = std::mem::replace(&mut round.trouble, trouble.clone());
@@ -244,16 +251,21 @@ impl Round {
     /// How long it is until the next listing.
     fn plan(&mut self, listing: &Listing, trouble: Option<&Trouble>, now: Moment) -> Duration {
         let every = self.discovery.settings.list_every.get();
+        let asked = match &listing.end {
+            Ended::Failed(outcome) => outcome.retry_after_s.map(Duration::from_secs),
+            _ => None,
+        };
+        if let Ended::Failed(outcome) = &listing.end
+            && outcome.held_back
+        {
+            return asked.unwrap_or_default().clamp(PUT_OFF, IDLE);
+        }
         let Some(Trouble::Failed(..)) = trouble else {
             self.failures = 0;
             return phase(&self.discovery).next(now, every, every / 2);
         };
         let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(16)).min(every);
         self.failures += 1;
-        let asked = match &listing.end {
-            Ended::Failed(outcome) => outcome.retry_after_s.map(Duration::from_secs),
-            _ => None,
-        };
         wait.max(asked.unwrap_or_default().min(IDLE))
     }
 }
@@ -299,7 +311,8 @@ fn phase(discovery: &Discovery) -> Phase {
 /// One listing. Ends in every case: a panic of the host's own is told like a plugin's.
 async fn brings(discovery: Arc<Discovery>, integration: Arc<Integration>, limit: Duration) -> Brings {
     let start = Instant::now();
-    let listing = AssertUnwindSafe(list(&discovery, &integration, limit)).catch_unwind().await;
+    let listing = call::unattended(list(&discovery, &integration, limit));
+    let listing = AssertUnwindSafe(listing).catch_unwind().await;
     let listing = listing.unwrap_or_else(|_| {
         let detail = "the listing panicked, which is a fault of forgewatch: see its log, and report it";
         Listing::failed(Outcome::new(Reason::PluginFailed, detail))

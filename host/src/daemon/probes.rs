@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::client::ClientOf;
 use super::gate::Gate;
 use super::timing::Phase;
+use crate::services::call;
 use crate::sweep::{Probe, Probed};
 use crate::verdict::Moment;
 
@@ -95,7 +96,8 @@ impl Probes {
         let now = Instant::now();
         for (plan, client, gate) in integrations {
             if plan.begins(client, gate, now) {
-                self.0.spawn(tracker.track_future(ask(Arc::clone(client), limit)));
+                let ask = call::unattended(ask(Arc::clone(client), limit));
+                self.0.spawn(tracker.track_future(ask));
                 return;
             }
         }

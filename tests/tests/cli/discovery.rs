@@ -143,7 +143,9 @@ fn tell(fake: &Fake, pages: &[(&str, Answer)]) {
 #[test]
 fn a_listing_that_makes_no_sense_is_told_and_takes_nothing_away() {
     let good = [("list", page(&["1", "2"], None, None))];
-    let cases: [(&str, Vec<(&str, Answer)>, &str, usize); 6] = [
+    // What the listing does, its pages, what is told, and how many repositories are checked then.
+    type Case<'a> = (&'a str, Vec<(&'a str, Answer)>, &'a str, usize);
+    let cases: [Case<'_>; 6] = [
         (
             "repeats a page",
             vec![("list-b", page(&["3"], Some("-b"), None)), ("list", page(&["1"], Some("-b"), None))],

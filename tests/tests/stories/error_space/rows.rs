@@ -126,7 +126,8 @@ fn faults() -> Vec<Row> {
     vec![
         ("403 blocked", blocked(), expect("rate_limited", 403)),
         ("403 blocked retry", blocked().retry_after(12), retry("rate_limited", 403, 12)),
-        ("403 used up", Answer::e8().rate_limit(0, reset), expect("rate_limited", 403)),
+        // Until the end that it is told, which is believed for so long.
+        ("403 used up", Answer::e8().rate_limit(0, reset), retry("rate_limited", 403, 3900)),
         ("403 with rest", Answer::e8().rate_limit(17, reset), expect("forbidden", 403)),
         ("404 retry", Answer::e12().retry_after(5), retry("not_found", 404, 5)),
         ("418", Answer::status(418), expect("provider_error", 418)),
@@ -139,7 +140,7 @@ fn faults() -> Vec<Row> {
         ("429 nonsense", limited("soon"), expect("rate_limited", 429)),
         ("500 retry", Answer::e21(500).retry_after(9), retry("provider_error", 500, 9)),
         ("502 retry", Answer::e21(502).retry_after(9), retry("provider_error", 502, 9)),
-        ("503 limits", Answer::e20().rate_limit(0, reset), expect("rate_limited", 503)),
+        ("503 limits", Answer::e20().rate_limit(0, reset), retry("rate_limited", 503, 3900)),
         ("505", Answer::status(505), expect("provider_error", 505)),
         ("close", Answer::close(), ("unreachable", None, None)),
     ]
