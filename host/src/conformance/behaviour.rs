@@ -1,6 +1,6 @@
 //! What holds whatever the forge answers: many checks at once, checks that are given up, and no identity.
 
-use forgewatch_plugin_api::{Failure, Reason, Repository, Scheme};
+use forgewatch_plugin_api::{Failure, Reason, Repository, Request, Scheme};
 use futures_util::future::join_all;
 
 use super::Replay;
@@ -13,6 +13,7 @@ use super::subject::{Answered, Subject};
 const GROUP: &str = "behaviour";
 const AT_ONCE: usize = 64;
 
+const ESCAPE: &str = "put names into URLs with `path_segment`";
 /// Names that lead elsewhere when they are put into a URL as they are.
 const ODD_NAMES: &[&str] =
     &["", ".", "..", "../other", "a/../b", "a\\b", "a\nb", "\u{1b}[2J", "a?b#c", "%2e%2e", "ä 🦀"];
@@ -96,10 +97,31 @@ async fn without_identity(subject: &Subject) -> Result<(), Stop> {
     }
 }
 
-/// The forge knows the recorded repository and its neighbours alike, as a server does whose `..` was resolved.
+/// What reaches the forge of a name is that name and nothing else.
 async fn odd_names(subject: &Subject) -> Result<(), Stop> {
-    let host = subject.host(usual(subject));
+    let recorded = usual(subject);
+    let host = subject.host(Script::new(move |request| match recorded.reply(request) {
+        // A server may pass over a query that it does not know, and never sees a fragment.
+        Reply::Unrecorded => {
+            let path = request.url().split(['?', '#']).next().unwrap_or_default();
+            recorded.reply(&Request::new(request.method(), path))
+        }
+        reply => reply,
+    }));
     let client = subject.client(&host).await.map_err(|failure| no_client(&failure))?;
+    // The path ends before these, and what is left of it is another repository's.
+    for end in ["?x", "#x"] {
+        let longer = Repository::new(&format!("{}{end}", subject.repository.name()));
+        let longer = longer.with_project(subject.repository.project().unwrap_or_default());
+        if client.has_repo_access(&longer).await.is_ok() {
+            let came = format!(
+                "{:?} is granted, by the answer about {:?}",
+                longer.name(),
+                subject.repository.name()
+            );
+            return Err(Fault::new("an answer about the name itself", came, ESCAPE).into());
+        }
+    }
     for name in ODD_NAMES {
         host.take_asked();
         let project = subject.repository.project().unwrap_or("acme");
@@ -109,8 +131,7 @@ async fn odd_names(subject: &Subject) -> Result<(), Stop> {
         ] {
             let answer = client.has_repo_access(&repository).await;
             if let Err(failure) = &answer {
-                Expected { reasons: NO_ACCESS, to_do: "put names into URLs with `path_segment`" }
-                    .judge_failure(failure)?;
+                Expected { reasons: NO_ACCESS, to_do: ESCAPE }.judge_failure(failure)?;
             }
         }
         let moved = host.take_asked().into_iter().find(|asked| leads_elsewhere(&asked.url));
@@ -118,7 +139,7 @@ async fn odd_names(subject: &Subject) -> Result<(), Stop> {
             return Err(Fault::new(
                 "no request whose path leads elsewhere",
                 format!("{name:?} made it {}", asked.shown()),
-                "put names into URLs with `path_segment`",
+                ESCAPE,
             )
             .into());
         }

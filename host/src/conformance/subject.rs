@@ -7,6 +7,8 @@ use forgewatch_plugin_api::{
     Access, BaseUrl, Failure, Integration, Repository, RepositoryUrl, UrlContext, UrlError,
 };
 
+use url::Url;
+
 use super::script::{Asked, Script, ScriptedHost};
 use super::{Replay, Settings};
 use crate::config::HostPort;
@@ -81,6 +83,9 @@ impl Subject {
     /// Without recorded answers, the first URL says where the forge is and what to ask for.
     async fn settle_at_url(&mut self) {
         let Some(url) = self.urls.first().cloned() else { return };
+        if let Some(origin) = Url::parse(&url).ok().filter(Url::has_host).and_then(|url| url.join("/").ok()) {
+            self.base_url = origin.into();
+        }
         if let Ok(Ok(parsed)) = self.parse(&url).await {
             let repository = Repository::new(parsed.name());
             self.repository = match parsed.project() {

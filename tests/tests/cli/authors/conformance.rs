@@ -104,6 +104,17 @@ const EVERY_FAULT: &[(&str, Red)] = &[
             ],
         ),
     ),
+    (
+        "cuts-names",
+        (
+            1,
+            &[(
+                "behaviour",
+                "names that would lead elsewhere",
+                "\"shop?x\" is granted, by the answer about \"shop\"",
+            )],
+        ),
+    ),
     ("hangs-on-410", (1, &[("answers", "410", "the plugin hangs")])),
     ("hurries", (1, &[("answers", "429 with Retry-After: 30", "1 s")])),
     ("keeps-dots", (1, &[("repository URLs", "odd last segments", "has the name \".\"")])),
@@ -239,29 +250,32 @@ fn wrong_with(fault: &str) -> Value {
     run.exits(status).json()
 }
 
+/// Green with what is recorded in a plugin's folder.
+fn assert_green(library: &Path, folder: &Path) {
+    let replay = folder.join("conformance.toml");
+    let report = run(library, &["--replay", &replay.to_string_lossy(), "--format=json"]);
+    let report = report.exits(0).json();
+    let cases = report["cases"].as_array().expect("cases are a list");
+    let access = cases.iter().find(|case| case["name"] == "they mean access").expect("the case");
+    assert_eq!(access["status"], "passed", "{access}");
+}
+
 #[test]
-fn first_party_plugins_are_green_with_what_they_recorded() {
-    let plugins = build::root().join("plugins");
+fn first_party_plugins_and_the_example_are_green_with_what_they_recorded() {
+    let root = build::root();
     let mut seen = 0;
-    for entry in plugins.read_dir().expect("the folder of plugins") {
+    for entry in root.join("plugins").read_dir().expect("the folder of plugins") {
         let folder = entry.expect("an entry").path();
-        let key = folder.file_name().expect("a name").to_string_lossy().into_owned();
-        // Only what makes a library is a plugin.
-        let makes_library =
-            std::fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|it| it.contains("cdylib"));
-        if !makes_library {
-            continue;
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
+        // What makes no library is shared by those that do.
+        if manifest.contains("cdylib") {
+            let key = folder.file_name().expect("a name").to_string_lossy().into_owned();
+            assert_green(build::workspace().plugin(&key), &folder);
+            seen += 1;
         }
-        let replay = folder.join("conformance.toml");
-        let run =
-            run(build::workspace().plugin(&key), &["--replay", &replay.to_string_lossy(), "--format=json"]);
-        let report = run.exits(0).json();
-        let granted =
-            report["cases"].as_array().expect("a list").iter().find(|it| it["name"] == "they mean access");
-        assert_eq!(granted.expect("the case")["status"], "passed", "{key}");
-        seen += 1;
     }
-    assert!(seen > 0);
+    assert_eq!(seen, build::workspace().plugins.len());
+    assert_green(build::git_provider(), &root.join("examples/git-provider"));
 }
 
 #[test]
