@@ -14,7 +14,8 @@ fn limited(fake: &Fake, repositories: usize, interval: &str) -> Sandbox {
     let sandbox = Sandbox::with_fake(fake);
     sandbox.install(build::misbehaving());
     let mut toml = format!(
-        "[identities.bot]\nkind = \"bearer\"\ntoken = {{ env = \"NOWHERE\" }}\n\
+        "[providers.misbehaving]\nbatch = false\n\
+         [identities.bot]\nkind = \"bearer\"\ntoken = {{ env = \"NOWHERE\" }}\n\
          [integrations.limited]\nprovider = \"misbehaving\"\ndomain_name = \"https://forge.example/\"\n\
          identity = \"bot\"\ninterval = \"{interval}\"\n"
     );
@@ -58,6 +59,18 @@ fn what_does_not_fit_is_told_with_a_way_out() {
     assert_eq!(plan["identities"][0]["fits"], false);
     assert_eq!(plan["identities"][0]["detection_s"], 1800.0 + 30.0 + 1200.0 + 120.0 + 180.0);
     assert_nothing_sent(&fake);
+}
+
+#[test]
+fn what_is_listed_takes_few_requests() {
+    let fake = Fake::start_blocking(World::default());
+    let sandbox = limited(&fake, 27, "10m");
+    let plan = sandbox
+        .run(&["plan", "--format", "json", "--set", "providers.misbehaving.batch=true"])
+        .exits(0)
+        .json();
+    let round = &plan["identities"][0]["integrations"][0]["rounds"][0];
+    assert_eq!((&round["how"], &round["requests"]), (&json!("listing"), &json!(1)), "{plan:#}");
 }
 
 #[test]
