@@ -61,6 +61,17 @@ fn what_does_not_fit_is_told_with_a_way_out() {
 }
 
 #[test]
+fn what_is_listed_takes_few_requests() {
+    let fake = Fake::start_blocking(World::default());
+    let sandbox = limited(&fake, 27, "10m");
+    sandbox.install(build::listing());
+    let plan = sandbox.run(&["plan", "--format", "json", "--set", "integrations.limited.provider=listing"]);
+    let plan = plan.exits(0).json();
+    let round = &plan["identities"][0]["integrations"][0]["rounds"][0];
+    assert_eq!((&round["how"], &round["requests"]), (&json!("listing"), &json!(1)), "{plan:#}");
+}
+
+#[test]
 fn a_wrong_configuration_has_no_plan() {
     let sandbox = Sandbox::new();
     let run = sandbox.run(&["plan", "--set", "defaults.interval=never"]).exits(2);
