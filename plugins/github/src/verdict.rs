@@ -30,6 +30,18 @@ impl Fault {
             None => failure,
         }
     }
+
+    /// The failure of what every GitHub has, like a list: where it is missing the address is wrong, and nothing is denied.
+    pub(crate) fn about_own(mut self, asked: &str) -> Failure {
+        if matches!(self.reason, Reason::NOT_FOUND | Reason::DISABLED) {
+            self.reason = Reason::PROVIDER_ERROR;
+            self.seen = format!(
+                "the answer with HTTP status {} shows nothing there; check the integration's domain_name and any proxy",
+                self.status
+            );
+        }
+        self.about(asked)
+    }
 }
 
 type Cause = (Reason, String);
