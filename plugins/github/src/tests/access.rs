@@ -195,14 +195,18 @@ fn details_say_what_to_do() {
         assert_eq!(failure.reason(), reason);
         assert!(failure.detail().contains(part) && !failure.detail().contains("s3cret"), "{failure}");
     }
-    for (token, hint) in
-        [("glpat-", "`glpat-` begins tokens of another forge"), ("ghr_", "refresh token"), ("ghp_", "")]
-    {
+    let renew = "expired or revoked; renew it";
+    for (token, hint) in [
+        ("glpat-", "begins with `glpat-`, as tokens of another forge do; give the identity one of GitHub"),
+        ("ghr_", "give the identity an access token"),
+        ("ghp_", renew),
+        ("", renew),
+    ] {
         let fake = fake([(STOREFRONT, refusal(401, "Bad credentials"))]);
         let client = get_client(&fake, integration().with_attribute(TOKEN_PREFIX, token)).unwrap();
         let failure = check(&client, &storefront()).unwrap_err();
         assert!(failure.detail().contains(hint), "{failure}");
-        assert_eq!(failure.detail().contains('('), !hint.is_empty(), "{failure}");
+        assert_eq!(failure.detail().contains("renew"), hint == renew, "{failure}");
     }
 }
 
