@@ -29,7 +29,8 @@ fn clients_are_made_of_fit_base_urls_without_a_request() {
         get_client(&fake, integration().with_domain_name("https://me:s3cret@github.com/")).unwrap_err();
     assert_eq!(failure.reason(), Reason::BASE_URL_UNRESOLVED);
     assert!(
-        failure.detail().contains("domain_name of [integrations.acme] to https://api.github.com/"),
+        failure.detail().contains("which has a user name or password in it")
+            && failure.detail().contains("domain_name of [integrations.acme] to https://api.github.com/"),
         "{failure}"
     );
     assert!(!failure.detail().contains("s3cret"), "{failure}");
