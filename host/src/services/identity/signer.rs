@@ -31,7 +31,9 @@ pub enum KeyError {
     #[error("is a public key, which cannot sign: give the private key that the forge made together with it")]
     Public,
     /// It is what vouches for a key.
-    #[error("is a certificate, which cannot sign: give the private key that the forge made for this application")]
+    #[error(
+        "is a certificate, which cannot sign: give the private key that the forge made for this application"
+    )]
     Certificate,
     /// It takes a passphrase.
     #[error("is locked with a passphrase: give the key without one, kept where nobody else can read it")]
