@@ -8,7 +8,8 @@
 use std::borrow::Cow;
 
 use forgewatch_plugin_api::{Failure, Integration, Reason};
-use forgewatch_plugin_support::{RawUrl, Scheme, Shown, segment, without_user_info};
+use forgewatch_plugin_support::configured::{LACKS_TLS, plain_base_url};
+use forgewatch_plugin_support::{Scheme, Shown, segment, without_user_info};
 
 use crate::site::Site;
 
@@ -46,19 +47,7 @@ impl BaseUrl {
 
     /// The base URL, or what is wrong with it.
     fn read(text: &str, allow_insecure_http: bool) -> Result<Self, &'static str> {
-        // What a lenient parser would drop or turn around.
-        if text.trim() != text || text.contains(|c: char| c == '\\' || c.is_control()) {
-            return Err("which has a blank around it, a backslash or a control character in it");
-        }
-        let Some(url) = RawUrl::split(text).filter(|url| url.scheme != Scheme::Ssh) else {
-            return Err("which is no https address");
-        };
-        if url.user.is_some() {
-            return Err("which has a user name or password in it, left out here");
-        }
-        if url.has_suffix {
-            return Err("which has a query or a fragment in it");
-        }
+        let (url, _) = plain_base_url(text)?;
         let site = Site::of(&url.host);
         let base = match site {
             Site::Ssh | Site::Service => return Err("which is a host of GitHub that has no interface"),
@@ -66,20 +55,11 @@ impl BaseUrl {
             Site::Web(_) | Site::Api(_) if url.port.is_some() => {
                 return Err("which has a port that is none of GitHub's");
             }
-            Site::Server if url.scheme == Scheme::Http && !allow_insecure_http => {
-                return Err(
-                    "which lacks TLS (allow_insecure_http = true lets http through to a server of your own)",
-                );
-            }
+            Site::Server if url.scheme == Scheme::Http && !allow_insecure_http => return Err(LACKS_TLS),
             Site::Web(web) => Self { is_apart: true, ..Self::cloud(web) },
             Site::Api(web) => Self::cloud(web),
             Site::Server => Self::server(url.scheme, &url.place()),
         };
-        let path = url.path.strip_suffix('/').unwrap_or(url.path);
-        let is_bare = url.path.is_empty();
-        if !is_bare && path.split('/').any(|raw| segment::decode(raw).is_err()) {
-            return Err("whose path has a part that can be no name");
-        }
         let owner = match &without_interface(site, &url.segments())[..] {
             [] => None,
             [owner] => segment::decode(owner).ok().map(Cow::into_owned),

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use forgewatch_plugin_api::Extension;
 use forgewatch_plugin_api::prelude::*;
-use forgewatch_plugin_support::Shown;
+use forgewatch_plugin_support::configured;
 
 use base_url::BaseUrl;
 pub use client::Client;
@@ -61,12 +61,7 @@ impl Provider for Github {
             return Ok(Client::new(host, &integration, base));
         }
         if integration.identity_kind().is_none() {
-            let key = integration.key();
-            let detail = format!(
-                "the integration {} has no identity: set identity of [integrations.{key}] to a name under [identities]",
-                Shown(key)
-            );
-            return Err(Failure::new(Reason::IDENTITY_INVALID, detail));
+            return Err(configured::without_identity(&integration));
         }
         Ok(Client::new(host, &integration, base?))
     }
