@@ -244,6 +244,16 @@ fn what_moved_is_followed_once_on_the_same_host() {
 }
 
 #[test]
+fn what_else_a_server_serves_does_not_see_the_credential() {
+    let url = "https://git.example.org/api/v3/repos/contoso/storefront";
+    let fake = fake([(url, refusal(301, "Moved").with_header("Location", "/pages/contoso"))]);
+    let server = integration().with_domain_name("https://git.example.org/");
+    let client = get_client(&fake, server).unwrap();
+    assert_reason("a page", &check(&client, &storefront()), Some(Reason::INVALID_RESPONSE));
+    assert_eq!(urls(&fake), [url]);
+}
+
+#[test]
 fn notes_do_not_spoil_a_grant() {
     let archived = entry(1_296_269, "shop", "private", &format!("\"archived\":true,{PULL}"));
     let fake = fake([(BY_ID, json(200, archived))]);
