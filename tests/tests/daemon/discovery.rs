@@ -1,7 +1,7 @@
 //! Repositories that are found: they come, change their names, disappear, and come back, and listings go wrong.
 
 use forgewatch_tests::daemon::Daemon;
-use forgewatch_tests::fake::{Answer, Fake, Match, Recorded, Repository, contoso};
+use forgewatch_tests::fake::{Answer, Fake, Match, RateLimit, Recorded, Repository, Spelling, contoso};
 use forgewatch_tests::process::wait_for;
 use forgewatch_tests::records::Records;
 use forgewatch_tests::watchlist::Watchlist;
@@ -332,4 +332,23 @@ fn a_project_that_is_hidden_is_lost_and_one_that_moves_out_of_sight_is_not() {
     let records = daemon.records().clone();
     daemon.stop();
     assert_eq!((names(&records, "repository_left"), records.incidents().len()), (vec![name(1, 0)], 1));
+}
+
+#[test]
+fn a_listing_that_is_longer_than_a_limit_goes_on_when_that_is_over() {
+    let fake = large(12, 1);
+    fake.limit(Some(RateLimit::new(Spelling::XRateLimit, 8, 2)));
+    // One answer with all of it is too large, so it is listed project by project.
+    let list = list(r#"["*"]"#, "")
+        .set("http.max_response_bytes", "5000")
+        .table("discovery.all", "integration = \"large\"\ninclude = [\"*\"]\nlist_every = \"1h\"");
+    let sandbox = list.sandbox(&fake);
+    let daemon = Daemon::start(&sandbox);
+    until_granted(&daemon, 12);
+    daemon.until("an end of the listing", |_| status(&daemon)["listed_at"].as_str().map(ToOwned::to_owned));
+    daemon.stop();
+    assert_eq!(fake.counters().limited(), 0, "requests were refused");
+    let lists = fake.requests_to(|request| request.path.ends_with("/_apis/git/repositories"));
+    let projects = lists.iter().filter(|request| request.path != LIST).count();
+    assert_eq!(projects, 12, "{lists:#?}");
 }
