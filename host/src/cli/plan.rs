@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use unicode_width::UnicodeWidthStr;
 
-use super::{GlobalArgs, print, print_styled, refuse, runtime};
+use super::{GlobalArgs, counted, print, print_styled, refuse, runtime};
 use crate::plan::{Need, Plan, Round, Share};
 
 /// Say what checks will ask of forges, whether that is allowed, and how soon they find a loss.
@@ -128,10 +128,6 @@ fn closing_line(plan: &Plan) -> String {
             if over == 1 { "one identity needs".to_owned() } else { format!("{over} identities need") }
         ),
     }
-}
-
-fn counted(count: usize, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 /// Rounded up: nobody makes a part of a request.
