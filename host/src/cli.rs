@@ -84,6 +84,20 @@ pub struct GlobalArgs {
     pub log_level: Option<LogLevel>,
 }
 
+/// What there is to check, as far as that is known before discoveries have listed.
+fn what_there_is(repositories: usize, discoveries: usize) -> String {
+    let known = counted(repositories, "repository", "repositories");
+    match discoveries {
+        0 => known,
+        1 => format!("{known}, and what 1 discovery finds"),
+        _ => format!("{known}, and what {discoveries} discoveries find"),
+    }
+}
+
+fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
 impl GlobalArgs {
     /// The arguments of all levels of a command line together: lists in order, of the rest the last.
     ///

@@ -56,6 +56,12 @@ impl Discovery {
         self.filter.takes(project, name)
     }
 
+    /// Whether it takes in whatever is listed.
+    pub fn wants_all(&self) -> bool {
+        let is_all = |pattern: &config::Pattern| ["*", "**"].contains(&pattern.to_string().as_str());
+        self.settings.include.iter().any(is_all) && self.settings.exclude.is_empty()
+    }
+
     /// What it looks for, as text that is another when that is.
     fn wanted(&self) -> String {
         let patterns = |patterns: &[config::Pattern]| patterns.iter().map(ToString::to_string).collect();

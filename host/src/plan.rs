@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use forgewatch_plugin_api::Limits;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::services::budget::reserve;
 use crate::sweep::{LARGEST_BATCH, Means};
@@ -16,17 +16,6 @@ const USUAL_PAGE: u32 = 100;
 /// How often canaries are asked, one round after another, before something is believed of an integration.
 const ROUNDS_OF_CANARIES: u32 = 3;
 const HOUR_S: f64 = 3600.0;
-
-/// What a provider offers beyond checks of one repository, and what its forge allows.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Offer {
-    /// Whether it checks the repositories of a project together.
-    pub batches: bool,
-    /// Whether it lists what the identity is granted.
-    pub lists: bool,
-    /// What one identity may ask.
-    pub limits: Limits,
-}
 
 /// An integration with the repositories that are known of it.
 #[derive(Clone, Debug)]
@@ -39,10 +28,27 @@ pub struct Planned {
     pub identity: Option<String>,
     /// Where its forge is: scheme, host and port.
     pub forge: String,
-    /// What its provider offers.
-    pub offer: Offer,
+    /// How its repositories can be asked for together.
+    pub means: Means,
+    /// What one identity may ask, as far as its provider knows.
+    pub limits: Limits,
     /// Its repositories.
     pub repositories: Vec<Known>,
+    /// The discoveries that search it.
+    pub discoveries: Vec<Search>,
+    /// How many repositories its identity sees, where a discovery has listed all of them.
+    pub visible: Option<usize>,
+}
+
+/// A discovery, as far as it matters here.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// Its name.
+    pub discovery: String,
+    /// Time between two listings.
+    pub list_every: Duration,
+    /// How many repositories it has found; `None` until it has listed everything.
+    pub known: Option<usize>,
 }
 
 /// A repository, as far as it matters here.
@@ -84,17 +90,20 @@ pub struct Need {
     pub forge: String,
     /// How many repositories are checked with it.
     pub repositories: usize,
-    /// Requests an hour that the checks take.
+    /// Requests an hour that checks and listings take; at least, where `unknown_until` says so.
     pub needed_per_hour: f64,
+    /// The discoveries that have not listed everything yet, so that nobody knows what there will be to check.
+    pub unknown_until: Vec<String>,
     /// Requests an hour that the forge allows, if anybody knows.
     pub allowed_per_hour: Option<f64>,
     /// Those among them that are kept for who waits for an answer.
     pub reserved_per_hour: Option<f64>,
     /// Whether they suffice.
     pub fits: Option<bool>,
-    /// How long it takes at worst until a loss is believed, in seconds. Where requests do not suffice, checks come later.
-    pub detection_s: f64,
-    /// What to do where they do not suffice.
+    /// How long it takes at worst until a loss is believed, in seconds, if that can be said. Where requests do not
+    /// suffice, checks come later.
+    pub detection_s: Option<f64>,
+    /// What to do where they do not suffice, or nothing is asked.
     pub advice: Option<String>,
     /// Where the requests go.
     pub integrations: Vec<Share>,
@@ -109,10 +118,23 @@ pub struct Share {
     pub provider: String,
     /// How many repositories it has.
     pub repositories: usize,
-    /// Requests an hour that their checks take.
+    /// Requests an hour that their checks and its listings take.
     pub needed_per_hour: f64,
-    /// The same by interval.
+    /// Those of checks by interval.
     pub rounds: Vec<Round>,
+    /// Those of listings by discovery.
+    pub listings: Vec<Listings>,
+}
+
+/// The listings of one discovery.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Listings {
+    /// Its name.
+    pub discovery: String,
+    /// Time between two, in seconds.
+    pub interval_s: f64,
+    /// Requests of each; at least, until everything was listed.
+    pub requests: usize,
 }
 
 /// The checks of all repositories with one interval.
@@ -122,33 +144,28 @@ pub struct Round {
     pub interval_s: f64,
     /// How many repositories have it.
     pub repositories: usize,
-    /// How they are checked.
-    pub how: How,
+    /// How they are reckoned to be checked: `single`, `batch` or `listing`.
+    #[serde(serialize_with = "how")]
+    pub how: Means,
     /// Requests that it takes to check each of them once.
     pub requests: usize,
+    /// What a listing may make of that at best, where nobody knows whether one pays.
+    pub at_best: Option<usize>,
+    /// What a listing may make of it at worst, then.
+    pub at_worst: Option<usize>,
 }
 
-/// How repositories are checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum How {
-    /// One after another.
-    Single,
-    /// Those of a project together.
-    Batch,
-    /// By a listing of what the identity is granted.
-    Listing,
+fn how<S: Serializer>(means: &Means, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match means {
+        Means::OneByOne => "single",
+        Means::Project => "batch",
+        Means::Listing => "listing",
+    })
 }
 
-impl How {
-    /// The word for people.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Single => "one by one",
-            Self::Batch => "by project",
-            Self::Listing => "by listing",
-        }
-    }
+/// So many requests in so many seconds, by the hour.
+fn per_hour(requests: usize, interval_s: f64) -> f64 {
+    requests as f64 * HOUR_S / interval_s.max(0.001)
 }
 
 impl Plan {
@@ -173,8 +190,11 @@ impl Need {
     fn of(identity: Option<String>, forge: String, all: &[Planned], times: Times) -> Self {
         // Without an identity a check ends before it has asked anybody.
         let shares: Vec<_> = all.iter().map(|planned| Share::of(planned, identity.is_some())).collect();
-        let needed_per_hour: f64 = shares.iter().map(|share| share.needed_per_hour).sum();
-        let limits = all.iter().filter_map(|planned| planned.offer.limits.requests());
+        let needed_per_hour = shares.iter().fold(0.0, |sum, share| sum + share.needed_per_hour);
+        let asks = identity.is_some();
+        let unknown_until: Vec<_> = all.iter().filter(|_| asks).flat_map(Planned::not_listed).collect();
+        let is_known = asks && unknown_until.is_empty();
+        let limits = all.iter().filter(|_| asks).filter_map(|planned| planned.limits.requests());
         let (allowed_per_hour, reserved_per_hour) = limits
             .filter(|(requests, window)| *requests > 0 && !window.is_zero())
             .map(|(requests, window)| {
@@ -186,15 +206,19 @@ impl Need {
         let usable = allowed_per_hour.zip(reserved_per_hour).map(|(allowed, reserved)| allowed - reserved);
         let stretch = usable.map_or(1.0, |usable| (needed_per_hour / usable).max(1.0));
         let detection = all.iter().map(|planned| planned.detection_s(stretch, times));
-        let lists = all.iter().any(|planned| planned.offer.lists);
+        let advice = match asks {
+            true => (stretch > 1.0).then(|| advice(all, stretch)),
+            false => Some(identities(all)),
+        };
         Self {
             repositories: shares.iter().map(|share| share.repositories).sum(),
             needed_per_hour,
             allowed_per_hour,
             reserved_per_hour,
-            fits: usable.map(|usable| needed_per_hour <= usable),
-            detection_s: detection.fold(0.0, f64::max),
-            advice: (stretch > 1.0).then(|| advice(all, stretch, lists)),
+            fits: usable.map(|usable| needed_per_hour <= usable).filter(|fits| is_known || !fits),
+            detection_s: is_known.then(|| detection.fold(0.0, f64::max)),
+            advice,
+            unknown_until,
             integrations: shares,
             identity,
             forge,
@@ -211,44 +235,85 @@ impl Share {
         let rounds: Vec<_> = by_interval
             .into_iter()
             .filter(|_| asks)
-            .map(|(interval, known)| Round::of(interval, &known, planned.repositories.len(), &planned.offer))
+            .map(|(interval, known)| Round::of(interval, &known, planned))
             .collect();
+        let searches = planned.discoveries.iter().filter(|_| asks);
+        let listings: Vec<_> = searches.map(|search| planned.listings(search)).collect();
+        let checks = rounds.iter().map(Round::needed_per_hour);
+        let listed = listings.iter().map(|it| per_hour(it.requests, it.interval_s));
         Self {
             integration: planned.integration.clone(),
             provider: planned.provider.clone(),
             repositories: planned.repositories.len(),
-            needed_per_hour: rounds.iter().map(Round::needed_per_hour).sum(),
+            needed_per_hour: checks.chain(listed).fold(0.0, |sum, one| sum + one),
             rounds,
+            listings,
         }
     }
 }
 
 impl Round {
-    /// The round of repositories with one interval, of an integration that shows so many altogether.
-    fn of(interval: Duration, known: &[&Known], visible: usize, offer: &Offer) -> Self {
+    fn of(interval: Duration, known: &[&Known], planned: &Planned) -> Self {
         let singles = known.len();
-        let page = offer.limits.page_size().unwrap_or(USUAL_PAGE).max(1) as usize;
-        let (how, requests) = if offer.batches {
-            let mut projects: BTreeMap<Option<&str>, usize> = BTreeMap::new();
-            for known in known {
-                *projects.entry(known.project.as_deref()).or_default() += 1;
-            }
-            (How::Batch, projects.values().map(|count| count.div_ceil(LARGEST_BATCH)).sum())
-        } else if offer.lists && singles >= Means::Listing.fewest() && visible.div_ceil(page) < singles {
-            (How::Listing, visible.div_ceil(page))
-        } else {
-            (How::Single, singles)
+        let round = |how, requests| Self {
+            interval_s: interval.as_secs_f64(),
+            repositories: singles,
+            how,
+            requests,
+            at_best: None,
+            at_worst: None,
         };
-        let how = if requests == singles { How::Single } else { how };
-        Self { interval_s: interval.as_secs_f64(), repositories: singles, how, requests }
+        let one_by_one = round(Means::OneByOne, singles);
+        if singles < planned.means.fewest() {
+            return one_by_one;
+        }
+        match planned.means {
+            Means::OneByOne => one_by_one,
+            Means::Project => {
+                let mut projects: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+                for known in known {
+                    *projects.entry(known.project.as_deref()).or_default() += 1;
+                }
+                let requests = projects.values().map(|count| count.div_ceil(LARGEST_BATCH)).sum();
+                if requests == singles { one_by_one } else { round(Means::Project, requests) }
+            }
+            Means::Listing => {
+                let pages = planned.pages(planned.visible.unwrap_or(0).max(singles));
+                if planned.visible.is_some() && pages < singles {
+                    return round(Means::Listing, pages);
+                }
+                // A listing that is given up has cost as much as what it was to save.
+                Self { at_best: Some(pages.min(singles)), at_worst: Some(2 * singles), ..one_by_one }
+            }
+        }
     }
 
     fn needed_per_hour(&self) -> f64 {
-        self.requests as f64 * HOUR_S / self.interval_s.max(0.001)
+        per_hour(self.requests, self.interval_s)
     }
 }
 
 impl Planned {
+    /// How many pages it takes to list so many repositories; the first is there for none, too.
+    fn pages(&self, repositories: usize) -> usize {
+        let page = self.limits.page_size().unwrap_or(USUAL_PAGE).max(1) as usize;
+        repositories.div_ceil(page).max(1)
+    }
+
+    fn listings(&self, search: &Search) -> Listings {
+        let listed = search.known.unwrap_or(0).max(self.visible.unwrap_or(0));
+        Listings {
+            discovery: search.discovery.clone(),
+            interval_s: search.list_every.as_secs_f64(),
+            requests: self.pages(listed),
+        }
+    }
+
+    fn not_listed(&self) -> impl Iterator<Item = String> {
+        let open = self.discoveries.iter().filter(|search| search.known.is_none());
+        open.map(|search| search.discovery.clone())
+    }
+
     /// How long it takes at worst until a loss is believed, where checks come `stretch` times as seldom as they should:
     ///
     /// ```text
@@ -274,7 +339,14 @@ impl Planned {
     }
 }
 
-fn advice(all: &[Planned], stretch: f64, lists: bool) -> String {
+/// What to do where nothing is asked.
+fn identities(all: &[Planned]) -> String {
+    let tables: Vec<_> =
+        all.iter().map(|planned| format!("[integrations.{}]", planned.integration)).collect();
+    format!("set `identity` of {}", tables.join(", "))
+}
+
+fn advice(all: &[Planned], stretch: f64) -> String {
     let times = (stretch * 10.0).ceil() / 10.0;
     let mut ways = vec![format!("make `interval` {times} times as long")];
     if all.len() > 1 {
@@ -282,7 +354,7 @@ fn advice(all: &[Planned], stretch: f64, lists: bool) -> String {
     } else {
         ways.push("split the repositories between integrations with identities of their own".to_owned());
     }
-    if lists {
+    if all.iter().any(|planned| planned.means == Means::Listing) {
         ways.push(
             "give all repositories of an integration one interval, or let `discovery` find them, so that \
                    listings tell of many at once"
@@ -302,7 +374,7 @@ mod tests {
         breaker_minimum: 5,
     };
 
-    fn planned(offer: Offer, projects: usize, each: usize, interval_s: u64) -> Planned {
+    fn planned((means, limits): (Means, Limits), projects: usize, each: usize, interval_s: u64) -> Planned {
         let known = |project: usize| Known {
             project: Some(format!("p{project}")),
             interval: Duration::from_secs(interval_s),
@@ -313,62 +385,100 @@ mod tests {
             provider: "fake".to_owned(),
             identity: Some("bot".to_owned()),
             forge: "https://forge.example".to_owned(),
-            offer,
+            means,
+            limits,
+            discoveries: Vec::new(),
+            visible: None,
             repositories: (0..projects).flat_map(|project| (0..each).map(move |_| known(project))).collect(),
         }
     }
 
-    fn offer(batches: bool, lists: bool, page_size: Option<u32>) -> Offer {
+    fn offer(means: Means, page_size: Option<u32>) -> (Means, Limits) {
         let limits = Limits::unknown().with_requests(5000, Duration::from_secs(3600));
-        let limits = page_size.map_or(limits, |size| limits.with_page_size(size));
-        Offer { batches, lists, limits }
+        (means, page_size.map_or(limits, |size| limits.with_page_size(size)))
     }
 
     #[track_caller]
-    fn check(offer: Offer, projects: usize, each: usize, how: How, requests: usize) {
-        let plan = Plan::of(vec![planned(offer, projects, each, 900)], TIMES);
+    fn check(planned: Planned, how: Means, requests: usize, range: Option<(usize, usize)>) {
+        let plan = Plan::of(vec![planned], TIMES);
         let need = &plan.identities[0];
         let round = &need.integrations[0].rounds[0];
-        assert_eq!((round.how, round.requests), (how, requests), "{projects} * {each}");
+        assert_eq!((round.how, round.requests), (how, requests), "{need:?}");
+        assert_eq!(round.at_best.zip(round.at_worst), range, "{need:?}");
         assert!((need.needed_per_hour - requests as f64 * 4.0).abs() < 1e-6, "{need:?}");
     }
 
     #[test]
     fn what_it_takes_depends_on_what_the_provider_offers() {
-        check(offer(false, false, None), 100, 50, How::Single, 5000);
-        check(offer(true, true, None), 100, 50, How::Batch, 100);
-        check(offer(true, false, None), 2, 2001, How::Batch, 4);
-        check(offer(true, true, Some(100)), 5, 1, How::Single, 5);
-        check(offer(false, true, Some(100)), 100, 50, How::Listing, 50);
-        check(offer(false, true, None), 1, 101, How::Listing, 2);
-        check(offer(false, true, Some(100)), 1, 1, How::Single, 1);
-        check(offer(false, true, Some(0)), 1, 3, How::Single, 3);
+        use Means::{Listing, OneByOne, Project};
+        let round = |means, page, projects, each| planned(offer(means, page), projects, each, 900);
+        check(round(OneByOne, None, 100, 50), OneByOne, 5000, None);
+        check(round(Project, None, 100, 50), Project, 100, None);
+        check(round(Project, None, 2, 2001), Project, 4, None);
+        check(round(Project, None, 5, 1), OneByOne, 5, None);
+        // What the identity sees beside its repositories, nobody knows.
+        check(round(Listing, Some(100), 100, 50), OneByOne, 5000, Some((50, 10_000)));
+        check(round(Listing, None, 1, 101), OneByOne, 101, Some((2, 202)));
+        check(round(Listing, Some(100), 1, 2), OneByOne, 2, None);
+        check(round(Listing, Some(0), 1, 3), OneByOne, 3, Some((3, 6)));
+        let sees = |visible| Planned { visible: Some(visible), ..round(Listing, Some(100), 1, 80) };
+        check(sees(80), Listing, 1, None);
+        check(sees(2_500), Listing, 25, None);
+        check(sees(100_000), OneByOne, 80, Some((80, 160)));
+    }
+
+    fn search(known: Option<usize>) -> Search {
+        Search { discovery: "d".to_owned(), list_every: Duration::from_secs(1800), known }
+    }
+
+    #[test]
+    fn discoveries_ask_too_and_until_they_have_listed_nobody_knows_for_what() {
+        let some = planned(offer(Means::OneByOne, Some(10)), 1, 25, 900);
+        let listed = Planned { discoveries: vec![search(Some(25))], ..some.clone() };
+        let need = &Plan::of(vec![listed], TIMES).identities[0];
+        assert!((need.needed_per_hour - (100.0 + 6.0)).abs() < 1e-6, "{need:?}");
+        assert_eq!((need.fits, need.unknown_until.len()), (Some(true), 0));
+        let open = Planned { discoveries: vec![search(None)], repositories: Vec::new(), ..some };
+        let need = &Plan::of(vec![open], TIMES).identities[0];
+        assert!((need.needed_per_hour - 2.0).abs() < 1e-6, "{need:?}");
+        assert_eq!((need.fits, need.detection_s), (None, None));
+        assert_eq!(need.unknown_until, ["d"]);
+    }
+
+    #[test]
+    fn without_an_identity_nothing_is_asked_and_nothing_fits() {
+        let nobody = Planned { identity: None, ..planned(offer(Means::OneByOne, None), 1, 10, 900) };
+        let need =
+            &Plan::of(vec![Planned { discoveries: vec![search(None)], ..nobody }], TIMES).identities[0];
+        assert!(need.needed_per_hour == 0.0 && need.needed_per_hour.is_sign_positive(), "{need:?}");
+        assert_eq!((need.allowed_per_hour, need.fits, need.detection_s), (None, None, None));
+        assert_eq!(need.advice.as_deref(), Some("set `identity` of [integrations.acme]"));
     }
 
     #[test]
     fn a_loss_is_found_within_an_interval_its_confirmation_and_the_time_of_checks() {
-        let few = Plan::of(vec![planned(offer(false, false, None), 1, 4, 900)], TIMES);
-        assert!((few.identities[0].detection_s - (900.0 + 30.0 + 120.0)).abs() < 1e-6);
-        let many = Plan::of(vec![planned(offer(false, false, None), 1, 5, 900)], TIMES);
-        assert!((many.identities[0].detection_s - (900.0 + 30.0 + 120.0 + 180.0)).abs() < 1e-6);
+        let few = Plan::of(vec![planned(offer(Means::OneByOne, None), 1, 4, 900)], TIMES);
+        assert!((few.identities[0].detection_s.unwrap() - (900.0 + 30.0 + 120.0)).abs() < 1e-6);
+        let many = Plan::of(vec![planned(offer(Means::OneByOne, None), 1, 5, 900)], TIMES);
+        assert!((many.identities[0].detection_s.unwrap() - (900.0 + 30.0 + 120.0 + 180.0)).abs() < 1e-6);
         assert!(many.fits() && many.identities[0].advice.is_none());
     }
 
     #[test]
     fn what_is_not_allowed_stretches_the_interval_and_takes_advice() {
         // 9,000 an hour, of 4,500 that are not kept: twice the time.
-        let plan = Plan::of(vec![planned(offer(false, false, None), 1, 2250, 900)], TIMES);
+        let plan = Plan::of(vec![planned(offer(Means::OneByOne, None), 1, 2250, 900)], TIMES);
         let need = &plan.identities[0];
         assert_eq!((need.allowed_per_hour, need.reserved_per_hour), (Some(5000.0), Some(500.0)));
         assert_eq!((plan.fits(), need.fits), (false, Some(false)));
-        assert!((need.detection_s - (1800.0 + 930.0 + 120.0 + 180.0)).abs() < 1e-6, "{need:?}");
+        assert!((need.detection_s.unwrap() - (1800.0 + 930.0 + 120.0 + 180.0)).abs() < 1e-6, "{need:?}");
         let advice = need.advice.as_deref().unwrap();
         assert!(advice.contains("make `interval` 2 times as long"), "{advice}");
     }
 
     #[test]
     fn identities_are_reckoned_at_each_forge_over_all_their_integrations() {
-        let one = planned(offer(false, false, None), 1, 10, 3600);
+        let one = planned(offer(Means::OneByOne, None), 1, 10, 3600);
         let second = Planned { integration: "acme-2".to_owned(), ..one.clone() };
         let elsewhere = Planned { forge: "https://other.example".to_owned(), ..one.clone() };
         let nobody = Planned { identity: None, ..one.clone() };
@@ -385,8 +495,7 @@ mod tests {
             Limits::unknown().with_requests(0, Duration::from_secs(60)),
             Limits::unknown().with_requests(60, Duration::ZERO),
         ] {
-            let unknown = Offer { limits, ..Offer::default() };
-            let plan = Plan::of(vec![planned(unknown, 10, 1000, 1)], TIMES);
+            let plan = Plan::of(vec![planned((Means::OneByOne, limits), 10, 1000, 1)], TIMES);
             let need = &plan.identities[0];
             assert_eq!((need.allowed_per_hour, need.fits, plan.fits()), (None, None, true));
         }

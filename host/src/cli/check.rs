@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::output::{Format, Swept, ndjson};
-use super::{GlobalArgs, USAGE, print, print_styled, refuse, runtime, tell};
+use super::{GlobalArgs, USAGE, print, print_styled, refuse, runtime, tell, what_there_is};
 use crate::plugins::Provider;
 use crate::prepare::Prepared;
 use crate::sweep::{CheckResult, Summary};
@@ -25,8 +25,9 @@ const INTERRUPTED: u8 = 130;
 /// Check whether the integrations have access to their repositories.
 ///
 /// Exit status: 0 all granted, 1 at least one denied, 2 wrong usage or configuration, 3 nothing denied but
-/// something indeterminate, 130 interrupted. What a discovery would find is listed first; where that fails, what it had
-/// found before is checked, and standard error says so.
+/// something indeterminate, 130 interrupted. What a discovery would find is listed first; where that fails, what is
+/// known is checked, and standard error says so. The status is 3, too, where a discovery has never listed everything, or
+/// where there is nothing to check since it finds nothing.
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
     /// Names of repositories, patterns (`*`, `?`, `[…]`, `{…}`) over names, or URLs; all repositories if none.
@@ -53,9 +54,8 @@ impl Arguments {
                 if let Err(problems) = runtime.block_on(prepared.ready()) {
                     return refuse(&problems);
                 }
-                let count = prepared.sweep.targets.len();
-                let repositories = if count == 1 { "repository" } else { "repositories" };
-                print(&format!("nothing stands in the way of checking {count} {repositories}"))
+                let (known, discoveries) = (prepared.sweep.targets.len(), prepared.finds.listing());
+                print(&format!("nothing stands in the way of checking {}", what_there_is(known, discoveries)))
             }
             // On a worker: collecting results wakes no other thread there.
             Ok(prepared) => {
@@ -118,7 +118,7 @@ impl Arguments {
             );
             return ExitCode::from(INTERRUPTED);
         }
-        status(Summary::of(&swept.results), finds.are_unknown())
+        status(Summary::of(&swept.results), finds.are_unknown(total))
     }
 }
 

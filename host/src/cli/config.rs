@@ -8,7 +8,7 @@ use anstyle::AnsiColor;
 use clap::{Subcommand, ValueEnum};
 use serde_json::Value;
 
-use super::{GlobalArgs, USAGE, print, tell};
+use super::{GlobalArgs, USAGE, counted, print, tell, what_there_is};
 use crate::config::{Explained, Loaded, schema::Schema};
 use crate::text::printable;
 
@@ -66,8 +66,6 @@ impl Command {
 
 fn summary(loaded: &Loaded) -> String {
     let config = &loaded.config;
-    let count =
-        |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     let files: Vec<_> =
         loaded.files().map(|file| printable(&file.to_string_lossy(), 4096).into_owned()).collect();
     let files = match files.as_slice() {
@@ -76,9 +74,9 @@ fn summary(loaded: &Loaded) -> String {
     };
     format!(
         "configuration is valid: {}, {}, {}; {files}",
-        count(config.identities.len(), "identity", "identities"),
-        count(config.integrations.len(), "integration", "integrations"),
-        count(config.repositories.len(), "repository", "repositories"),
+        counted(config.identities.len(), "identity", "identities"),
+        counted(config.integrations.len(), "integration", "integrations"),
+        what_there_is(config.repositories.len(), config.discovery.len()),
     )
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use unicode_width::UnicodeWidthStr;
 
-use super::{GlobalArgs, print, print_styled, refuse, runtime};
-use crate::plan::{Need, Plan, Round, Share};
+use super::{GlobalArgs, counted, print, print_styled, refuse, runtime};
+use crate::plan::{Listings, Need, Plan, Round, Share};
+use crate::sweep::Means;
 
 /// Say what checks will ask of forges, whether that is allowed, and how soon they find a loss.
 ///
@@ -74,6 +75,12 @@ fn table(plan: &Plan) -> String {
         text += &line(row.iter().map(String::as_str).collect());
         for share in &need.integrations {
             share.rounds.iter().for_each(|round| text += &details(share, round));
+            share.listings.iter().for_each(|listings| text += &listing(share, listings));
+        }
+        for discovery in &need.unknown_until {
+            text += &format!(
+                "  what there will be to check is unknown until `{discovery}` has listed everything\n"
+            );
         }
         if let Some(advice) = &need.advice {
             text += &format!("  -> {advice}\n");
@@ -83,6 +90,7 @@ fn table(plan: &Plan) -> String {
 }
 
 fn row(need: &Need) -> [String; HEADS.len()] {
+    let at_least = if need.unknown_until.is_empty() { "" } else { "+" };
     let allowed = match (need.allowed_per_hour, need.reserved_per_hour) {
         (Some(allowed), Some(reserved)) => format!("{} (-{})", whole(allowed), whole(reserved)),
         _ => "unknown".to_owned(),
@@ -96,10 +104,10 @@ fn row(need: &Need) -> [String; HEADS.len()] {
         need.identity.clone().unwrap_or_else(|| "none, so nothing is asked".to_owned()),
         need.forge.clone(),
         need.repositories.to_string(),
-        whole(need.needed_per_hour),
+        format!("{}{at_least}", whole(need.needed_per_hour)),
         allowed,
         fits.to_owned(),
-        length(need.detection_s),
+        need.detection_s.map_or_else(|| "unknown".to_owned(), length),
     ]
 }
 
@@ -108,18 +116,38 @@ fn details(share: &Share, round: &Round) -> String {
         counted(round.repositories, "repository", "repositories"),
         counted(round.requests, "request", "requests"),
     );
+    let how = match round.how {
+        Means::OneByOne => "one by one",
+        Means::Project => "by project",
+        Means::Listing => "by listing",
+    };
+    let range = round.at_best.zip(round.at_worst);
+    let range = range.map(|(best, worst)| format!("; a listing may make it {best}, or {worst} at worst"));
     format!(
-        "  `{}` ({}): {repositories} every {}, {}: {requests}\n",
+        "  `{}` ({}): {repositories} every {}, {how}: {requests}{}\n",
         share.integration,
         share.provider,
         length(round.interval_s),
-        round.how.as_str()
+        range.unwrap_or_default()
+    )
+}
+
+fn listing(share: &Share, listings: &Listings) -> String {
+    format!(
+        "  `{}` ({}): discovery `{}` lists every {}: {}\n",
+        share.integration,
+        share.provider,
+        listings.discovery,
+        length(listings.interval_s),
+        counted(listings.requests, "request", "requests")
     )
 }
 
 fn closing_line(plan: &Plan) -> String {
     let over = plan.identities.iter().filter(|need| need.fits == Some(false)).count();
+    let knows = |need: &Need| need.allowed_per_hour.is_some();
     match over {
+        0 if !plan.identities.iter().any(knows) => "\nnobody knows whether this fits".to_owned(),
         0 => "\neverything fits, as far as is known; a part of what is allowed, in brackets, is kept for `forgewatch check` \
               and the like"
             .to_owned(),
@@ -128,10 +156,6 @@ fn closing_line(plan: &Plan) -> String {
             if over == 1 { "one identity needs".to_owned() } else { format!("{over} identities need") }
         ),
     }
-}
-
-fn counted(count: usize, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 /// Rounded up: nobody makes a part of a request.

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{GlobalArgs, USAGE, print, refuse, runtime, tell};
+use super::{GlobalArgs, USAGE, print, refuse, runtime, tell, what_there_is};
 use crate::api::{Access, Gate, Server, Sources};
 use crate::config::{Loaded, Problem, Problems};
 use crate::daemon::{Beginning, Daemon, Follower, Handle, Notifier, TakeOver, Watchdog};
@@ -74,9 +74,8 @@ async fn rehearse(mut loaded: Loaded) -> Result<ExitCode, ExitCode> {
     let world = world.with_found(&catalogue);
     world.services.finish().await;
     world.retire(None).await;
-    let count = world.repositories.len();
-    let repositories = if count == 1 { "repository" } else { "repositories" };
-    Ok(print(&format!("nothing stands in the way of watching {count} {repositories}")))
+    let there_is = what_there_is(world.repositories.len(), world.discoveries.len());
+    Ok(print(&format!("nothing stands in the way of watching {there_is}")))
 }
 
 async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Result<ExitCode, ExitCode> {

@@ -72,6 +72,8 @@ struct Round {
     running: bool,
     failures: u32,
     trouble: Option<Trouble>,
+    /// Whether everything was listed last, and nothing found.
+    finds_nothing: bool,
     /// A listing that waits for what the forge allows.
     held_back: Option<Listing>,
 }
@@ -127,6 +129,7 @@ impl Finder {
                     running: false,
                     failures: 0,
                     trouble: None,
+                    finds_nothing: false,
                     held_back: None,
                 }
             });
@@ -197,6 +200,10 @@ impl Finder {
             let denied_since = denied_since(shared, &names);
             self.catalogue.forget(&discovery, now, &mut news, denied_since);
         }
+        let mut nothing = listing.nothing().filter(|_| self.catalogue.counts(&discovery).0 == 0);
+        if std::mem::replace(&mut round.finds_nothing, nothing.is_some()) {
+            nothing = None;
+        }
         // What was not asked for says nothing.
         let trouble = match &listing.end {
             Ended::Failed(outcome) if outcome.held_back => round.trouble.clone(),
@@ -209,7 +216,7 @@ impl Finder {
         let mut save = std::mem::take(&mut news.save);
         let named_now = next.as_ref().map(|next| next.names_found(name));
         let named_now = named_now.as_ref().unwrap_or(&names);
-        tell::listed(&discovery, &news, &names, named_now, &listing, took);
+        tell::listed(&discovery, &news, &names, named_now, &listing, nothing, took);
         tell::events(&mut save.events, &discovery, &news, &names, named_now, now);
         tell::trouble(&mut save.events, &discovery, before.as_ref(), trouble.as_ref(), wait, now);
         let check = news.missing.iter().chain(&news.back).filter_map(|id| named_now.get(id));

@@ -7,7 +7,7 @@ use forgewatch_plugin_api::{ListedRepository, RepositoryPage};
 
 use super::Discovery;
 use super::catalogue::{MOST_FOUND, identity};
-use crate::sweep::{Integration, ListingEnd, Pager};
+use crate::sweep::{Integration, ListingEnd, Pager, fingerprint};
 use crate::text::printable;
 use crate::verdict::Outcome;
 
@@ -21,7 +21,7 @@ const MOST_BYTES: usize = 64 << 20;
 pub struct Listing {
     /// What is wanted of it, by identity.
     pub(super) shown: HashMap<String, Shown>,
-    /// Identities of what was shown and is not wanted.
+    /// Identities of what was shown and is not wanted, as fingerprints.
     pub(super) unwanted: HashSet<u64>,
     /// How many were shown that no forge has.
     pub(super) unusable: usize,
@@ -151,6 +151,25 @@ impl Listing {
         matches!(self.end, Ended::Whole)
     }
 
+    /// Why a discovery that has found nothing finds nothing here, though everything was shown.
+    pub fn nothing(&self) -> Option<String> {
+        if !self.is_whole() || self.shown.values().any(|shown| shown.is_granted) {
+            return None;
+        }
+        Some(match (self.shown.len(), self.unwanted.len()) {
+            (0, 0) => "finds nothing: its identity sees no repository at all".to_owned(),
+            (0, 1) => {
+                "finds nothing: the only repository that is listed is not taken in by `include`".to_owned()
+            }
+            (0, others) => {
+                format!("finds nothing: {others} repositories are listed, none of which `include` takes in")
+            }
+            (denied, _) => {
+                format!("finds nothing: all that it wants, {denied} in number, is listed as denied")
+            }
+        })
+    }
+
     /// Whether it was shown under a name that is not wanted.
     pub(super) fn shows_elsewhere(&self, identity: &str) -> bool {
         self.unwanted.contains(&fingerprint(identity))
@@ -160,10 +179,4 @@ impl Listing {
 fn is_usable(listed: &ListedRepository) -> bool {
     let texts = [Some(listed.name()), listed.project(), listed.external_id()];
     !listed.name().is_empty() && texts.into_iter().flatten().all(|text| text.len() <= LONGEST_NAME)
-}
-
-/// The texts of all that a large account has and nobody wants would take more memory than all else.
-fn fingerprint(identity: &str) -> u64 {
-    use std::hash::BuildHasher;
-    foldhash::fast::FixedState::default().hash_one(identity)
 }

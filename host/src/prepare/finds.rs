@@ -27,8 +27,14 @@ pub struct Finds {
     /// Whether everything is wanted.
     all: bool,
     among: Vec<AmongFound>,
-    /// Whether a discovery could not list and had found nothing before.
+    /// Whether they have to list: not all that is wanted is known by name.
+    lists: bool,
+    /// Why listings came to nothing or may have missed something, by discovery.
+    cut: BTreeMap<String, String>,
+    /// Whether nobody can say whether this is all that is wanted.
     unknown: bool,
+    /// Whether a discovery has listed everything and found nothing.
+    has_found_nothing: bool,
     /// Discovery and identity of what is wanted, by what it is called.
     identities: HashMap<String, (String, String)>,
 }
@@ -48,7 +54,10 @@ impl Finds {
             occupied: Occupied::default(),
             all: false,
             among: Vec::new(),
+            lists: false,
+            cut: BTreeMap::new(),
             unknown: false,
+            has_found_nothing: false,
             identities: HashMap::new(),
         }
     }
@@ -72,6 +81,12 @@ impl Finds {
         let meant = self.discoveries.values().filter(|discovery| is_meant(&discovery.name));
         self.meant = meant.cloned().collect();
         self.among = among;
+        self.lists = !self.meant.is_empty() && !self.are_known_by_name();
+    }
+
+    /// How many discoveries list for what is wanted.
+    pub fn listing(&self) -> usize {
+        if self.lists { self.meant.len() } else { 0 }
     }
 
     /// The integrations of discoveries that may find what is wanted.
@@ -81,7 +96,7 @@ impl Finds {
 
     /// Has the discoveries list, unless all that is wanted is known by name; each page may take `limit`.
     pub(super) async fn list(&mut self, integrations: &BTreeMap<String, Arc<Integration>>, limit: Duration) {
-        if self.meant.is_empty() || self.are_known_by_name() {
+        if !self.lists {
             return;
         }
         let mut by_integration: BTreeMap<&str, Vec<&Arc<Discovery>>> = BTreeMap::new();
@@ -113,6 +128,10 @@ impl Finds {
     fn tell(&mut self, discovery: &Discovery, listing: &Listing, too_many: usize, provider: &str) {
         let name = printable(&discovery.name, 100);
         let (known, _) = self.catalogue.counts(discovery);
+        if let Some(why) = listing.nothing().filter(|_| known == 0) {
+            self.has_found_nothing = true;
+            tracing::warn!("discovery `{name}` {why}");
+        }
         let why = match &listing.end {
             Ended::Whole if too_many == 0 => return,
             Ended::Whole => format!("{too_many} repositories found no room: narrow `include`"),
@@ -120,14 +139,21 @@ impl Finds {
             Ended::Failed(outcome) => format!("{}: {}", outcome.reason.as_str(), outcome.detail),
             Ended::Unsupported => format!("the plugin `{}` has no listing", printable(provider, 100)),
         };
-        if matches!(listing.end, Ended::Whole | Ended::Incomplete(_)) {
-            tracing::warn!("discovery `{name}` may miss something: {why}");
+        let was_whole = self.catalogue.listed_at(discovery).is_some();
+        self.unknown |= !was_whole;
+        let checked = if was_whole {
+            format!("the {known} repositories that are known are checked")
         } else {
-            self.unknown |= known == 0;
-            tracing::warn!(
-                "discovery `{name}` cannot list: {why}; the {known} repositories that are known are checked"
-            );
+            format!(
+                "it has never listed everything, and the {known} repositories that it has shown are checked"
+            )
+        };
+        if matches!(listing.end, Ended::Whole | Ended::Incomplete(_)) {
+            tracing::warn!("discovery `{name}` may miss something: {why}; {checked}");
+        } else {
+            tracing::warn!("discovery `{name}` cannot list: {why}; {checked}");
         }
+        self.cut.insert(discovery.name.clone(), why);
     }
 
     fn are_known_by_name(&self) -> bool {
@@ -139,7 +165,7 @@ impl Finds {
         self.among.iter().all(|among| names.contains(among.text()))
     }
 
-    /// What was found of what is wanted.
+    /// What was found of what is wanted. What may mean something that a listing has missed is left out, and told.
     ///
     /// # Errors
     ///
@@ -150,10 +176,14 @@ impl Finds {
         let (matched, unmatched): (Vec<_>, Vec<_>) = std::mem::take(&mut self.among)
             .into_iter()
             .partition(|among| found.iter().any(|it| among.is_for(&it.shown)));
+        let (unclear, unmatched): (Vec<_>, Vec<_>) =
+            unmatched.into_iter().partition(|among| self.cut.keys().any(|name| among.may_mean(name)));
         let problems: Vec<_> = unmatched.into_iter().filter_map(AmongFound::into_problem).collect();
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
+        unclear.iter().for_each(|among| self.tell_unclear(among));
+        self.unknown |= !unclear.is_empty();
         found.retain(|it| self.all || matched.iter().any(|among| among.is_for(&it.shown)));
         let identities = found.iter().map(|it| {
             let (project, name, id) =
@@ -169,9 +199,20 @@ impl Finds {
         Ok(wanted.collect())
     }
 
-    /// Whether a discovery could not list and has never found anything, so that nobody knows what there is.
-    pub fn are_unknown(&self) -> bool {
-        self.unknown
+    fn tell_unclear(&self, among: &AmongFound) {
+        let text = printable(among.text(), 300);
+        for (name, why) in self.cut.iter().filter(|(name, _)| among.may_mean(name)) {
+            let name = printable(name, 100);
+            tracing::warn!(
+                "whether `{text}` is there cannot be told: `{name}` could not list everything: {why}"
+            );
+        }
+    }
+
+    /// Whether nobody can say that what is wanted is all there is: a discovery has never listed everything, or has
+    /// found nothing where nothing else was `checked`.
+    pub fn are_unknown(&self, checked: usize) -> bool {
+        self.unknown || (checked == 0 && self.has_found_nothing)
     }
 
     /// Forgets what has been missing for as long as its discovery says, and is denied by its own check too.

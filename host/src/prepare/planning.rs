@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use forgewatch_plugin_api::Extension;
+use forgewatch_plugin_api::{Extension, Limits};
 use futures_util::future::join_all;
 
 use super::found::Occupied;
@@ -12,10 +12,11 @@ use super::repositories::{self, Wanted};
 use super::{Routes, failed, read_state, saved_base_url};
 use crate::config::{self, Config, Loaded, Problem, Problems};
 use crate::discovery::Catalogue;
-use crate::plan::{Known, Offer, Plan, Planned, Times};
+use crate::plan::{Known, Plan, Planned, Search, Times};
 use crate::plugins::Provider;
 use crate::services::{effective_base_url, for_plugin};
 use crate::state::State;
+use crate::sweep::Means;
 use crate::text::{mask_url, printable};
 
 impl Plan {
@@ -54,35 +55,56 @@ fn times(config: &Config) -> Times {
     }
 }
 
-/// The repositories that are known of each integration: configured, or found before.
+/// What is known of an integration.
+#[derive(Default)]
+struct Holds {
+    /// Its repositories: configured, or found before.
+    repositories: Vec<Known>,
+    discoveries: Vec<Search>,
+    /// How many repositories its identity sees.
+    visible: Option<usize>,
+}
+
+/// What is known of each integration.
 async fn known(
     loaded: &Loaded,
     routes: &Routes,
     state: Option<&State>,
     problems: &mut Vec<Problem>,
-) -> BTreeMap<String, Vec<Known>> {
+) -> BTreeMap<String, Holds> {
     let config = &loaded.config;
-    let mut known: BTreeMap<String, Vec<Known>> = BTreeMap::new();
+    let mut known: BTreeMap<String, Holds> = BTreeMap::new();
     let mut occupied = Occupied::default();
     for (name, wanted) in repositories::configured(loaded, routes, problems).await {
         let own = config.repositories.get(name).map(|repository| repository.overrides);
         let described = described(config, &wanted, own.unwrap_or_default());
         occupied.add(&wanted.shown, &wanted.integration, wanted.repository.as_ref().ok());
-        known.entry(wanted.integration).or_default().push(described);
+        known.entry(wanted.integration).or_default().repositories.push(described);
     }
     let discoveries = super::parts::discoveries(loaded, problems);
     let catalogue = state.map(Catalogue::stored).transpose().unwrap_or_else(|error| {
         tracing::warn!("what was found before is not counted: {error}");
         None
     });
-    for found in occupied.found(&discoveries, &catalogue.unwrap_or_default()) {
+    let catalogue = catalogue.unwrap_or_default();
+    for discovery in discoveries.values() {
+        let holds = known.entry(discovery.settings.integration.clone()).or_default();
+        let count = catalogue.listed_at(discovery).map(|_| catalogue.counts(discovery).0);
+        holds.visible = holds.visible.max(count.filter(|_| discovery.wants_all()));
+        holds.discoveries.push(Search {
+            discovery: printable(&discovery.name, 500).into_owned(),
+            list_every: discovery.settings.list_every.get(),
+            known: count,
+        });
+    }
+    for found in occupied.found(&discoveries, &catalogue) {
         let rules = found.discovery.rules;
         let described = Known {
             project: found.repository.project().map(ToOwned::to_owned),
             interval: rules.interval.get(),
             failure_threshold: rules.failure_threshold,
         };
-        known.entry(found.discovery.settings.integration.clone()).or_default().push(described);
+        known.entry(found.discovery.settings.integration.clone()).or_default().repositories.push(described);
     }
     known
 }
@@ -102,14 +124,14 @@ async fn integrations(
     loaded: &Loaded,
     routes: &Routes,
     state: Option<&State>,
-    mut known: BTreeMap<String, Vec<Known>>,
+    mut known: BTreeMap<String, Holds>,
     problems: &mut Vec<Problem>,
 ) -> Vec<Planned> {
     let mut planned = Vec::new();
     for (name, configured) in &loaded.config.integrations {
-        let Some(repositories) = known.remove(name) else { continue };
+        let Some(Holds { repositories, discoveries, visible }) = known.remove(name) else { continue };
         match offer(loaded, routes, name, configured).await {
-            Ok(offer) => planned.push(Planned {
+            Ok((means, limits)) => planned.push(Planned {
                 integration: printable(name, 500).into_owned(),
                 provider: configured.provider.clone(),
                 identity: configured
@@ -117,8 +139,11 @@ async fn integrations(
                     .as_deref()
                     .map(|identity| printable(identity, 500).into_owned()),
                 forge: forge(routes, state, name, configured),
-                offer,
+                means,
+                limits,
                 repositories,
+                discoveries,
+                visible,
             }),
             Err(problem) => problems.push(problem),
         }
@@ -126,12 +151,13 @@ async fn integrations(
     planned
 }
 
+/// How repositories can be asked for together, and what one identity may ask.
 async fn offer(
     loaded: &Loaded,
     routes: &Routes,
     name: &str,
     configured: &config::Integration,
-) -> Result<Offer, Problem> {
+) -> Result<(Means, Limits), Problem> {
     let key = &configured.provider;
     let provider = routes.providers.open(key)?;
     let broken = |failure| failed(&format!("providers.{key}"), &failure);
@@ -139,18 +165,19 @@ async fn offer(
         provider.query_extension(extension.name()).await.map(|version| version.is_some())
     };
     let may_batch = loaded.config.providers.get(key).is_none_or(|provider| provider.batch);
-    let mut offer = Offer {
-        batches: may_batch && offers(Extension::CHECK_REPOSITORIES).await.map_err(broken)?,
-        lists: may_batch && offers(Extension::LIST_REPOSITORIES).await.map_err(broken)?,
-        ..Offer::default()
+    let means = if may_batch && offers(Extension::CHECK_REPOSITORIES).await.map_err(broken)? {
+        Means::Project
+    } else if may_batch && offers(Extension::LIST_REPOSITORIES).await.map_err(broken)? {
+        Means::Listing
+    } else {
+        Means::OneByOne
     };
     let description = describe(loaded, &routes.providers, name, configured);
     match provider.limits(for_plugin(key), &description).await {
-        Ok(limits) => offer.limits = limits,
-        Err(failure) if failure.is_unsupported() => {}
-        Err(failure) => return Err(broken(failure)),
+        Ok(limits) => Ok((means, limits)),
+        Err(failure) if failure.is_unsupported() => Ok((means, Limits::unknown())),
+        Err(failure) => Err(broken(failure)),
     }
-    Ok(offer)
 }
 
 /// Where an integration's forge is; what is configured, where that cannot be said before the first check.

@@ -124,7 +124,7 @@ fn broken(why: &str) -> ListingEnd {
     ListingEnd::Failed(Outcome::new(Reason::InvalidResponse, why))
 }
 
-/// What had come before, by fingerprint: the texts of a large account would take more memory than all else.
+/// What had come before, by fingerprint.
 #[derive(Debug, Default)]
 struct Shown {
     cursors: HashSet<u64>,
@@ -158,7 +158,8 @@ fn identity(listed: &ListedRepository) -> u64 {
     fingerprint(&(listed.external_id(), listed.project(), listed.name()))
 }
 
-fn fingerprint(value: &impl std::hash::Hash) -> u64 {
+/// The texts of all that a large account has would take more memory than all else.
+pub(crate) fn fingerprint(value: &(impl std::hash::Hash + ?Sized)) -> u64 {
     use std::hash::BuildHasher;
     foldhash::fast::FixedState::default().hash_one(value)
 }

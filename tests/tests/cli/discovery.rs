@@ -46,7 +46,7 @@ fn listings(fake: &Fake) -> usize {
 fn with_nothing_but_discoveries_there_is_something_to_check() {
     let (fake, sandbox) = large(2, 2);
     let tried = sandbox.run(&["check", "--dry-run"]).exits(0).stdout;
-    assert_has(&tried, &["checking 0 repositories"]);
+    assert_has(&tried, &["checking 0 repositories, and what 1 discovery finds"]);
     assert_nothing_sent(&fake);
     let all = sandbox.run(&["check", "--format=json"]).exits(0).json();
     let expected = ["0/repository-0", "0/repository-1", "1/repository-0", "1/repository-1"];
@@ -55,7 +55,11 @@ fn with_nothing_but_discoveries_there_is_something_to_check() {
 
     // The stored ones serve a rehearsal, and one that is known by name takes no listing.
     let tried = sandbox.run(&["check", "--dry-run", "all:project-1/*"]).exits(0).stdout;
-    assert_has(&tried, &["checking 2 repositories"]);
+    assert_has(&tried, &["checking 2 repositories, and what 1 discovery finds"]);
+    let tried = sandbox.run(&["check", "--dry-run", "all:project-1/repository-0"]).exits(0).stdout;
+    assert_eq!(tried.trim_end(), "nothing stands in the way of checking 1 repository");
+    let tried = sandbox.run(&["run", "--dry-run"]).exits(0).stdout;
+    assert_has(&tried, &["watching 4 repositories, and what 1 discovery finds"]);
     let one = sandbox.run(&["check", "--format=json", "all:project-0/repository-1"]).exits(0).json();
     assert_eq!((names(&one), listings(&fake)), (vec!["all:project-0/repository-1".to_owned()], 1));
     let some = sandbox.run(&["check", "--format=json", "*repository-0"]).exits(0).json();
@@ -64,7 +68,8 @@ fn with_nothing_but_discoveries_there_is_something_to_check() {
     assert_has(&wrong, &["`nothing` matches no configured or found repository"]);
     let wrong = sandbox.run(&["check", "all:project-0/nothing"]).exits(2).stderr;
     assert_has(&wrong, &["`all:project-0/nothing` matches no configured or found repository"]);
-    sandbox.run(&["config", "check"]).exits(0);
+    let valid = sandbox.run(&["config", "check"]).exits(0).stdout;
+    assert_has(&valid, &["0 repositories, and what 1 discovery finds"]);
     let plan = sandbox.run(&["plan", "--format=json"]).json();
     assert_eq!(plan["identities"][0]["repositories"], 4);
 }
@@ -77,10 +82,19 @@ fn what_was_found_before_is_checked_when_the_listing_fails() {
     let unknown = sandbox.run(&["check"]).exits(3);
     assert_has(
         &unknown.stderr,
-        &["discovery `all` cannot list: provider_error: ", "the 0 repositories that are known"],
+        &[
+            "discovery `all` cannot list: provider_error: ",
+            "it has never listed everything, and the 0 repositories",
+        ],
     );
     // A 500 is not asked for again.
-    sandbox.run(&["check"]).exits(3);
+    let unclear = sandbox.run(&["check", "all:project-0/repository-0"]).exits(3);
+    assert_has(
+        &unclear.stderr,
+        &[
+            "`all:project-0/repository-0` is there cannot be told: `all` could not list everything: provider_error: ",
+        ],
+    );
     sandbox.run(&["check"]).exits(3);
     sandbox.run(&["check"]).exits(0);
     fake.fault(Match::any().path_prefix(LIST), Answer::status(500));
@@ -90,6 +104,51 @@ fn what_was_found_before_is_checked_when_the_listing_fails() {
         &["discovery `all` cannot list", "the 2 repositories that are known are checked"],
     );
     assert_eq!(names(&known.json()).len(), 2);
+}
+
+#[test]
+fn what_was_never_listed_as_a_whole_is_unclear() {
+    let cases = [
+        vec![("list-b", Answer::status(500)), ("list", page(&["1", "2"], Some("-b"), None))],
+        vec![("list", page(&["1", "2"], None, Some("some are behind a sign-in")))],
+    ];
+    for pages in cases {
+        let (fake, sandbox) = odd(&pages, "");
+        // The second time the two are known, and still nobody knows whether they are all.
+        for _ in 0..2 {
+            let run = sandbox.run(&["check", "--format=json"]).exits(3);
+            assert_eq!(names(&run.json()).len(), 2);
+            assert_has(&run.stderr, &["never listed everything, and the 2 repositories that it has shown"]);
+        }
+        let named = sandbox.run(&["check", "odd:3/any"]).exits(3);
+        assert_has(&named.stderr, &["whether `odd:3/any` is there cannot be told"]);
+        tell(&fake, &[("list", page(&["1", "2"], None, None))]);
+        sandbox.run(&["check"]).exits(0);
+        tell(&fake, &pages);
+        sandbox.run(&["check"]).exits(0);
+    }
+}
+
+#[test]
+fn finding_nothing_is_told_and_no_success_where_there_is_nothing_else() {
+    let (fake, sandbox) = odd(&[("list", page(&["1", "2"], None, None))], "");
+    let wrong = ["check", "--set", "discovery.odd.include=[\"2x/*\"]"];
+    let run = sandbox.run(&wrong).exits(3);
+    let told = "discovery `odd` finds nothing: 2 repositories are listed, none of which `include` takes in";
+    assert_has(&run.stderr, &[told]);
+    let beside = [
+        "--set",
+        "repositories.x.integration=odd",
+        "--set",
+        "repositories.x.project=\"1\"",
+        "--set",
+        "repositories.x.name=any",
+    ];
+    let run = sandbox.run(&[&beside[..], &wrong[..]].concat()).exits(0);
+    assert_has(&run.stderr, &[told]);
+    tell(&fake, &[("list", page(&[], None, None))]);
+    let run = sandbox.run(&["check"]).exits(3);
+    assert_has(&run.stderr, &["discovery `odd` finds nothing: its identity sees no repository at all"]);
 }
 
 #[test]
@@ -212,7 +271,7 @@ fn a_listing_that_shrinks_half_way_costs_nothing_since_each_one_is_asked_for_its
 #[test]
 fn a_listing_without_an_end_is_ended() {
     let (_fake, sandbox) = odd(&[], "external_id = \"endless\"");
-    let run = sandbox.run(&["check", "--format=json"]).exits(0);
+    let run = sandbox.run(&["check", "--format=json"]).exits(3);
     assert_has(&run.stderr, &["discovery `odd` cannot list: invalid_response: the listing does not end"]);
     assert_eq!(names(&run.json()).len(), 20_000);
 }

@@ -35,12 +35,15 @@ fn what_fits_is_told_with_the_time_until_a_loss_is_found() {
     let plan = sandbox.run(&["plan", "--format", "json"]).exits(0).json();
     let need = json!({
         "identity": "bot", "forge": "https://forge.example", "repositories": 4,
-        "needed_per_hour": 24.0, "allowed_per_hour": 60.0, "reserved_per_hour": 6.0, "fits": true,
+        "needed_per_hour": 24.0, "unknown_until": [], "allowed_per_hour": 60.0, "reserved_per_hour": 6.0, "fits": true,
         // An interval, a confirmation, and two checks that take as long as they may.
         "detection_s": 600.0 + 30.0 + 120.0, "advice": null,
         "integrations": [{
             "integration": "limited", "provider": "misbehaving", "repositories": 4, "needed_per_hour": 24.0,
-            "rounds": [{ "interval_s": 600.0, "repositories": 4, "how": "single", "requests": 4 }]
+            "rounds": [{
+                "interval_s": 600.0, "repositories": 4, "how": "single", "requests": 4, "at_best": null, "at_worst": null
+            }],
+            "listings": []
         }]
     });
     assert_eq!(plan, json!({ "schema": 1, "identities": [need] }));
@@ -61,14 +64,38 @@ fn what_does_not_fit_is_told_with_a_way_out() {
 }
 
 #[test]
-fn what_is_listed_takes_few_requests() {
+fn what_a_listing_saves_is_told_and_not_reckoned_with_before_it_is_known() {
     let fake = Fake::start_blocking(World::default());
     let sandbox = limited(&fake, 27, "10m");
     sandbox.install(build::listing());
-    let plan = sandbox.run(&["plan", "--format", "json", "--set", "integrations.limited.provider=listing"]);
-    let plan = plan.exits(0).json();
+    let listing = ["plan", "--set", "integrations.limited.provider=listing"];
+    let plan = sandbox.run(&[&listing[..], &["--format=json"]].concat()).exits(0).json();
     let round = &plan["identities"][0]["integrations"][0]["rounds"][0];
-    assert_eq!((&round["how"], &round["requests"]), (&json!("listing"), &json!(1)), "{plan:#}");
+    let told = ["how", "requests", "at_best", "at_worst"].map(|key| &round[key]);
+    assert_eq!(told, [&json!("single"), &json!(27), &json!(1), &json!(54)], "{plan:#}");
+    let plan = sandbox.run(&listing).exits(0).stdout;
+    assert_has(
+        &plan,
+        &["27 requests; a listing may make it 1, or 54 at worst\n", "nobody knows whether this fits"],
+    );
+    assert!(!plan.contains("in brackets"), "{plan}");
+}
+
+#[test]
+fn discoveries_are_reckoned_with_before_they_have_listed() {
+    let fake = Fake::start_blocking(World::default());
+    let sandbox = limited(&fake, 0, "10m");
+    let discovery = ["--set", "discovery.d.integration=limited", "--set", "discovery.d.include=[\"*\"]"];
+    let plan = [&["plan"][..], &discovery].concat();
+    let table = sandbox.run(&plan).exits(0).stdout;
+    assert_has(
+        &table,
+        &["discovery `d` lists every 1h: 1 request\n", "unknown until `d` has listed everything", "1+"],
+    );
+    let plan = sandbox.run(&[&plan[..], &["--format=json"]].concat()).exits(0).json();
+    let need = &plan["identities"][0];
+    assert_eq!((&need["needed_per_hour"], &need["fits"]), (&json!(1.0), &json!(null)), "{plan:#}");
+    assert_nothing_sent(&fake);
 }
 
 #[test]

@@ -131,6 +131,20 @@ fn a_listing_that_fails_takes_nothing_away_and_is_told_once() {
 }
 
 #[test]
+fn one_that_finds_nothing_is_told_once() {
+    let fake = large(1, 3);
+    let sandbox = list(r#"["Projekt-0/*"]"#, "").sandbox(&fake);
+    let daemon = Daemon::start(&sandbox);
+    wait_for_listings(&fake, 3);
+    let url = format!("--url=http://{}", daemon.address());
+    let told = sandbox.run(&["status", &url]).exits(0).stdout;
+    assert!(told.contains("! discovery `all` has found nothing; everything was listed "), "{told}");
+    let run = daemon.stop();
+    let told = "discovery `all` finds nothing: 3 repositories are listed, none of which `include` takes in";
+    assert_eq!(run.stderr.matches(told).count(), 1, "{}", run.stderr);
+}
+
+#[test]
 fn one_that_disappears_is_a_loss_to_confirm_and_one_incident_and_may_come_back() {
     let fake = large(1, 3);
     let sandbox = list(r#"["*"]"#, "").sandbox(&fake);

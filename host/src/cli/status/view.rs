@@ -168,6 +168,9 @@ fn discoveries(page: &mut Page, report: &Report) {
         } else if incomplete.is_some() {
             page.notice(format_args!("discovery `{name}` may miss something; {last}"));
             page.detail(incomplete.as_deref());
+        } else if *repositories == 0 && listed_at.is_some() {
+            page.notice(format_args!("discovery `{name}` has found nothing; {last}"));
+            page.way_out("see whether its `include` is right, and whether its identity is granted anything");
         }
     }
 }

@@ -18,13 +18,14 @@ const MOST_ONE_BY_ONE: usize = 100;
 /// What repositories are called, by identity.
 type Names<'a> = HashMap<String, &'a str>;
 
-/// Says in the log what is different.
+/// Says in the log what is different, or why `nothing` is found.
 pub(super) fn listed(
     discovery: &Discovery,
     news: &News,
     before: &Names<'_>,
     now: &Names<'_>,
     listing: &Listing,
+    nothing: Option<String>,
     took: Duration,
 ) {
     let name = printable(&discovery.name, 100);
@@ -42,7 +43,9 @@ pub(super) fn listed(
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
     let cost = format!("{} requests, {:.1} s", listing.requests, took.as_secs_f64());
-    if told.is_empty() {
+    if let Some(why) = nothing {
+        tracing::warn!(discovery = %name, "discovery `{name}` {why} ({cost})");
+    } else if told.is_empty() {
         tracing::debug!(discovery = %name, "discovery `{name}`: nothing new ({cost})");
     } else {
         tracing::info!(discovery = %name, "discovery `{name}`: {} ({cost})", told.join(", "));
