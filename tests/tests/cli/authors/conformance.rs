@@ -38,7 +38,7 @@ const EVERY_FAULT: &[(&str, Red)] = &[
     ),
     (
         "an-outage-is-an-empty-list",
-        (7, &[("extensions", "list_repositories: 500", "a page of 0 repositories that is said to be whole")]),
+        (9, &[("extensions", "list_repositories: 500", "a page of 0 repositories that is said to be whole")]),
     ),
     (
         "answers-in-another-order",
@@ -55,11 +55,11 @@ const EVERY_FAULT: &[(&str, Red)] = &[
             )],
         ),
     ),
-    ("anybody-is-somebody", (7, &[("extensions", "probe_identity: 401", "`somebody`")])),
+    ("anybody-is-somebody", (9, &[("extensions", "probe_identity: 401", "`somebody`")])),
     (
         "believes-200",
         (
-            29,
+            35,
             &[
                 ("malformed bodies", "an empty body", "granted"),
                 ("malformed bodies", "a page of HTML", "granted"),
@@ -115,6 +115,17 @@ const EVERY_FAULT: &[(&str, Red)] = &[
             )],
         ),
     ),
+    (
+        "forgets-the-probe",
+        (
+            1,
+            &[(
+                "extensions",
+                "probe_identity: offered",
+                "named in EXTENSIONS, but the method is not written",
+            )],
+        ),
+    ),
     ("hangs-on-410", (1, &[("answers", "410", "the plugin hangs")])),
     ("hurries", (1, &[("answers", "429 with Retry-After: 30", "1 s")])),
     ("keeps-dots", (1, &[("repository URLs", "odd last segments", "has the name \".\"")])),
@@ -146,7 +157,7 @@ const EVERY_FAULT: &[(&str, Red)] = &[
     (
         "outage-takes-rights",
         (
-            5,
+            7,
             &[
                 ("extensions", "requirements: 500", "read: Some(false)"),
                 ("extensions", "requirements: `{`", "read: Some(true)"),
@@ -160,7 +171,7 @@ const EVERY_FAULT: &[(&str, Red)] = &[
     (
         "panics-on-nothing",
         (
-            6,
+            10,
             &[
                 ("malformed bodies", "an empty body", "panicked in has_repo_access"),
                 ("recorded answers", "cut off after 0/8", "the forge answers something"),
@@ -201,8 +212,16 @@ const EVERY_FAULT: &[(&str, Red)] = &[
     ("takes-any-url", (1, &[("repository URLs", "what is no URL at all", "the repository `something`")])),
     ("unknown-reason", (6, &[("answers", "500", "the plugin's reason 99 is unknown")])),
     (
+        "lists-a-loss",
+        (1, &[("extensions", "list_repositories: as recorded", "forbidden: the list shows no right")]),
+    ),
+    (
         "lists-for-ever",
-        (11, &[("extensions", "list_repositories: ends, when every page is `[]`", "more than 50 pages")]),
+        (13, &[("extensions", "list_repositories: ends, when every page is `[]`", "more than 50 pages")]),
+    ),
+    (
+        "never-probes",
+        (1, &[("extensions", "probe_identity: as recorded", "invalid_response: the forge names nobody")]),
     ),
     (
         "never-asks",
@@ -217,7 +236,7 @@ const EVERY_FAULT: &[(&str, Red)] = &[
     (
         "posts",
         (
-            72,
+            74,
             &[
                 ("answers", "401", "POST requests are not allowed"),
                 ("recorded answers", "they mean access", "POST"),
@@ -318,13 +337,13 @@ fn the_report_is_for_people_and_for_machines() {
             "\nanswers\n  ok       401\n",
             "  failed   404\n           expected  not_found or disabled\n           came      provider_error: the forge has lost it\n",
             "           to do     answer Reason::NOT_FOUND to 404",
-            "127 cases: 126 passed, 1 failed, 0 skipped, in ",
+            "137 cases: 136 passed, 1 failed, 0 skipped, in ",
         ],
     );
     assert_harmless(&table.stdout);
     let junit = run(build::wrong(), &[&options[..], &["--format=junit"]].concat()).exits(1);
     let junit = quick_junit::Report::deserialize_from_str(&junit.stdout).expect("JUnit XML");
-    assert_eq!((junit.tests, junit.failures), (127, 1));
+    assert_eq!((junit.tests, junit.failures), (137, 1));
     let answers = junit.test_suites.iter().find(|suite| suite.name.as_str() == "answers");
     assert_eq!(answers.expect("the suite").failures, 1);
 }
