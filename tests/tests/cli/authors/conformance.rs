@@ -371,7 +371,8 @@ fn what_cannot_be_tested_is_told_and_is_no_red_case() {
     let (no_answers, odd) = (no_answers.to_string_lossy(), odd.to_string_lossy());
     for (arguments, told) in [
         (vec!["/nowhere.so"], "/nowhere.so"),
-        (vec![&*odd], "odd.json"),
+        (vec!["wrong"], "there is no file `wrong`: a library file goes here, not a key"),
+        (vec![&*odd], "rebuild it, or name the library file"),
         (vec![&*library, "--replay", "/nowhere.toml"], "cannot read `/nowhere.toml`"),
         (vec![&*library, "--replay", &*odd], "holds no recorded answers: unknown field `domain`"),
         (vec![&*library, "--replay", &*no_answers], "it has no `[[answers]]`"),
@@ -382,6 +383,28 @@ fn what_cannot_be_tested_is_told_and_is_no_red_case() {
         assert_has(&run.stderr, &[told]);
         assert_eq!(run.stdout, "");
     }
+    for (slip, told) in [
+        (("https://wrong", "wrong"), "`domain_name` is `wrong.example/`"),
+        (("https://wrong", "http://wrong"), "add `allow_insecure_http = true`"),
+        (
+            ("[repository]", "identity_kind = \"PAT\"\n[repository]"),
+            "`identity_kind` is `PAT`: write one of pat,",
+        ),
+        (("body = ", "method = \"FETCH\"\nbody = "), "`method` of answer 1 is `FETCH`"),
+        (("body = ", "status = 2000\nbody = "), "`status` of answer 1 is 2000"),
+    ] {
+        let text = std::fs::read_to_string(fixture("wrong/conformance.toml")).expect("the file");
+        let replay = sandbox.write("slip.toml", &text.replacen(slip.0, slip.1, 1));
+        let run = sandbox.run(&["plugin", "test", &library, "--replay", &replay.to_string_lossy()]).exits(2);
+        assert_has(&run.stderr, &[told]);
+    }
+    let text = std::fs::read_to_string(fixture("wrong/conformance.toml")).expect("the file");
+    let elsewhere = sandbox.write("elsewhere.toml", &text.replace("/api/repos/acme/shop", "/other"));
+    let run = sandbox.run(&["plugin", "test", &library, "--replay", &elsewhere.to_string_lossy()]).exits(1);
+    assert_has(
+        &run.stdout,
+        &["record an answer to GET https://wrong.example/api/repos/acme/shop", "see the first"],
+    );
     let misfit = sandbox.run(&["plugin", "test", &library, "--options", r#"{"falt": 1}"#]).exits(1);
     assert_has(&misfit.stdout, &["options that fit the plugin's own schema", "'falt' was unexpected"]);
 }
