@@ -103,7 +103,7 @@ fn is_answer(failure: &Failure, expected: &str) -> Result<(), Fault> {
             "fix your code: it keeps its thread; end every loop, and await in place of blocking"
         } else if is("it aborted") {
             "fix your code: find what aborts, like one allocation beyond the limit or `panic = \"abort\"`"
-        } else if is("the worker of plugin") {
+        } else if is("failed here twice") {
             "fix your code: it ends the process that it runs in"
         } else {
             "answer with what was seen; `plugin_failed` is for hosts"

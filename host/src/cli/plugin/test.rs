@@ -72,8 +72,7 @@ impl Arguments {
             ExitCode::from(USAGE)
         };
         let replay = self.replay.as_deref().map(Replay::read).transpose().map_err(|error| usage(&error))?;
-        let library =
-            SealedLibrary::of(&self.library, None).map_err(|error| usage(&self.told(&error)))?;
+        let library = SealedLibrary::of(&self.library, None).map_err(|error| usage(&self.told(&error)))?;
         let settings = Settings { urls: self.url, options: self.options.map(|it| it.0), replay };
         let format = self.format;
         on_runtime(async move {

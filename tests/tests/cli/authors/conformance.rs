@@ -55,6 +55,16 @@ const EVERY_FAULT: &[(&str, Red)] = &[
             )],
         ),
     ),
+    (
+        "aborts",
+        (
+            4,
+            &[
+                ("answers", "401", "it aborted (SIGABRT)"),
+                ("answers", "410", "is in quarantine for 10 minutes"),
+            ],
+        ),
+    ),
     ("anybody-is-somebody", (9, &[("extensions", "probe_identity: 401", "`somebody`")])),
     (
         "believes-200",
