@@ -7,6 +7,7 @@
 
 mod allowance;
 mod breaker;
+mod checks;
 mod client;
 mod conductor;
 mod discovery;

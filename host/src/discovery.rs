@@ -16,7 +16,7 @@ mod tests;
 
 pub use catalogue::{Catalogue, Found, MOST_FOUND, News, Renamed, identity};
 pub use filter::Filter;
-pub use listing::{Ended, Listing, list};
+pub use listing::{Ended, Listing, go_on, list};
 
 use crate::config::{self, Config, Defaults};
 

@@ -14,6 +14,6 @@ mod run;
 
 pub use batch::{Batch, LARGEST_BATCH, Means};
 pub use check::{CheckResult, Connected, Integration, Spans, Target};
-pub use listing::{Listed, ListingEnd, list};
+pub use listing::{ListingEnd, Pager};
 pub use probe::{Probe, Probed, Who};
 pub use run::{Summary, Sweep};

@@ -45,7 +45,8 @@ pub(super) struct Breaker {
 /// Canaries that are being asked.
 pub(super) struct Inquiry {
     pub(super) about: About,
-    asked: Vec<usize>,
+    /// Each with whether a check of it was under way: what that finds was seen before anybody asked.
+    asked: Vec<(usize, bool)>,
     answers: Vec<Reason>,
 }
 
@@ -123,8 +124,8 @@ impl Breaker {
         self.round < MOST_ROUNDS
     }
 
-    /// Begins an inquiry.
-    pub(super) fn ask(&mut self, about: About, canaries: Vec<usize>) {
+    /// Begins an inquiry of canaries, each with whether a check of it is under way.
+    pub(super) fn ask(&mut self, about: About, canaries: Vec<(usize, bool)>) {
         self.round += 1;
         self.inquiry = Some(Inquiry { about, asked: canaries, answers: Vec::new() });
     }
@@ -137,7 +138,10 @@ impl Breaker {
     /// A canary's check has ended, as any other's may. When it was the last one: what it was about, and what was found.
     pub(super) fn answered(&mut self, index: usize, reason: Reason) -> Option<(About, Finding)> {
         let inquiry = self.inquiry.as_mut()?;
-        let position = inquiry.asked.iter().position(|asked| *asked == index)?;
+        let position = inquiry.asked.iter().position(|(asked, _)| *asked == index)?;
+        if std::mem::take(&mut inquiry.asked[position].1) {
+            return None;
+        }
         inquiry.asked.swap_remove(position);
         inquiry.answers.push(reason);
         if !inquiry.asked.is_empty() {
@@ -247,7 +251,7 @@ mod tests {
         let mut breaker = Breaker::default();
         for _ in 0..MOST_ROUNDS {
             assert!(breaker.may_ask_others());
-            breaker.ask(About::Loss, vec![1]);
+            breaker.ask(About::Loss, vec![(1, false)]);
             assert!(breaker.answered(1, Unreachable).is_some());
         }
         assert!(!breaker.may_ask_others());
@@ -265,7 +269,7 @@ mod tests {
     #[test]
     fn canaries_are_heard_once_each_and_all_of_them() {
         let mut breaker = Breaker::default();
-        breaker.ask(About::Loss, vec![7, 8, 9]);
+        breaker.ask(About::Loss, [7, 8, 9].map(|canary| (canary, false)).into());
         assert!(!breaker.may_ask(&About::Loss, Instant::now()));
         assert_eq!(breaker.answered(5, Granted), None);
         assert_eq!(breaker.answered(8, Unauthorized), None);
@@ -305,5 +309,15 @@ mod tests {
         breaker.settle(&recovery, now, Duration::from_secs(30));
         assert!(!breaker.may_ask(&recovery, now));
         assert!(breaker.may_ask(&recovery, now + Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn what_a_canary_saw_before_it_was_asked_is_no_answer() {
+        let mut breaker = Breaker::default();
+        breaker.ask(About::Loss, vec![(1, true), (2, false)]);
+        for index in [1, 2] {
+            assert_eq!(breaker.answered(index, Reason::Unauthorized), None);
+        }
+        assert_eq!(breaker.answered(1, Reason::Granted), Some((About::Loss, Finding::SomeGranted)));
     }
 }

@@ -1,11 +1,9 @@
 //! The one task that decides: which check starts, what its result means, what is written.
 
 use std::collections::{HashMap, VecDeque};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -14,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::allowance::Allowance;
 use super::breaker::Breaker;
+use super::checks::{Answer, Asking, Ended, check};
 use super::client::ClientOf;
 use super::gate::Gate;
 use super::groups::Groups;
@@ -28,9 +27,8 @@ use crate::metrics::Metrics;
 use crate::prepare::World;
 use crate::services::call;
 use crate::state::Health;
-use crate::sweep::{Batch, CheckResult, Integration, Spans, Target};
-use crate::text::printable;
-use crate::verdict::{Moment, Outcome, Reason};
+use crate::sweep::Integration;
+use crate::verdict::{Moment, Reason};
 
 /// How often it is looked for repositories without a clear answer for long.
 const LOOK_FOR_STALE: Duration = Duration::from_secs(10);
@@ -53,10 +51,14 @@ pub(super) struct Conductor {
     pub(super) metrics: Metrics,
     checks: JoinSet<Ended>,
     probes: Probes,
-    /// What has come of checks that have ended, and was not looked at yet.
+    /// What comes of checks of many before they end.
+    early: (mpsc::UnboundedSender<Answer>, mpsc::UnboundedReceiver<Answer>),
+    /// What has come of checks, and was not looked at yet.
     answers: VecDeque<Answer>,
     /// The repositories of `checks` and `answers`, watched by now or not, and whether they ride along with another.
     in_flight: HashMap<String, bool>,
+    /// Those of `in_flight` that had another name when their checks began, by that.
+    renamed: HashMap<String, String>,
     /// The checks of the world as it is, so that it can be told when the last of them has ended.
     tracker: TaskTracker,
     commands: mpsc::Receiver<Command>,
@@ -83,32 +85,6 @@ impl InCharge {
     }
 }
 
-/// A check that has ended, of one repository or of many.
-type Ended = Vec<Answer>;
-
-/// What came of one repository's check.
-pub(super) struct Answer {
-    pub(super) asked: Asking,
-    /// None where it has to be checked by itself.
-    pub(super) result: Option<CheckResult>,
-}
-
-/// A repository in a check, as it was when the check began.
-#[derive(Clone)]
-pub(super) struct Asking {
-    pub(super) world: Arc<World>,
-    pub(super) index: usize,
-    /// What the name stood for.
-    pub(super) subject: u64,
-    pub(super) client: Arc<ClientOf>,
-}
-
-impl Asking {
-    pub(super) fn target(&self) -> &Target {
-        &self.world.repositories[self.index].target
-    }
-}
-
 impl Conductor {
     pub(super) fn new(
         shared: Arc<Shared>,
@@ -129,14 +105,16 @@ impl Conductor {
             metrics,
             checks: JoinSet::new(),
             probes: Probes::default(),
+            early: mpsc::unbounded_channel(),
             answers: VecDeque::new(),
             in_flight: HashMap::new(),
+            renamed: HashMap::new(),
             tracker: TaskTracker::new(),
             commands,
             health,
             clocks: (now, Moment::now()),
         };
-        conductor.take_over();
+        conductor.take_over(None);
         conductor.close_abandoned_incidents();
         conductor.forget_unwatched();
         conductor.journal.submit();
@@ -167,6 +145,10 @@ impl Conductor {
                 () = stop.cancelled() => break,
                 Some(command) = self.commands.recv() => self.obey(command).await,
                 () = std::future::ready(()), if !self.answers.is_empty() => self.take_answers(),
+                Some(answer) = self.early.1.recv() => {
+                    self.answers.push_back(answer);
+                    self.take_answers();
+                }
                 Some(ended) = self.checks.join_next() => self.take_ended(ended),
                 Some(told) = self.probes.next() => self.take_told(told),
                 _ = look_for_stale.tick() => {
@@ -218,6 +200,7 @@ impl Conductor {
 
     /// Takes in as many answers as nobody is held up by.
     fn take_answers(&mut self) {
+        self.answers.extend(std::iter::from_fn(|| self.early.1.try_recv().ok()));
         let answers = self.answers.len().min(ANSWERS_AT_ONCE);
         for answer in self.answers.drain(..answers).collect::<Vec<_>>() {
             if answer.result.as_ref().is_some_and(|result| result.outcome.reason == Reason::PluginFailed) {
@@ -234,6 +217,9 @@ impl Conductor {
         let shared = Arc::clone(&self.shared);
         let mut ledger = shared.write();
         let name = &answer.asked.target().name;
+        // What was found may have another name by now.
+        let renamed = self.renamed.remove(name);
+        let name = renamed.as_ref().unwrap_or(name);
         self.in_flight.remove(name);
         // Watched no more.
         let Some(index) = ledger.index(name) else { return };
@@ -303,6 +289,7 @@ impl Conductor {
             );
             self.checks.shutdown().await;
         }
+        self.take_answers();
         while !self.answers.is_empty() {
             self.take_answers();
         }
@@ -326,7 +313,7 @@ impl Conductor {
             }
             let lane = self.queue.lane_of(index);
             let client = Arc::clone(&self.integrations[lane].client);
-            let urged = std::iter::once(&index).chain(&riders).any(|index| self.queue.was_urged(*index));
+            let urged = self.queue.was_urged(index);
             let begun = self.queue.lanes[lane].allowance.begin();
             let asked = std::iter::once(index).chain(riders).map(|index| {
                 let entry = &mut ledger.entries[index];
@@ -338,9 +325,10 @@ impl Conductor {
             for (place, asked) in asked.iter().enumerate() {
                 self.in_flight.insert(asked.target().name.clone(), place > 0);
             }
+            let check = check(asked, self.early.0.clone());
             let check = async move {
                 let _begun = begun;
-                if urged { check(asked).await } else { call::unattended(check(asked)).await }
+                if urged { check.await } else { call::unattended(check).await }
             };
             self.checks.spawn(self.tracker.track_future(check));
         }
@@ -428,7 +416,7 @@ impl Conductor {
             );
         }
         former.replaced_by(&next);
-        self.take_over();
+        self.take_over(Some(&former));
         self.close_abandoned_incidents();
         self.journal.submit();
         let checks = std::mem::take(&mut self.tracker);
@@ -439,12 +427,16 @@ impl Conductor {
         });
     }
 
-    /// Plans everything anew for the world that is in the ledger.
-    fn take_over(&mut self) {
+    /// Plans everything anew for the world that is in the ledger. Who waits for a check in the `former` one waits on.
+    fn take_over(&mut self, former: Option<&World>) {
         let shared = Arc::clone(&self.shared);
         let mut ledger = shared.write();
         let ledger = &mut *ledger;
         let world = Arc::clone(&ledger.world);
+        let repositories = former.map_or(&[][..], |former| &former.repositories);
+        let name_of =
+            |(index, urged): (usize, bool)| Some((repositories.get(index)?.target.name.clone(), urged));
+        let in_line: Vec<(String, bool)> = self.queue.in_line().filter_map(name_of).collect();
         let former = self.integrations.drain(..).zip(self.queue.lanes.drain(..));
         let mut former: HashMap<String, _> = former
             .map(|(in_charge, lane)| (in_charge.client.integration.name.clone(), (in_charge, lane.gate)))
@@ -469,23 +461,41 @@ impl Conductor {
             let until = now + self.settings.confirm_after * 2 + world.check_timeout;
             self.integrations.push(InCharge { breaker: in_charge.breaker.carried(until), ..in_charge });
         }
+        for (former, index) in ledger.take_renamed() {
+            if ledger.index(&former).is_none() {
+                self.journal.standing(&former, None);
+                self.follow_name(&former, &world.repositories[index].target.name);
+            }
+            self.keep(ledger, index);
+        }
         for (name, rides) in &self.in_flight {
             if let Some(index) = ledger.index(name) {
                 self.queue.resume(index, *rides);
             }
-        }
-        for (former, index) in ledger.take_renamed() {
-            if ledger.index(&former).is_none() {
-                self.journal.standing(&former, None);
-            }
-            self.keep(ledger, index);
         }
         for (lane, in_charge) in self.queue.lanes.iter_mut().zip(&self.integrations) {
             lane.only_one = in_charge.client.means().is_none();
         }
         self.groups = Groups::of(&world);
         self.plan_all(&world, ledger, now);
+        for (name, urged) in in_line {
+            let Some(index) = ledger.index(&name) else { continue };
+            if urged {
+                self.queue.urge(index, now);
+            } else {
+                self.queue.plan(index, now);
+            }
+        }
         self.show_lanes(ledger);
+    }
+
+    /// Has the check of a repository that runs count for its new name.
+    fn follow_name(&mut self, former: &str, name: &str) {
+        if let Some(rides) = self.in_flight.remove(former) {
+            self.in_flight.insert(name.to_owned(), rides);
+            let first = self.renamed.iter().find(|(_, now)| *now == former).map(|(first, _)| first.clone());
+            self.renamed.insert(first.unwrap_or_else(|| former.to_owned()), name.to_owned());
+        }
     }
 
     fn plan_all(&mut self, world: &World, ledger: &mut Ledger, now: Instant) {
@@ -517,56 +527,4 @@ impl Conductor {
         }
         self.journal.submit();
     }
-}
-
-/// Checks repositories, together if there are several. Ends in every case: a panic of the host's own is told like a
-/// plugin's.
-async fn check(asked: Vec<Asking>) -> Ended {
-    if asked.len() > 1 {
-        return together(asked).await;
-    }
-    let mut answers = Vec::with_capacity(1);
-    for asked in asked {
-        let result = Some(alone(&asked).await);
-        answers.push(Answer { asked, result });
-    }
-    answers
-}
-
-async fn together(asked: Vec<Asking>) -> Ended {
-    let mut results: Vec<Option<CheckResult>> = asked.iter().map(|_| None).collect();
-    if let Some(first) = asked.first()
-        && let Some(means) = first.client.means()
-    {
-        let limit = first.world.check_timeout;
-        let targets: Vec<&Target> = asked.iter().map(Asking::target).collect();
-        let checks = async {
-            let connected = first.client.get(limit).await;
-            let integration = &first.client.integration;
-            let batch = Batch { integration, connected: &connected, targets: &targets, limit };
-            batch.check(means, |place, result| results[place] = Some(result)).await;
-        };
-        // What was answered until then counts.
-        let _ = AssertUnwindSafe(checks).catch_unwind().await;
-    }
-    asked.into_iter().zip(results).map(|(asked, result)| Answer { asked, result }).collect()
-}
-
-async fn alone(asked: &Asking) -> CheckResult {
-    let (target, limit) = (asked.target(), asked.world.check_timeout);
-    let check = target.check(asked.client.get(limit), limit);
-    AssertUnwindSafe(check).catch_unwind().await.unwrap_or_else(|_| {
-        let detail = "the check panicked, which is a fault of forgewatch: see its log, and report it";
-        CheckResult {
-            repository: target.name.clone(),
-            integration: printable(&target.integration.name, 500).into_owned(),
-            provider: target.integration.provider_key.clone(),
-            base_url: String::new(),
-            outcome: Outcome::new(Reason::PluginFailed, detail),
-            checked_at: std::time::SystemTime::now(),
-            duration: Duration::ZERO,
-            requests: 0,
-            spans: Spans::default(),
-        }
-    })
 }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::handle::{Brought, Shared};
 use super::timing::{CatchUp, Phase};
-use crate::discovery::{Catalogue, Discovery, Ended, Listing, list};
+use crate::discovery::{Catalogue, Discovery, Ended, Listing, go_on};
 use crate::prepare::World;
 use crate::services::call;
 use crate::state::Save;
@@ -72,6 +72,8 @@ struct Round {
     running: bool,
     failures: u32,
     trouble: Option<Trouble>,
+    /// A listing that waits for what the forge allows.
+    held_back: Option<Listing>,
 }
 
 /// What is the matter with a discovery.
@@ -125,6 +127,7 @@ impl Finder {
                     running: false,
                     failures: 0,
                     trouble: None,
+                    held_back: None,
                 }
             });
             self.rounds.insert(name.clone(), round);
@@ -172,7 +175,8 @@ impl Finder {
             }
             round.running = true;
             let (discovery, integration) = (Arc::clone(&round.discovery), Arc::clone(&round.integration));
-            self.running.spawn(brings(discovery, integration, limit));
+            let begun = round.held_back.take().unwrap_or_default();
+            self.running.spawn(brings(discovery, integration, limit, begun));
         }
     }
 
@@ -210,6 +214,11 @@ impl Finder {
         tell::trouble(&mut save.events, &discovery, before.as_ref(), trouble.as_ref(), wait, now);
         let check = news.missing.iter().chain(&news.back).filter_map(|id| named_now.get(id));
         let check = check.map(|name| (*name).to_owned()).collect();
+        if listing.is_held_back()
+            && let Some(round) = self.rounds.get_mut(name)
+        {
+            round.held_back = Some(listing);
+        }
         self.show();
         Some(Brought { world: next, check, save })
     }
@@ -309,9 +318,14 @@ fn phase(discovery: &Discovery) -> Phase {
 }
 
 /// One listing. Ends in every case: a panic of the host's own is told like a plugin's.
-async fn brings(discovery: Arc<Discovery>, integration: Arc<Integration>, limit: Duration) -> Brings {
+async fn brings(
+    discovery: Arc<Discovery>,
+    integration: Arc<Integration>,
+    limit: Duration,
+    begun: Listing,
+) -> Brings {
     let start = Instant::now();
-    let listing = call::unattended(list(&discovery, &integration, limit));
+    let listing = call::unattended(go_on(&discovery, &integration, limit, begun));
     let listing = AssertUnwindSafe(listing).catch_unwind().await;
     let listing = listing.unwrap_or_else(|_| {
         let detail = "the listing panicked, which is a fault of forgewatch: see its log, and report it";

@@ -99,9 +99,10 @@ impl Conductor {
         if self.queue.is_alone(index) || !fits(index) {
             return Vec::new();
         }
+        let urged = self.queue.was_urged(index);
         let rides = |other: &usize| {
             let soon = now + repositories[*other].rules.interval.get() / 2;
-            *other != index && self.queue.may_ride(*other, soon) && fits(*other)
+            *other != index && self.queue.may_ride(*other, soon, urged) && fits(*other)
         };
         let members = self.groups.members(index, Some(means)).iter().map(|member| *member as usize);
         let riders: Vec<usize> = members.filter(rides).take(means.most() - 1).collect();

@@ -61,9 +61,8 @@ impl Conductor {
     }
 
     fn ask(&mut self, lane: usize, about: About, canaries: Vec<usize>, now: Instant) {
-        for canary in &canaries {
-            self.queue.urge(*canary, now);
-        }
+        // One that is being checked is checked once more.
+        let canaries = canaries.into_iter().map(|canary| (canary, !self.queue.urge(canary, now))).collect();
         self.integrations[lane].breaker.ask(about, canaries);
     }
 

@@ -80,6 +80,7 @@ impl Conductor {
                 result.outcome.detail
             );
         } else {
+            self.queue.rejoin(lane);
             tracing::info!(integration, "checks of `{integration}` go on");
         }
         let what = if closed { "checks_held" } else { "checks_resumed" };

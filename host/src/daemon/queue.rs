@@ -218,14 +218,34 @@ impl Queue {
         }
     }
 
-    /// Whether a repository could ride along that is due until then at the latest.
-    pub(super) fn may_ride(&self, index: usize, until: Instant) -> bool {
+    /// Whether a repository could ride along that is due until then at the latest. With a check that somebody waits for,
+    /// only others that are waited for may.
+    pub(super) fn may_ride(&self, index: usize, until: Instant, urged: bool) -> bool {
         let slot = &self.slots[index];
         match slot.place {
-            Place::Resting => slot.due <= until,
-            Place::Waiting | Place::Urgent => !slot.alone,
+            Place::Resting => !urged && slot.due <= until,
+            Place::Waiting => !urged && !slot.alone,
+            Place::Urgent => urged && !slot.alone,
             Place::Running => false,
         }
+    }
+
+    /// Lets those of a lane that wait to be checked by themselves be checked together again: what kept them from it is
+    /// over.
+    pub(super) fn rejoin(&mut self, lane: usize) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.lane as usize == lane) {
+            slot.alone &= slot.place != Place::Waiting;
+        }
+    }
+
+    /// Who waits for a check, by index, and whether somebody waits for that; for the queue that takes the place of this.
+    pub(super) fn in_line(&self) -> impl Iterator<Item = (usize, bool)> {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| match slot.place {
+            Place::Urgent => Some((index, true)),
+            Place::Running => slot.again.then_some((index, true)),
+            Place::Waiting => Some((index, false)),
+            Place::Resting => None,
+        })
     }
 
     /// Has a repository ride along with the check of another that starts now.
@@ -316,7 +336,13 @@ impl Queue {
     fn leave_line(&mut self, index: usize) {
         let slot = &self.slots[index];
         if matches!(slot.place, Place::Waiting | Place::Urgent) {
-            self.lanes[slot.lane as usize].waits -= 1;
+            let lane = &mut self.lanes[slot.lane as usize];
+            lane.waits -= 1;
+            // Nobody looks at a line without anybody in it, so it would keep those who left it.
+            if lane.waits == 0 {
+                lane.waiting.clear();
+                lane.urgent.clear();
+            }
         }
     }
 
@@ -439,8 +465,10 @@ mod tests {
         }
         queue.plan(6, now + seconds(100));
         assert_eq!(queue.start(now).unwrap().0, 0);
-        assert!(queue.may_ride(2, now) && queue.may_ride(6, now + seconds(100)));
-        assert!(!queue.may_ride(0, now) && !queue.may_ride(6, now + seconds(99)));
+        assert!(queue.may_ride(2, now, false) && queue.may_ride(6, now + seconds(100), false));
+        assert!(!queue.may_ride(0, now, false) && !queue.may_ride(6, now + seconds(99), false));
+        // Whoever waits for one check does not wait for all.
+        assert!(!queue.may_ride(2, now, true) && !queue.may_ride(6, now + seconds(100), true));
         for index in [2, 6] {
             queue.ride(index);
         }
@@ -453,7 +481,12 @@ mod tests {
         // Who had no answer is checked by itself, before what has become due meanwhile.
         queue.plan(0, now);
         queue.check_alone(2, now);
-        assert!(queue.is_alone(2) && !queue.may_ride(2, now + seconds(999)));
+        assert!(queue.is_alone(2) && !queue.may_ride(2, now + seconds(999), false));
+        queue.rejoin(1);
+        assert!(queue.is_alone(2));
+        queue.rejoin(0);
+        assert!(!queue.is_alone(2));
+        assert_eq!(queue.in_line().collect::<Vec<_>>(), [(2, false)]);
         assert_eq!(started(&mut queue, now), [2]);
         queue.ended(2, now);
         assert!(!queue.is_alone(2));

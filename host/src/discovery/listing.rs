@@ -7,12 +7,14 @@ use forgewatch_plugin_api::{ListedRepository, RepositoryPage};
 
 use super::Discovery;
 use super::catalogue::{MOST_FOUND, identity};
-use crate::sweep::{self, Integration, ListingEnd};
+use crate::sweep::{Integration, ListingEnd, Pager};
 use crate::text::printable;
 use crate::verdict::Outcome;
 
 /// Bytes of a name, a project or an id. No forge has longer ones.
 const LONGEST_NAME: usize = 1_000;
+/// Bytes of all of them together that one discovery may keep: several times what real names take.
+const MOST_BYTES: usize = 64 << 20;
 
 /// What a listing showed.
 #[derive(Debug)]
@@ -27,6 +29,10 @@ pub struct Listing {
     pub end: Ended,
     /// How many requests it took.
     pub requests: u32,
+    /// Bytes of the texts in `shown`.
+    bytes: usize,
+    /// How far it has come.
+    pager: Pager,
 }
 
 /// How a listing ended.
@@ -54,13 +60,24 @@ pub(super) struct Shown {
 
 /// Lists what the discovery's integration is granted; making the client and each page may take `limit`. Cancel-safe.
 pub async fn list(discovery: &Discovery, integration: &Integration, limit: Duration) -> Listing {
-    let mut listing = Listing::default();
+    go_on(discovery, integration, limit, Listing::default()).await
+}
+
+/// The same for a listing that was held back: it goes on with the page that it could not have.
+pub async fn go_on(
+    discovery: &Discovery,
+    integration: &Integration,
+    limit: Duration,
+    mut listing: Listing,
+) -> Listing {
     let client = match integration.connect(limit).await {
         Ok(client) => client,
-        Err(outcome) => return Listing::failed(outcome),
+        Err(outcome) => return Listing { end: Ended::Failed(outcome), ..listing },
     };
-    let listed = sweep::list(integration, &client, limit, |page, _| listing.take(discovery, page)).await;
-    listing.requests = listed.requests;
+    let mut pager = std::mem::take(&mut listing.pager);
+    let listed = pager.list(integration, &client, limit, |page, _| listing.take(discovery, page)).await;
+    listing.pager = pager;
+    listing.requests += listed.requests;
     listing.end = match listed.end {
         ListingEnd::Whole if listing.unusable > 0 => Ended::Incomplete(format!(
             "{} repositories have no name, or one of more than {LONGEST_NAME} bytes",
@@ -69,7 +86,7 @@ pub async fn list(discovery: &Discovery, integration: &Integration, limit: Durat
         ListingEnd::Whole => Ended::Whole,
         ListingEnd::Incomplete(why) => Ended::Incomplete(why),
         ListingEnd::GivenUp => Ended::Incomplete(format!(
-            "more than {MOST_FOUND} repositories fit `discovery.{}.include`: narrow it, or make several discoveries",
+            "more than {MOST_FOUND} repositories, or more than {MOST_BYTES} bytes of names, fit `discovery.{}.include`: narrow it, or make several discoveries",
             printable(&discovery.name, 100)
         )),
         ListingEnd::Unsupported => Ended::Unsupported,
@@ -80,7 +97,15 @@ pub async fn list(discovery: &Discovery, integration: &Integration, limit: Durat
 
 impl Default for Listing {
     fn default() -> Self {
-        Self { shown: HashMap::new(), unwanted: HashSet::new(), unusable: 0, end: Ended::Whole, requests: 0 }
+        Self {
+            shown: HashMap::new(),
+            unwanted: HashSet::new(),
+            unusable: 0,
+            end: Ended::Whole,
+            requests: 0,
+            bytes: 0,
+            pager: Pager::default(),
+        }
     }
 }
 
@@ -101,17 +126,24 @@ impl Listing {
                     external_id: id.map(ToOwned::to_owned),
                     is_granted: listed.access().is_ok(),
                 };
+                self.bytes +=
+                    [project, id].into_iter().flatten().map(str::len).sum::<usize>() + shown.name.len();
                 self.shown.insert(identity, shown);
             } else {
                 self.unwanted.insert(fingerprint(&identity));
             }
         }
-        self.shown.len() <= MOST_FOUND
+        self.shown.len() <= MOST_FOUND && self.bytes <= MOST_BYTES
     }
 
     /// One that broke off before it had begun.
     pub fn failed(outcome: Outcome) -> Self {
         Self { end: Ended::Failed(outcome), ..Self::default() }
+    }
+
+    /// Whether it waits for what the forge allows, and goes on then.
+    pub fn is_held_back(&self) -> bool {
+        matches!(&self.end, Ended::Failed(outcome) if outcome.held_back) && self.pager.has_begun()
     }
 
     /// Whether everything was shown.

@@ -29,7 +29,8 @@ fn repository(id: &str, project: &str, name: &str) -> ListedRepository {
 
 /// A listing of `(id, project, name)` that ended so.
 fn listing(discovery: &Discovery, shown: &[(&str, &str, &str)], end: Ended) -> Listing {
-    let mut listing = Listing { end, ..Listing::default() };
+    let mut listing = Listing::default();
+    listing.end = end;
     let listed = shown.iter().map(|(id, project, name)| repository(id, project, name));
     listing.take(discovery, &RepositoryPage::new(listed.collect()));
     listing

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use forgewatch_plugin_api as api;
+use sha2::Digest;
 
 use crate::discovery::{Catalogue, Discovery, Found};
 use crate::text::printable;
@@ -59,16 +60,35 @@ impl Occupied {
                 }
                 ids.extend(id);
                 places.push(place);
-                let mut shown = found.shown(&discovery.name);
-                while !self.names.insert(shown.clone()) {
-                    shown = format!("{shown} ({})", printable(identity.trim_start_matches('#'), 100));
-                }
+                let shown = self.name(found.shown(&discovery.name), identity);
                 all.push(FoundHere { shown, discovery, repository: described(found) });
             }
             self.ids.extend(ids);
             self.places.extend(places);
         }
         all
+    }
+
+    /// A name that nothing else has: with the identity behind it where it is taken, and with a fingerprint of all of it
+    /// where that is not enough. A forge that wants names alike must not have many tries made for each.
+    fn name(&mut self, shown: String, identity: &str) -> String {
+        let own = identity.trim_start_matches('#');
+        let digest = || sha2::Sha256::digest(own.as_bytes());
+        let print = || digest().iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let with_id = |id: &str| format!("{shown} ({id})");
+        let tries: [&dyn Fn() -> String; 3] =
+            [&|| shown.clone(), &|| with_id(&printable(own, 100)), &|| with_id(&print())];
+        for name in tries {
+            let name = name();
+            if self.names.insert(name.clone()) {
+                return name;
+            }
+        }
+        // Somebody has configured just that name.
+        (1_u64..)
+            .map(|nth| format!("{shown} ({}-{nth})", print()))
+            .find(|name| self.names.insert(name.clone()))
+            .unwrap_or(shown)
     }
 }
 
@@ -151,5 +171,14 @@ mod tests {
         let occupied = configured("d:P/api", &api::Repository::new("other"));
         let expected = ["d:P/api (9)", "d:P/api (3)", "d:P/a\\nb", "d:P/a\\nb (5)"];
         assert_eq!(found(&rows, occupied), expected);
+    }
+
+    #[test]
+    fn names_that_a_forge_makes_alike_are_told_apart_at_once() {
+        let mut occupied = Occupied::default();
+        let ids = (0..20_000).map(|nth| format!("#{}{nth}", "a".repeat(110)));
+        let names: HashSet<String> = ids.map(|id| occupied.name("d:x".to_owned(), &id)).collect();
+        assert_eq!(names.len(), 20_000);
+        assert!(names.iter().all(|name| name.len() < 120));
     }
 }

@@ -4,10 +4,12 @@
 //!
 //! - What a plugin's batch or a listing shows is an answer. What they do not show is left to its own check.
 //! - A failure is not multiplied: one repository is asked for by itself and, where it ends alike for a cause that is the
-//!   whole integration's, all end so. Any other failure leaves every repository to its own check.
+//!   whole integration's, all end so. Any other failure leaves every repository to its own check; so does a limit, or a
+//!   listing that is longer than what a forge allows would never come to an answer.
 //!
 //! A batch by project costs one request or so for two repositories and more. A listing is read on for as long as its
-//! further pages cost less than asking for what is still missing.
+//! further pages cost less than asking for what is still missing or, where nobody knows how many there are, until it has
+//! cost as much as asking for each.
 
 use std::collections::HashMap;
 use std::future::ready;
@@ -19,7 +21,7 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::check::{Began, CheckResult, Connected, Integration, Spans, Target, complete, completed};
-use super::listing::{ListingEnd, list};
+use super::listing::{Listed, ListingEnd, Pager};
 use crate::plugins::Client;
 use crate::services::call::{self, CallRecord, Seen};
 use crate::text::printable;
@@ -27,6 +29,9 @@ use crate::verdict::{Outcome, Reason};
 
 /// Repositories that a plugin is asked about at once; their names have to fit into one message.
 pub const LARGEST_BATCH: usize = 2_000;
+
+/// A listing may take so many times as long as one check; what it has not shown by then is checked by itself.
+const LONGEST_LISTING: u32 = 5;
 
 /// How the repositories of an integration can be asked for together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +133,7 @@ impl Batch<'_> {
     async fn list(&self, client: &Client, each: &mut impl FnMut(usize, CheckResult)) {
         let began = Began::now();
         let mut wanted = Wanted::new(self.described());
-        let mut counted = 0;
+        let (mut counted, singles) = (0, wanted.left as u64);
         let take = |page: &RepositoryPage, seen: Seen| {
             let mut new = seen.requests - std::mem::replace(&mut counted, seen.requests);
             for listed in page.repositories() {
@@ -143,9 +148,16 @@ impl Batch<'_> {
                     each(place, result);
                 }
             }
-            page.requests_left().unwrap_or(1) < wanted.left as u64
+            let left = wanted.left as u64;
+            match page.requests_left() {
+                Some(requests) => requests < left,
+                None => left > 0 && u64::from(seen.requests) < singles,
+            }
         };
-        if let ListingEnd::Failed(outcome) = list(self.integration, client, self.limit, take).await.end {
+        let mut pager = Pager::default();
+        let listing = pager.list(self.integration, client, self.limit, take);
+        let limit = self.limit.saturating_mul(LONGEST_LISTING);
+        if let Ok(Listed { end: ListingEnd::Failed(outcome), .. }) = timeout(limit, listing).await {
             self.failed(&outcome, &wanted.open(), each).await;
         }
     }
@@ -153,11 +165,14 @@ impl Batch<'_> {
     /// What a batch that failed means for the repositories that it left open.
     async fn failed(&self, outcome: &Outcome, open: &[usize], each: &mut impl FnMut(usize, CheckResult)) {
         let Some((first, others)) = open.split_first() else { return };
+        if !is_of_integration(outcome.reason) {
+            return;
+        }
         let began = Began::now();
         let canary = self.targets[*first].check(ready(self.connected), self.limit).await;
         let seen = canary.outcome.clone();
         each(*first, canary);
-        if seen.reason == outcome.reason && is_of_integration(seen.reason) {
+        if seen.reason == outcome.reason {
             for place in others {
                 each(*place, self.targets[*place].result(seen.clone(), began, 0, Spans::default()));
             }
@@ -172,10 +187,7 @@ impl Batch<'_> {
 
 /// Whether one repository's answer is everybody's.
 fn is_of_integration(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::Unauthorized | Reason::IdentityInvalid | Reason::RateLimited | Reason::Unreachable
-    )
+    matches!(reason, Reason::Unauthorized | Reason::IdentityInvalid | Reason::Unreachable)
 }
 
 /// The repositories that a listing has not shown yet, by id where that is configured, else by name.

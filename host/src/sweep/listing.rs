@@ -50,57 +50,74 @@ pub struct Listed {
     pub requests: u32,
 }
 
-/// Lists what the integration's identity is granted. `take` gets each page, with what was seen of its requests and those before, and
-/// says whether the next is wanted; a page may take `limit`. Cancel-safe: what was taken stays taken.
-pub async fn list(
-    integration: &Integration,
-    client: &Client,
-    limit: Duration,
-    mut take: impl FnMut(&RepositoryPage, Seen) -> bool,
-) -> Listed {
-    let record = Arc::new(CallRecord::default());
-    let end = pages(integration, client, limit, &record, &mut take).await;
-    Listed { end, requests: record.seen().requests }
+/// A listing, as far as it has come. After a page that could not be had it goes on with that page.
+#[derive(Debug, Default)]
+pub struct Pager {
+    request: ListRequest,
+    pages: u32,
+    shown: Shown,
+    incomplete: Option<String>,
 }
 
-async fn pages(
-    integration: &Integration,
-    client: &Client,
-    limit: Duration,
-    record: &Arc<CallRecord>,
-    take: &mut impl FnMut(&RepositoryPage, Seen) -> bool,
-) -> ListingEnd {
-    let mut request = ListRequest::first();
-    let mut shown = Shown::default();
-    let mut incomplete = None;
-    for _ in 0..MOST_PAGES {
-        let call = client.list_repositories(integration.services.host_object(), &request);
-        let page = match timeout(limit, call::scope(Arc::clone(record), call)).await {
-            Ok(Ok(page)) => page,
-            Ok(Err(failure)) if failure.is_unsupported() => return ListingEnd::Unsupported,
-            Ok(Err(failure)) => return ListingEnd::Failed(complete(failure.into(), record)),
-            Err(_) => return ListingEnd::Failed(timed_out("a page of the listing", limit)),
-        };
-        if let Some(why) = page.incomplete() {
-            incomplete = Some(printable(why, 500).into_owned());
-        }
-        let is_wanted = take(&page, record.seen());
-        let next = page.next().map(ToOwned::to_owned);
-        if let Err(why) = shown.note(page) {
-            return broken(&why);
-        }
-        let Some(next) = next else {
-            return incomplete.map_or(ListingEnd::Whole, ListingEnd::Incomplete);
-        };
-        if !is_wanted {
-            return ListingEnd::GivenUp;
-        }
-        if next.len() > LONGEST_CURSOR {
-            return broken("a cursor of the listing is longer than 16 KiB");
-        }
-        request = ListRequest::after(&next);
+impl Pager {
+    /// Whether a page has been had.
+    pub fn has_begun(&self) -> bool {
+        self.pages > 0
     }
-    broken(&format!("the listing does not end: it has more than {MOST_PAGES} pages"))
+
+    /// Lists what the integration's identity is granted. `take` gets each page, with what was seen of its requests and
+    /// those before, and says whether the next is wanted; a page may take `limit`. Cancel-safe: what was taken stays
+    /// taken.
+    pub async fn list(
+        &mut self,
+        integration: &Integration,
+        client: &Client,
+        limit: Duration,
+        mut take: impl FnMut(&RepositoryPage, Seen) -> bool,
+    ) -> Listed {
+        let record = Arc::new(CallRecord::default());
+        let end = self.pages(integration, client, limit, &record, &mut take).await;
+        Listed { end, requests: record.seen().requests }
+    }
+
+    async fn pages(
+        &mut self,
+        integration: &Integration,
+        client: &Client,
+        limit: Duration,
+        record: &Arc<CallRecord>,
+        take: &mut impl FnMut(&RepositoryPage, Seen) -> bool,
+    ) -> ListingEnd {
+        while self.pages < MOST_PAGES {
+            let call = client.list_repositories(integration.services.host_object(), &self.request);
+            let page = match timeout(limit, call::scope(Arc::clone(record), call)).await {
+                Ok(Ok(page)) => page,
+                Ok(Err(failure)) if failure.is_unsupported() => return ListingEnd::Unsupported,
+                Ok(Err(failure)) => return ListingEnd::Failed(complete(failure.into(), record)),
+                Err(_) => return ListingEnd::Failed(timed_out("a page of the listing", limit)),
+            };
+            self.pages += 1;
+            if let Some(why) = page.incomplete() {
+                self.incomplete = Some(printable(why, 500).into_owned());
+            }
+            let is_wanted = take(&page, record.seen());
+            let next = page.next().map(ToOwned::to_owned);
+            if let Err(why) = self.shown.note(page) {
+                return broken(&why);
+            }
+            let Some(next) = next else {
+                return self.incomplete.take().map_or(ListingEnd::Whole, ListingEnd::Incomplete);
+            };
+            if !is_wanted {
+                return ListingEnd::GivenUp;
+            }
+            if next.len() > LONGEST_CURSOR {
+                return broken("a cursor of the listing is longer than 16 KiB");
+            }
+            self.request = ListRequest::after(&next);
+        }
+        broken(&format!("the listing does not end: it has more than {MOST_PAGES} pages"))
+    }
 }
 
 fn broken(why: &str) -> ListingEnd {
@@ -108,7 +125,7 @@ fn broken(why: &str) -> ListingEnd {
 }
 
 /// What had come before, by fingerprint: the texts of a large account would take more memory than all else.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Shown {
     cursors: HashSet<u64>,
     repositories: HashSet<u64>,

@@ -126,17 +126,16 @@ impl Sweep {
         let mut results = Vec::with_capacity(self.targets.len());
         let list = List::new(self.first_work());
         let shared = Arc::new(Shared { sweep: self, list, clients, cancelled });
-        let (sender, mut receiver) = mpsc::channel(workers * 2);
+        let (sender, mut receiver) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
         for _ in 0..workers {
             tasks.spawn(work(Arc::clone(&shared), sender.clone()));
         }
         drop(sender);
-        while let Some(found) = receiver.recv().await {
-            for result in found {
-                each(&result);
-                results.push(result);
-            }
+        // As many as there are targets, and no more.
+        while let Some(result) = receiver.recv().await {
+            each(&result);
+            results.push(result);
         }
         results.sort_by(|one, other| one.repository.cmp(&other.repository));
         results
@@ -162,7 +161,7 @@ impl Sweep {
     }
 }
 
-async fn work(shared: Arc<Shared>, results: mpsc::Sender<Vec<CheckResult>>) {
+async fn work(shared: Arc<Shared>, results: mpsc::UnboundedSender<CheckResult>) {
     let next = async || {
         let work = shared.list.next().await?;
         Some(shared.carry_out(work, &results).await)
@@ -174,14 +173,13 @@ async fn work(shared: Arc<Shared>, results: mpsc::Sender<Vec<CheckResult>>) {
 
 impl Shared {
     /// Does a piece of work; what is left of it.
-    async fn carry_out(&self, work: Work, results: &mpsc::Sender<Vec<CheckResult>>) -> Vec<Work> {
+    async fn carry_out(&self, work: Work, results: &mpsc::UnboundedSender<CheckResult>) -> Vec<Work> {
         match work {
             Work::Integration(places) => self.divide(places).await,
             Work::Together(means, places) => self.check_together(means, &places, results).await,
             Work::Alone(place) => {
-                let result = self.check(place).await;
-                // Nobody to receive it is seen by the caller.
-                let _ = results.send(vec![result]).await;
+                // Whoever does not receive it has no use for it.
+                let _ = results.send(self.check(place).await);
                 Vec::new()
             }
         }
@@ -219,7 +217,7 @@ impl Shared {
         &self,
         means: Means,
         places: &[usize],
-        results: &mpsc::Sender<Vec<CheckResult>>,
+        results: &mpsc::UnboundedSender<CheckResult>,
     ) -> Vec<Work> {
         let targets: Vec<&Target> = places.iter().map(|place| &self.sweep.targets[*place]).collect();
         let batch = Batch {
@@ -229,14 +227,12 @@ impl Shared {
             limit: self.sweep.check_timeout,
         };
         let mut is_open = vec![true; places.len()];
-        let mut found = Vec::new();
         batch
             .check(means, |place, result| {
                 is_open[place] = false;
-                found.push(result);
+                let _ = results.send(result);
             })
             .await;
-        let _ = results.send(found).await;
         let open = places.iter().zip(is_open).filter(|(_, is_open)| *is_open);
         open.map(|(place, _)| Work::Alone(*place)).collect()
     }

@@ -5,8 +5,11 @@
 //! user information, query or fragment. A request may go to the origin of the base URL alone, so on the cloud, where web
 //! and interface have hosts of their own, the interface's address is the one that needs no further permission.
 
+use std::borrow::Cow;
+
 use forgewatch_plugin_api::{Failure, Integration, Reason};
-use forgewatch_plugin_support::{RawUrl, Scheme, Shown, segment, without_user_info};
+use forgewatch_plugin_support::configured::{LACKS_TLS, plain_base_url};
+use forgewatch_plugin_support::{Scheme, Shown, segment, without_user_info};
 
 use crate::site::Site;
 
@@ -26,39 +29,43 @@ pub(crate) struct BaseUrl {
 }
 
 impl BaseUrl {
-    /// The integration's base URL, `None` when it is malformed.
-    pub(crate) fn of(integration: &Integration) -> Option<Self> {
-        Self::read(integration.domain_name(), integration.allow_insecure_http())
+    /// The integration's base URL, or the failure that says what is wrong with it.
+    pub(crate) fn of(integration: &Integration) -> Result<Self, Failure> {
+        let configured = integration.domain_name();
+        Self::read(configured, integration.allow_insecure_http()).map_err(|why| {
+            let key = integration.key();
+            let detail = format!(
+                "{} has the base URL {}, {why}, and GitHub has nothing to look one up by: set domain_name of \
+                 [integrations.{key}] to https://api.github.com/, to https://api.NAME.ghe.com/, or to https://HOST/ for \
+                 an Enterprise Server",
+                Shown(key),
+                Shown(without_user_info(configured))
+            );
+            Failure::new(Reason::BASE_URL_UNRESOLVED, detail)
+        })
     }
 
-    pub(crate) fn read(text: &str, allow_insecure_http: bool) -> Option<Self> {
-        // What a lenient parser would drop or turn around.
-        if text.trim() != text || text.contains(|c: char| c == '\\' || c.is_control()) {
-            return None;
-        }
-        let url = RawUrl::split(text).filter(|url| url.user.is_none() && !url.has_suffix)?;
+    /// The base URL, or what is wrong with it.
+    fn read(text: &str, allow_insecure_http: bool) -> Result<Self, &'static str> {
+        let (url, _) = plain_base_url(text)?;
         let site = Site::of(&url.host);
-        let is_allowed = match url.scheme {
-            Scheme::Https => true,
-            Scheme::Http => allow_insecure_http && site == Site::Server,
-            Scheme::Ssh => false,
-        };
-        if !is_allowed || url.path.ends_with("//") {
-            return None;
-        }
         let base = match site {
-            Site::Web(_) | Site::Api(_) if url.port.is_some() => return None,
+            Site::Ssh | Site::Service => return Err("which is a host of GitHub that has no interface"),
+            Site::Web(_) | Site::Api(_) if url.scheme == Scheme::Http => return Err("which lacks TLS"),
+            Site::Web(_) | Site::Api(_) if url.port.is_some() => {
+                return Err("which has a port that is none of GitHub's");
+            }
+            Site::Server if url.scheme == Scheme::Http && !allow_insecure_http => return Err(LACKS_TLS),
             Site::Web(web) => Self { is_apart: true, ..Self::cloud(web) },
             Site::Api(web) => Self::cloud(web),
             Site::Server => Self::server(url.scheme, &url.place()),
-            Site::Ssh | Site::Service => return None,
         };
         let owner = match &without_interface(site, &url.segments())[..] {
             [] => None,
-            [owner] => Some(segment::decode(owner).ok()?.into_owned()),
-            _ => return None,
+            [owner] => segment::decode(owner).ok().map(Cow::into_owned),
+            _ => return Err("which goes on behind the owner, as a repository's address does"),
         };
-        Some(Self { owner, ..base })
+        Ok(Self { owner, ..base })
     }
 
     pub(crate) fn cloud(web: &str) -> Self {
@@ -92,19 +99,6 @@ fn without_interface<'a>(site: Site<'_>, segments: &[&'a str]) -> Vec<&'a str> {
     }
 }
 
-/// Says that the integration's base URL is malformed, and what it should be.
-pub(crate) fn unresolved(integration: &Integration) -> Failure {
-    let key = integration.key();
-    let detail = format!(
-        "{} has the malformed base URL {}, and GitHub has nothing to look one up by: set domain_name of \
-         [integrations.{key}] to https://api.github.com/, to https://api.NAME.ghe.com/, or to https://HOST/ for an \
-         Enterprise Server (allow_insecure_http = true lets http through to a server of your own)",
-        Shown(key),
-        Shown(without_user_info(integration.domain_name()))
-    );
-    Failure::new(Reason::BASE_URL_UNRESOLVED, detail)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,7 +123,7 @@ mod tests {
             ("https://git.example.org:8443/contoso/", OWN, Some("contoso")),
         ];
         for (text, (web, api), owner) in table {
-            let base = BaseUrl::read(text, false).unwrap_or_else(|| panic!("{text}"));
+            let base = BaseUrl::read(text, false).unwrap_or_else(|why| panic!("{text}: {why}"));
             assert_eq!(
                 (base.web.as_str(), base.api.as_str(), base.owner.as_deref()),
                 (web, api, owner),
@@ -137,45 +131,54 @@ mod tests {
             );
             assert_eq!(base.is_cloud, api != OWN.1);
         }
-        assert!(BaseUrl::read("https://github.com/contoso", false).is_some_and(|base| base.is_apart));
-        assert!(BaseUrl::read("https://api.github.com/", false).is_some_and(|base| !base.is_apart));
+        assert!(BaseUrl::read("https://github.com/contoso", false).is_ok_and(|base| base.is_apart));
+        assert!(BaseUrl::read("https://api.github.com/", false).is_ok_and(|base| !base.is_apart));
         let plain = BaseUrl::read("http://10.0.0.7:8080/", true);
-        assert_eq!(plain.map(|base| base.api).as_deref(), Some("http://10.0.0.7:8080/api/v3/"));
+        assert_eq!(plain.map(|base| base.api).as_deref(), Ok("http://10.0.0.7:8080/api/v3/"));
     }
 
     #[test]
-    fn malformed_ones() {
-        for text in [
-            "",
-            "None",
-            "github.com",
-            "http://github.com/",
-            "http://api.github.com/",
-            "http://acme.ghe.com/",
-            "ssh://git@github.com/",
-            "git@github.com:contoso",
-            "https://github.com:8443/",
-            "https://github.com./",
-            "https://gist.github.com/",
-            "https://ssh.github.com/",
-            "https://raw.githubusercontent.com/",
-            "https://ghe.com/",
-            "https://api.ghe.com/",
-            "https://a.b.ghe.com/",
-            "https://me:pw@github.com/",
-            "https://github.com/contoso/storefront",
-            "https://github.com/contoso//",
-            "https://github.com/../",
-            "https://github.com/%2e%2e/",
-            "https://github.com/?x=/",
-            "https://github.com/#/",
-            " https://github.com/",
-            "https://github.com/\n",
-            "https://github.com\\contoso/",
-            "https:///",
-        ] {
-            assert_eq!(BaseUrl::read(text, true), None, "{text:?}");
+    fn unfit_ones_and_what_is_wrong_with_them() {
+        const NO_ADDRESS: &str = "no https address";
+        const NO_INTERFACE: &str = "has no interface";
+        const ODD: &str = "a backslash or a control character";
+        #[rustfmt::skip]
+        let table = [
+            ("", NO_ADDRESS),
+            ("None", NO_ADDRESS),
+            ("github.com", NO_ADDRESS),
+            ("https:///", NO_ADDRESS),
+            ("ssh://git@github.com/", NO_ADDRESS),
+            ("git@github.com:contoso/", NO_ADDRESS),
+            ("http://github.com/", "lacks TLS"),
+            ("http://api.github.com/", "lacks TLS"),
+            ("http://acme.ghe.com/", "lacks TLS"),
+            ("https://github.com:8443/", "a port"),
+            ("https://github.com./", NO_INTERFACE),
+            ("https://gist.github.com/", NO_INTERFACE),
+            ("https://ssh.github.com/", NO_INTERFACE),
+            ("https://raw.githubusercontent.com/", NO_INTERFACE),
+            ("https://ghe.com/", NO_INTERFACE),
+            ("https://api.ghe.com/", NO_INTERFACE),
+            ("https://a.b.ghe.com/", NO_INTERFACE),
+            ("https://me:pw@github.com/", "a user name or password"),
+            ("https://github.com/contoso/storefront", "a repository's address"),
+            ("https://git.example.org/api/v3/contoso/storefront", "a repository's address"),
+            ("https://github.com/contoso//", "can be no name"),
+            ("https://github.com//", "can be no name"),
+            ("https://github.com/../", "can be no name"),
+            ("https://github.com/%2e%2e/", "can be no name"),
+            ("https://github.com/?x=/", "a query or a fragment"),
+            ("https://github.com/#/", "a query or a fragment"),
+            (" https://github.com/", ODD),
+            ("https://github.com/\n", ODD),
+            ("https://github.com\\contoso/", ODD),
+        ];
+        for (text, expected) in table {
+            let why = BaseUrl::read(text, true).expect_err(text);
+            assert!(why.contains(expected), "{text:?}: {why}");
         }
-        assert_eq!(BaseUrl::read("http://git.example.org/", false), None);
+        let why = BaseUrl::read("http://git.example.org/", false).unwrap_err();
+        assert!(why.contains("allow_insecure_http = true"), "{why}");
     }
 }

@@ -89,7 +89,7 @@ impl Client {
         let url = format!("{}{path}", self.base.api);
         let mut seen = self.see(&url).await?;
         if let Seen::Other(response) = &seen
-            && let Some(there) = moved_to(response, &url)
+            && let Some(there) = moved_to(response, &url, &self.base.api)
         {
             seen = self.see(&there).await?;
         }
@@ -170,13 +170,13 @@ impl Client {
     }
 }
 
-/// Where a redirect leads, if it may be followed.
-fn moved_to(response: &Response, from: &str) -> Option<String> {
+/// Where a redirect leads, if it may be followed: whatever else an origin serves is not to see the credential.
+fn moved_to(response: &Response, from: &str, api: &str) -> Option<String> {
     if !matches!(response.status(), 301 | 302 | 307 | 308) {
         return None;
     }
     let from = Url::parse(from).ok()?;
     let there = from.join(response.header("Location")?).ok()?;
     let is_plain = there.username().is_empty() && there.password().is_none();
-    (is_plain && there.origin() == from.origin()).then(|| there.into())
+    (is_plain && there.origin() == from.origin() && there.as_str().starts_with(api)).then(|| there.into())
 }

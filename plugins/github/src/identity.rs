@@ -16,7 +16,7 @@ pub(crate) async fn probe(client: &Client) -> Result<IdentityProbe, Failure> {
         Introduced::Installation(page) => return Ok(IdentityProbe::new(account(&page))),
     };
     let login =
-        answer::login(&response).ok_or_else(|| client.fault(&response).about("the identity's user"))?;
+        answer::login(&response).ok_or_else(|| client.fault(&response).about_own("the identity's user"))?;
     let mut probe = IdentityProbe::new(login);
     for scope in scopes(&response).unwrap_or_default() {
         probe = probe.with_scope(scope);
@@ -70,7 +70,7 @@ async fn introduction(client: &Client) -> Result<Introduced, Failure> {
         }
         let fault = client.fault(&response);
         if fault.reason != Reason::FORBIDDEN {
-            return Err(fault.about("the identity's user"));
+            return Err(fault.about_own("the identity's user"));
         }
     }
     listing::page(client, None).await.map(Introduced::Installation)

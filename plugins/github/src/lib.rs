@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use forgewatch_plugin_api::Extension;
 use forgewatch_plugin_api::prelude::*;
-use forgewatch_plugin_support::Shown;
+use forgewatch_plugin_support::configured;
 
 use base_url::BaseUrl;
 pub use client::Client;
@@ -50,29 +50,20 @@ impl Provider for Github {
 
     /// There is nothing to look up: a well-formed base URL is its own answer.
     async fn get_base_url(&self, _: &Host, integration: &Integration) -> Result<String, Failure> {
-        match BaseUrl::of(integration) {
-            Some(_) => Ok(format!("{}/", integration.domain_name().trim_end_matches('/'))),
-            None => Err(base_url::unresolved(integration)),
-        }
+        BaseUrl::of(integration).map(|_| format!("{}/", integration.domain_name().trim_end_matches('/')))
     }
 
     async fn get_client(&self, host: Host, integration: Integration) -> Result<Client, Failure> {
         let base = BaseUrl::of(&integration);
         // A region holds no identity and judges no base URL; the host refuses its requests with a reason of their own.
         if integration.silo_mode() == SiloMode::REGION {
-            let base = base.unwrap_or_else(|| BaseUrl::unjudged(integration.domain_name()));
+            let base = base.unwrap_or_else(|_| BaseUrl::unjudged(integration.domain_name()));
             return Ok(Client::new(host, &integration, base));
         }
         if integration.identity_kind().is_none() {
-            let key = integration.key();
-            let detail = format!(
-                "the integration {} has no identity: set identity of [integrations.{key}] to a name under [identities]",
-                Shown(key)
-            );
-            return Err(Failure::new(Reason::IDENTITY_INVALID, detail));
+            return Err(configured::without_identity(&integration));
         }
-        let base = base.ok_or_else(|| base_url::unresolved(&integration))?;
-        Ok(Client::new(host, &integration, base))
+        Ok(Client::new(host, &integration, base?))
     }
 
     async fn has_repo_access(&self, client: &Client, repository: &Repository) -> Result<Access, Failure> {
@@ -98,12 +89,12 @@ impl Provider for Github {
     fn limits(&self, integration: &Integration) -> Limits {
         match BaseUrl::of(integration) {
             // More for some accounts, and never less.
-            Some(base) if base.is_cloud => {
+            Ok(base) if base.is_cloud => {
                 Limits::unknown().with_requests(5000, Duration::from_secs(3600)).with_page_size(listing::PAGE)
             }
             // An administrator's choice, off at first.
-            Some(_) => Limits::unknown().with_page_size(listing::PAGE),
-            None => Limits::unknown(),
+            Ok(_) => Limits::unknown().with_page_size(listing::PAGE),
+            Err(_) => Limits::unknown(),
         }
     }
 }

@@ -108,7 +108,7 @@ async fn at(client: &Client, cursor: Cursor) -> Result<Page, Failure> {
     let list = if response.status() == 200 { answer::list(&response) } else { None };
     match list {
         Some(list) => Ok(cursor.page(&response, list, api, &url)),
-        None => Err(client.fault(&response).about("the list of repositories")),
+        None => Err(client.fault(&response).about_own("the list of repositories")),
     }
 }
 

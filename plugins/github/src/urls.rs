@@ -6,16 +6,15 @@
 
 use std::borrow::Cow;
 
-use forgewatch_plugin_api::{
-    BaseUrl as Configured, RepositoryUrl, UrlContext, UrlError, UrlErrorKind, tracing,
+use forgewatch_plugin_api::{BaseUrl as Configured, RepositoryUrl, UrlContext, tracing};
+use forgewatch_plugin_support::urls::{
+    self, Parsed, decode, insecure, invalid, not_a_repository, unsupported,
 };
-use forgewatch_plugin_support::{RawUrl, Scheme, Shown, segment};
+use forgewatch_plugin_support::{RawUrl, Scheme, Shown, roots, segment};
 use serde::Deserialize;
 
 use crate::base_url::BaseUrl;
 use crate::site::Site;
-
-type Parsed<T> = Result<T, UrlError>;
 
 /// What stands in the place of an owner on pages that are no repository's.
 const RESERVED: [&str; 20] = [
@@ -49,9 +48,7 @@ struct Options {
 
 /// Takes a repository URL apart.
 pub(crate) fn parse(text: &str, context: &UrlContext) -> Parsed<RepositoryUrl> {
-    let url = RawUrl::split(text.trim()).ok_or_else(|| {
-        not_a_repository("this is no https, ssh or user@host:path address: copy the repository's clone URL")
-    })?;
+    let url = urls::split(text)?;
     let site = Site::of(&url.host);
     let base = match site {
         Site::Service => {
@@ -92,20 +89,10 @@ fn server(url: &RawUrl<'_>, context: &UrlContext) -> Parsed<BaseUrl> {
         Options::default()
     });
     let is_ssh = url.scheme == Scheme::Ssh;
-    let roots = options.server_roots.iter().map(String::as_str);
+    let server_roots = options.server_roots.iter().map(String::as_str);
     let base_urls = context.base_urls().iter().map(Configured::url);
-    // Cheap before dear: there may be many integrations and very many URLs.
-    let host = url.host.as_bytes();
-    let may_be_it = |known: &&str| {
-        !known.is_ascii() || known.as_bytes().windows(host.len()).any(|part| part.eq_ignore_ascii_case(host))
-    };
-    let known = roots
-        .chain(base_urls)
-        .filter(may_be_it)
-        .filter_map(RawUrl::split)
-        .filter(|known| known.scheme != Scheme::Ssh)
-        .find(|known| known.host == url.host && (is_ssh || known.port == url.port))
-        .ok_or_else(|| {
+    let known =
+        server_roots.chain(base_urls).find_map(|known| roots::known_at(url, known)).ok_or_else(|| {
             let place = if is_ssh { url.host.clone() } else { url.place() };
             unsupported(format!(
                 "{} is no known GitHub server: if it is one, add \"https://{place}/\" to server_roots in \
@@ -116,17 +103,7 @@ fn server(url: &RawUrl<'_>, context: &UrlContext) -> Parsed<BaseUrl> {
     if is_ssh {
         return Ok(BaseUrl::server(known.scheme, &known.place()));
     }
-    let accepts_http = || {
-        let insecure = context.base_urls().iter().filter(|base| base.allow_insecure_http());
-        let mut places = insecure.filter_map(|base| RawUrl::split(base.url()));
-        places.any(|base| base.host == url.host && base.port == url.port)
-    };
-    if url.scheme == Scheme::Http && !accepts_http() {
-        return Err(insecure(
-            url,
-            "write the URL with https, or set allow_insecure_http = true on an integration for this server",
-        ));
-    }
+    urls::refuse_insecure(url, context)?;
     Ok(BaseUrl::server(url.scheme, &url.place()))
 }
 
@@ -182,38 +159,6 @@ fn finish(base: &BaseUrl, owner: &str, name: &str, context: &UrlContext) -> Pars
 
 fn same(one: &str, other: &str) -> bool {
     one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/'))
-}
-
-fn decode(raw: &str) -> Parsed<Cow<'_, str>> {
-    segment::decode(raw).map_err(|fault| match fault {
-        _ if raw.is_empty() => not_a_repository("the URL has an empty segment before the repository"),
-        segment::Fault::Encoding => UrlError::new(
-            UrlErrorKind::INVALID_PERCENT_ENCODING,
-            format!("{} has an escape that is broken or not UTF-8: write `%` as `%25`", Shown(raw)),
-        ),
-        segment::Fault::Content => invalid(raw),
-    })
-}
-
-fn invalid(raw: &str) -> UrlError {
-    let detail = format!(
-        "{} can be no name: it is a dot segment, or holds a slash or a control character",
-        Shown(raw)
-    );
-    UrlError::new(UrlErrorKind::INVALID_SEGMENT, detail)
-}
-
-fn not_a_repository(detail: impl Into<String>) -> UrlError {
-    UrlError::new(UrlErrorKind::NOT_A_REPOSITORY_URL, detail.into())
-}
-
-fn unsupported(detail: String) -> UrlError {
-    UrlError::new(UrlErrorKind::UNSUPPORTED_HOST, detail)
-}
-
-fn insecure(url: &RawUrl<'_>, remedy: &str) -> UrlError {
-    let detail = format!("{} would be asked without TLS: {remedy}", Shown(&url.place()));
-    UrlError::new(UrlErrorKind::INSECURE_SCHEME, detail)
 }
 
 #[cfg(test)]

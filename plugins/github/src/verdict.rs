@@ -30,6 +30,18 @@ impl Fault {
             None => failure,
         }
     }
+
+    /// The failure of what every GitHub has, like a list: where it is missing the address is wrong, and nothing is denied.
+    pub(crate) fn about_own(mut self, asked: &str) -> Failure {
+        if matches!(self.reason, Reason::NOT_FOUND | Reason::DISABLED) {
+            self.reason = Reason::PROVIDER_ERROR;
+            self.seen = format!(
+                "the answer with HTTP status {} shows nothing there; check the integration's domain_name and any proxy",
+                self.status
+            );
+        }
+        self.about(asked)
+    }
 }
 
 type Cause = (Reason, String);
@@ -88,7 +100,7 @@ fn refused(response: &Response, refusal: &Refusal, token: Option<&str>) -> Cause
         ),
         401 => (
             Reason::UNAUTHORIZED,
-            format!("refuses the credential: it is wrong, expired or revoked{}; renew it", foreign(token)),
+            format!("refuses the credential: {}", refused_credential(token)),
         ),
         403 if says(&["suspended"]) => (
             Reason::IDENTITY_INVALID,
@@ -157,14 +169,18 @@ fn own(refusal: &Refusal) -> &'static str {
     }
 }
 
-/// A hint that a token is another forge's, or of a kind that opens nothing by itself.
-fn foreign(token: Option<&str>) -> String {
-    match token {
-        None | Some("") => String::new(),
-        Some("ghr_") => " (`ghr_` begins a refresh token, which opens nothing by itself)".to_owned(),
-        Some(token) if token.starts_with("gh") || token.starts_with("github_") => String::new(),
-        Some(token) => format!(" ({} begins tokens of another forge)", Shown(token)),
+/// Why a credential is refused: a token of another forge, or of a kind that opens nothing by itself, is of no use renewed.
+fn refused_credential(token: Option<&str>) -> String {
+    let token = token.unwrap_or_default();
+    if token == "ghr_" {
+        return "it begins with `ghr_`, as refresh tokens do, which open nothing by themselves; give the identity an \
+                access token"
+            .to_owned();
     }
+    if token.is_empty() || token.starts_with("gh") || token.starts_with("github_") {
+        return "it is wrong, expired or revoked; renew it".to_owned();
+    }
+    format!("it begins with {}, as tokens of another forge do; give the identity one of GitHub", Shown(token))
 }
 
 fn is_limit(response: &Response) -> bool {

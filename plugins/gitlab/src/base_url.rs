@@ -5,8 +5,8 @@
 //! server's.
 
 use forgewatch_plugin_api::{Failure, Integration, Reason};
-use forgewatch_plugin_support::{RawUrl, Scheme, Shown, segment, without_user_info};
-use url::Url;
+use forgewatch_plugin_support::configured::{LACKS_TLS, plain_base_url};
+use forgewatch_plugin_support::{Scheme, Shown, without_user_info};
 
 /// The base URL of gitlab.com.
 pub(crate) const CLOUD: &str = "https://gitlab.com/";
@@ -32,17 +32,13 @@ pub(crate) fn of(integration: &Integration) -> Result<String, Failure> {
 
 /// The base URL with a slash at its end, or what is wrong with it.
 fn fit(domain_name: &str, allow_insecure_http: bool) -> Result<String, &'static str> {
-    let url = plain(domain_name).ok_or("which is malformed")?;
-    let is_cloud = url.host_str() == Some(CLOUD_HOST);
-    if url.scheme() == "http" && is_cloud {
+    let (raw, mut base_url) = plain_base_url(domain_name)?;
+    let is_cloud = raw.host == CLOUD_HOST;
+    if raw.scheme == Scheme::Http && is_cloud {
         return Err("which lacks TLS");
     }
-    if url.scheme() == "http" && !allow_insecure_http {
-        return Err("which lacks TLS (allow_insecure_http = true lets http through to a server of your own)");
-    }
-    let mut base_url = String::from(url);
-    if !base_url.ends_with('/') {
-        base_url.push('/');
+    if raw.scheme == Scheme::Http && !allow_insecure_http {
+        return Err(LACKS_TLS);
     }
     if let Some(root) = base_url.strip_suffix(API).filter(|root| root.ends_with('/')) {
         base_url.truncate(root.len());
@@ -51,22 +47,6 @@ fn fit(domain_name: &str, allow_insecure_http: bool) -> Result<String, &'static 
         return Err("which is more than the server: a group belongs into `project` of its repositories");
     }
     Ok(base_url)
-}
-
-/// A web URL that reads the same for everybody.
-fn plain(text: &str) -> Option<Url> {
-    // What a lenient parser would drop or turn around.
-    if text.trim() != text || text.contains(|c: char| c == '\\' || c.is_control()) {
-        return None;
-    }
-    let raw = RawUrl::split(text)?;
-    let path = raw.path.strip_suffix('/').unwrap_or(raw.path);
-    let is_plain = raw.scheme != Scheme::Ssh
-        && raw.user.is_none()
-        && !raw.has_suffix
-        && !raw.path.starts_with('/')
-        && (path.is_empty() || path.split('/').all(|raw| segment::decode(raw).is_ok()));
-    is_plain.then(|| Url::parse(text).ok())?
 }
 
 #[cfg(test)]
@@ -115,7 +95,7 @@ mod tests {
     #[test]
     fn what_is_unfit_is_told_with_the_way_out_and_without_a_password() {
         for (domain_name, told) in [
-            ("https://me:s3cret@gitlab.com/", "malformed"),
+            ("https://me:s3cret@gitlab.com/", "a user name or password"),
             ("http://git.example.org/", "allow_insecure_http = true"),
             ("https://gitlab.com/contoso/", "a group belongs into `project`"),
         ] {

@@ -154,7 +154,7 @@ impl Client {
         );
         let response = self.get(&one).await?;
         if let Some(fault) = self.fault(&response) {
-            return Err(fault.failure(&about));
+            return Err(fault.failure_of_own(&about));
         }
         let own = project::list(&response).ok_or_else(|| not_understood(&about, "no list of projects"))?;
         match own.iter().any(|own| own.id == project.id) {

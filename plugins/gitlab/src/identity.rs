@@ -29,7 +29,7 @@ pub(crate) async fn probe(client: &Client) -> Result<IdentityProbe, Failure> {
     let about = format!("the identity of {}", Shown(&client.integration));
     let response = client.get("user").await?;
     if let Some(fault) = client.fault(&response) {
-        return Err(fault.failure(&about));
+        return Err(fault.failure_of_own(&about));
     }
     let user: User = read(&response, b'{').ok_or_else(|| not_understood(&about, "no user"))?;
     let Some(token) = token(client).await? else {

@@ -1,7 +1,8 @@
 //! Everything that is granted to the identity, page by page, archived projects too.
 //!
 //! The cursor is the query of the server's own link to the next page, which is followed nowhere else but to the same
-//! list. A project that the list shows without a role that reads code is left out, and so asked for by itself.
+//! list. A project that the list shows without a role that reads code is left out, and so asked for by itself. Keyset
+//! pages come without a total, so how many are left is never said.
 
 use forgewatch_plugin_api::{Access, Failure, ListRequest, ListedRepository, RepositoryPage, Response};
 use forgewatch_plugin_support::Shown;
@@ -20,7 +21,7 @@ pub(crate) async fn page(client: &Client, request: &ListRequest) -> Result<Repos
     };
     let about = format!("the list of projects of {}", Shown(&client.integration));
     if let Some(fault) = client.fault(&response) {
-        return Err(fault.failure(&about));
+        return Err(fault.failure_of_own(&about));
     }
     let projects = project::list(&response).ok_or_else(|| not_understood(&about, "no list of projects"))?;
     let page = RepositoryPage::new(projects.iter().filter_map(|project| listed(client, project)).collect());

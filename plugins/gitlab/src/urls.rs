@@ -4,16 +4,15 @@
 //! come pages. Web URLs of old without it cannot be told from groups and are not guessed. Whatever comes out can be
 //! put into a path again: every segment was decoded once and checked. Nothing is asked of a server here.
 
-use std::borrow::Cow;
 use std::cmp::Reverse;
 
-use forgewatch_plugin_api::{BaseUrl, RepositoryUrl, UrlContext, UrlError, UrlErrorKind, tracing};
+use forgewatch_plugin_api::{BaseUrl, RepositoryUrl, UrlContext, tracing};
+use forgewatch_plugin_support::roots::{self, Root};
+use forgewatch_plugin_support::urls::{self, Parsed, decode, insecure, not_a_repository, unsupported};
 use forgewatch_plugin_support::{RawUrl, Scheme, Shown, segment};
 use serde::Deserialize;
 
 use crate::base_url::{API, CLOUD, CLOUD_HOST};
-
-type Parsed<T> = Result<T, UrlError>;
 
 /// For SSH through firewalls, on the port of HTTPS.
 const CLOUD_SSH_HOST: &str = "altssh.gitlab.com";
@@ -31,9 +30,7 @@ struct Options {
 
 /// Takes a repository URL apart.
 pub(crate) fn parse(text: &str, context: &UrlContext) -> Parsed<RepositoryUrl> {
-    let url = RawUrl::split(text.trim()).ok_or_else(|| {
-        not_a_repository("this is no https, ssh or user@host:path address: copy the repository's clone URL")
-    })?;
+    let url = urls::split(text)?;
     let segments = url.segments();
     match (url.host.as_str(), url.scheme, url.port) {
         (CLOUD_HOST, Scheme::Http, _) => Err(insecure(&url, "write the URL with https")),
@@ -46,14 +43,6 @@ pub(crate) fn parse(text: &str, context: &UrlContext) -> Parsed<RepositoryUrl> {
             repository(&root.url, &segments[root.depth..])
         }
     }
-}
-
-/// Everything of a URL before its groups.
-struct Root {
-    /// With a slash at its end.
-    url: String,
-    /// How many segments of the URL's path belong to it.
-    depth: usize,
 }
 
 /// The longest known root that `url` is under. SSH has a port of its own and no relative root.
@@ -81,51 +70,21 @@ fn root_of(url: &RawUrl<'_>, segments: &[&str], context: &UrlContext) -> Parsed<
             "there are several GitLab servers at {}, and an SSH address does not say which: copy the https URL",
             Shown(&url.host)
         ))),
-        Some(_) if url.scheme == Scheme::Http && !accepts_insecure_http(url, context) => Err(insecure(
-            url,
-            "write the URL with https, or set allow_insecure_http = true on an integration for this server",
-        )),
-        Some(root) => Ok(root),
+        Some(root) => urls::refuse_insecure(url, context).map(|()| root),
     }
 }
 
 fn matching(url: &RawUrl<'_>, segments: &[&str], known: &str) -> Option<Root> {
-    // Cheap before dear: there may be many integrations and very many URLs.
-    if known.is_ascii() && !contains_ignoring_case(known, &url.host) {
-        return None;
-    }
-    let known = RawUrl::split(known)?;
-    let is_ssh = url.scheme == Scheme::Ssh;
-    if known.scheme == Scheme::Ssh || known.host != url.host || (!is_ssh && known.port != url.port) {
-        return None;
-    }
+    let known = roots::known_at(url, known)?;
     let mut directory = known.segments();
     if directory.ends_with(&["api", "v4"]) {
         directory.truncate(directory.len() - 2);
     }
-    let begins = segments.len() >= directory.len()
-        && segments.iter().zip(&directory).all(|(segment, known)| segment.eq_ignore_ascii_case(known));
-    let (scheme, place) = if is_ssh { (known.scheme, known.place()) } else { (url.scheme, url.place()) };
-    (is_ssh || begins).then(|| {
-        let mut root = format!("{}://{place}/", scheme.name());
-        for segment in &directory {
-            root.push_str(segment);
-            root.push('/');
-        }
-        Root { url: root, depth: if is_ssh { 0 } else { directory.len() } }
-    })
-}
-
-/// Whether an integration on the same host and port accepts plain HTTP.
-fn accepts_insecure_http(url: &RawUrl<'_>, context: &UrlContext) -> bool {
-    let insecure = context.base_urls().iter().filter(|base| base.allow_insecure_http());
-    insecure
-        .filter_map(|base| RawUrl::split(base.url()))
-        .any(|base| base.host == url.host && base.port == url.port)
-}
-
-fn contains_ignoring_case(text: &str, part: &str) -> bool {
-    text.as_bytes().windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+    let root = Root::of(url, &known, &directory);
+    match url.scheme {
+        Scheme::Ssh => Some(Root { depth: 0, ..root }),
+        _ => roots::begins(segments, &directory).then_some(root),
+    }
 }
 
 fn repository(base_url: &str, segments: &[&str]) -> Parsed<RepositoryUrl> {
@@ -152,38 +111,6 @@ fn repository(base_url: &str, segments: &[&str]) -> Parsed<RepositoryUrl> {
     Ok(RepositoryUrl::new(base_url, name)
         .with_project(&groups.join("/"))
         .with_alias(&format!("{base_url}{API}")))
-}
-
-fn decode(raw: &str) -> Parsed<Cow<'_, str>> {
-    segment::decode(raw).map_err(|fault| match fault {
-        _ if raw.is_empty() => not_a_repository("the URL has an empty segment before the repository"),
-        segment::Fault::Encoding => UrlError::new(
-            UrlErrorKind::INVALID_PERCENT_ENCODING,
-            format!("{} has an escape that is broken or not UTF-8: write `%` as `%25`", Shown(raw)),
-        ),
-        segment::Fault::Content => UrlError::new(
-            UrlErrorKind::INVALID_SEGMENT,
-            format!(
-                "{} can be no name: it is a dot segment, or holds a slash or a control character",
-                Shown(raw)
-            ),
-        ),
-    })
-}
-
-fn not_a_repository(detail: impl Into<String>) -> UrlError {
-    UrlError::new(UrlErrorKind::NOT_A_REPOSITORY_URL, detail.into())
-}
-
-fn unsupported(detail: String) -> UrlError {
-    UrlError::new(UrlErrorKind::UNSUPPORTED_HOST, detail)
-}
-
-fn insecure(url: &RawUrl<'_>, remedy: &str) -> UrlError {
-    UrlError::new(
-        UrlErrorKind::INSECURE_SCHEME,
-        format!("{} would be asked without TLS: {remedy}", Shown(&url.place())),
-    )
 }
 
 #[cfg(test)]

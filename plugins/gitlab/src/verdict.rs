@@ -33,6 +33,18 @@ impl Fault {
             None => failure,
         }
     }
+
+    /// The failure of what every GitLab has, like a list: where it is missing the address is wrong, and nothing is denied.
+    pub(crate) fn failure_of_own(mut self, about: &impl Display) -> Failure {
+        if self.reason == Reason::NOT_FOUND {
+            self.reason = Reason::PROVIDER_ERROR;
+            self.seen = format!(
+                "the answer with HTTP status {} shows nothing there; check the integration's domain_name and any proxy",
+                self.status
+            );
+        }
+        self.failure(about)
+    }
 }
 
 /// The fault of an answer, `None` for a whole body with status 200. `token_prefix` is how the credential begins.

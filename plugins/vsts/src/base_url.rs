@@ -4,18 +4,17 @@
 //! query or fragment, and no segment of its path means anything but itself.
 
 use forgewatch_plugin_api::UrlContext;
-use url::Url;
 
 use crate::options::Options;
 use crate::urls;
 use crate::urls::server;
 use crate::urls::site::Site;
-use forgewatch_plugin_support::segment;
+use forgewatch_plugin_support::configured::plain_base_url;
 use forgewatch_plugin_support::{RawUrl, Scheme};
 
 /// The base URL to use for a configured one, `None` when it is malformed. A slash missing at its end is added.
 pub(crate) fn fit(domain_name: &str, allow_insecure_http: bool) -> Option<String> {
-    let (raw, url) = plain(domain_name)?;
+    let (raw, url) = plain_base_url(domain_name).ok()?;
     let site = Site::of(&raw.host);
     let has_organisation = site != Site::DevAzure || !raw.path.is_empty();
     let is_allowed = raw.scheme == Scheme::Https || (allow_insecure_http && site == Site::Foreign);
@@ -24,7 +23,7 @@ pub(crate) fn fit(domain_name: &str, allow_insecure_http: bool) -> Option<String
 
 /// The base URL in the answer to a look-up, `None` unless it is one of a cloud organisation or of a configured server.
 pub(crate) fn usable_location(location: &str, options: &Options) -> Option<String> {
-    let (raw, url) = plain(location)?;
+    let (raw, url) = plain_base_url(location).ok()?;
     let segments = raw.segments();
     let is_known = match Site::of(&raw.host) {
         Site::DevAzure => raw.port.is_none() && segments.len() == 1 && !segments[0].eq_ignore_ascii_case("e"),
@@ -43,27 +42,6 @@ pub(crate) fn is_on_premises(domain_name: &str, options: &Options) -> bool {
     let host = host_of(&format!("https://{}", bare.trim_start_matches('/')));
     host.is_some()
         && options.server_roots.iter().any(|root| host_of(root).is_some_and(|known| Some(known) == host))
-}
-
-/// A web URL that reads the same for everybody, with a slash at its end.
-fn plain(text: &str) -> Option<(RawUrl<'_>, String)> {
-    // What a lenient parser would drop or turn around.
-    if text.trim() != text || text.contains(|c: char| c == '\\' || c.is_control()) {
-        return None;
-    }
-    let raw = RawUrl::split(text)?;
-    if raw.scheme == Scheme::Ssh || raw.user.is_some() || raw.has_suffix {
-        return None;
-    }
-    let path = raw.path.strip_suffix('/').unwrap_or(raw.path);
-    if !path.is_empty() && path.split('/').any(|raw| segment::decode(raw).is_err()) {
-        return None;
-    }
-    let mut url = String::from(Url::parse(text).ok()?);
-    if !url.ends_with('/') {
-        url.push('/');
-    }
-    Some((raw, url))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ mod urls;
 mod verdict;
 
 use forgewatch_plugin_api::prelude::*;
-use forgewatch_plugin_support::Shown;
+use forgewatch_plugin_support::configured;
 
 pub use client::Client;
 
@@ -49,12 +49,7 @@ impl Provider for Vsts {
             return Ok(Client::new(host, &integration, base_url));
         }
         if integration.identity_kind().is_none() {
-            let key = integration.key();
-            let detail = format!(
-                "the integration {} has no identity: set identity of [integrations.{key}] to a name under [identities]",
-                Shown(key)
-            );
-            return Err(Failure::new(Reason::IDENTITY_INVALID, detail));
+            return Err(configured::without_identity(&integration));
         }
         let base_url = match base_url::fit(integration.domain_name(), integration.allow_insecure_http()) {
             Some(base_url) => base_url,

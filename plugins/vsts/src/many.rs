@@ -12,7 +12,7 @@ use forgewatch_plugin_api::{
     BatchAnswer, BodyState, Failure, ListRequest, ListedRepository, Reason, Repository, RepositoryPage,
     Response,
 };
-use forgewatch_plugin_support::Shown;
+use forgewatch_plugin_support::{Shown, segment};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{self, Found};
@@ -85,8 +85,9 @@ async fn next_projects(client: &Client, cursor: &mut Cursor) -> Result<(), Failu
     };
     cursor.more = projects.len() >= PROJECTS;
     cursor.skip += projects.len();
-    // The last one is listed first.
-    cursor.projects = projects.into_iter().rev().map(|project| project.id).collect();
+    // The last one is listed first. What would lead elsewhere is no project's id.
+    let ids = projects.into_iter().rev().map(|project| project.id);
+    cursor.projects = ids.filter(|id| segment::is_valid(id)).collect();
     Ok(())
 }
 

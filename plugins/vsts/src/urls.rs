@@ -7,23 +7,16 @@
 pub(crate) mod server;
 pub(crate) mod site;
 
-use std::borrow::Cow;
-
-use forgewatch_plugin_api::{RepositoryUrl, UrlContext, UrlError, UrlErrorKind};
+use forgewatch_plugin_api::{RepositoryUrl, UrlContext, UrlError};
 
 use crate::options::Options;
-use forgewatch_plugin_support::Shown;
-use forgewatch_plugin_support::segment;
-use forgewatch_plugin_support::{RawUrl, Scheme};
+use forgewatch_plugin_support::urls::{self, Parsed, decode, insecure, not_a_repository, unsupported};
+use forgewatch_plugin_support::{RawUrl, Scheme, Shown, segment};
 use site::Site;
-
-type Parsed<T> = Result<T, UrlError>;
 
 /// Takes a repository URL apart.
 pub(crate) fn parse(text: &str, context: &UrlContext) -> Parsed<RepositoryUrl> {
-    let url = RawUrl::split(text.trim()).ok_or_else(|| {
-        not_a_repository("this is no https, ssh or user@host:path address: copy the repository's clone URL")
-    })?;
+    let url = urls::split(text)?;
     match Site::of(&url.host) {
         Site::Foreign => on_premises(&url, context),
         Site::Service => Err(unsupported(format!(
@@ -98,12 +91,7 @@ fn on_premises(url: &RawUrl<'_>, context: &UrlContext) -> Parsed<RepositoryUrl> 
                 Shown(&place)
             ))
         })?;
-    if url.scheme == Scheme::Http && !server::accepts_insecure_http(url, context) {
-        return Err(insecure(
-            url,
-            "write the URL with https, or set allow_insecure_http = true on an integration for this server",
-        ));
-    }
+    urls::refuse_insecure(url, context)?;
     let segments = url.segments();
     let (collection, rest) = segments[root.depth..]
         .split_first()
@@ -207,41 +195,9 @@ fn finish(base_url: &str, alias: Option<String>, found: Located<'_>) -> Parsed<R
     })
 }
 
-fn decode(raw: &str) -> Parsed<Cow<'_, str>> {
-    segment::decode(raw).map_err(|fault| match fault {
-        _ if raw.is_empty() => not_a_repository("the URL has an empty segment before the repository"),
-        segment::Fault::Encoding => UrlError::new(
-            UrlErrorKind::INVALID_PERCENT_ENCODING,
-            format!("{} has an escape that is broken or not UTF-8: write `%` as `%25`", Shown(raw)),
-        ),
-        segment::Fault::Content => UrlError::new(
-            UrlErrorKind::INVALID_SEGMENT,
-            format!(
-                "{} can be no name: it is a dot segment, or holds a slash or a control character",
-                Shown(raw)
-            ),
-        ),
-    })
-}
-
 fn no_organisation() -> UrlError {
     not_a_repository(
         "the URL names no organisation: expected https://dev.azure.com/organisation/project/_git/repository",
-    )
-}
-
-fn not_a_repository(detail: impl Into<String>) -> UrlError {
-    UrlError::new(UrlErrorKind::NOT_A_REPOSITORY_URL, detail.into())
-}
-
-fn unsupported(detail: String) -> UrlError {
-    UrlError::new(UrlErrorKind::UNSUPPORTED_HOST, detail)
-}
-
-fn insecure(url: &RawUrl<'_>, remedy: &str) -> UrlError {
-    UrlError::new(
-        UrlErrorKind::INSECURE_SCHEME,
-        format!("{} would be asked without TLS: {remedy}", Shown(&url.place())),
     )
 }
 

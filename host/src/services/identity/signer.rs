@@ -27,6 +27,14 @@ pub enum KeyError {
         "is no private key in PEM form: give the whole file, from `-----BEGIN` to `-----END`, line breaks included"
     )]
     Unreadable,
+    /// It is the half that anybody may have.
+    #[error("is a public key, which cannot sign: give the private key that the forge made together with it")]
+    Public,
+    /// It is what vouches for a key.
+    #[error(
+        "is a certificate, which cannot sign: give the private key that the forge made for this application"
+    )]
+    Certificate,
     /// It takes a passphrase.
     #[error("is locked with a passphrase: give the key without one, kept where nobody else can read it")]
     Locked,
@@ -41,6 +49,18 @@ pub enum KeyError {
     /// Its parts do not belong together.
     #[error("is a damaged RSA key: give the file as the forge made it, or have a new key made")]
     Damaged,
+}
+
+impl KeyError {
+    /// What is wrong with a text that holds no whole private key.
+    fn of_other(pem: &str) -> Self {
+        match pem {
+            _ if pem.contains("PRIVATE KEY") => Self::Unreadable,
+            _ if pem.contains("PUBLIC KEY-----") => Self::Public,
+            _ if pem.contains("BEGIN CERTIFICATE-----") => Self::Certificate,
+            _ => Self::Unreadable,
+        }
+    }
 }
 
 /// Signs for one application.
@@ -59,7 +79,7 @@ impl Signer {
             Ok(PrivateKeyDer::Pkcs1(key)) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
             Ok(PrivateKeyDer::Pkcs8(key)) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
             Ok(_) => return Err(KeyError::NotRsa),
-            Err(_) => return Err(KeyError::Unreadable),
+            Err(_) => return Err(KeyError::of_other(pem)),
         };
         let key = key.map_err(|rejected| match rejected.to_string().as_str() {
             "WrongAlgorithm" => KeyError::NotRsa,

@@ -29,7 +29,8 @@ fn clients_are_made_of_fit_base_urls_without_a_request() {
         get_client(&fake, integration().with_domain_name("https://me:s3cret@github.com/")).unwrap_err();
     assert_eq!(failure.reason(), Reason::BASE_URL_UNRESOLVED);
     assert!(
-        failure.detail().contains("domain_name of [integrations.acme] to https://api.github.com/"),
+        failure.detail().contains("which has a user name or password in it")
+            && failure.detail().contains("domain_name of [integrations.acme] to https://api.github.com/"),
         "{failure}"
     );
     assert!(!failure.detail().contains("s3cret"), "{failure}");
@@ -195,14 +196,18 @@ fn details_say_what_to_do() {
         assert_eq!(failure.reason(), reason);
         assert!(failure.detail().contains(part) && !failure.detail().contains("s3cret"), "{failure}");
     }
-    for (token, hint) in
-        [("glpat-", "`glpat-` begins tokens of another forge"), ("ghr_", "refresh token"), ("ghp_", "")]
-    {
+    let renew = "expired or revoked; renew it";
+    for (token, hint) in [
+        ("glpat-", "begins with `glpat-`, as tokens of another forge do; give the identity one of GitHub"),
+        ("ghr_", "give the identity an access token"),
+        ("ghp_", renew),
+        ("", renew),
+    ] {
         let fake = fake([(STOREFRONT, refusal(401, "Bad credentials"))]);
         let client = get_client(&fake, integration().with_attribute(TOKEN_PREFIX, token)).unwrap();
         let failure = check(&client, &storefront()).unwrap_err();
         assert!(failure.detail().contains(hint), "{failure}");
-        assert_eq!(failure.detail().contains('('), !hint.is_empty(), "{failure}");
+        assert_eq!(failure.detail().contains("renew"), hint == renew, "{failure}");
     }
 }
 
@@ -236,6 +241,16 @@ fn what_moved_is_followed_once_on_the_same_host() {
         assert_reason(to, &check(&client(&fake), &storefront()), Some(Reason::INVALID_RESPONSE));
         assert_eq!(urls(&fake).len(), 1, "{to}");
     }
+}
+
+#[test]
+fn what_else_a_server_serves_does_not_see_the_credential() {
+    let url = "https://git.example.org/api/v3/repos/contoso/storefront";
+    let fake = fake([(url, refusal(301, "Moved").with_header("Location", "/pages/contoso"))]);
+    let server = integration().with_domain_name("https://git.example.org/");
+    let client = get_client(&fake, server).unwrap();
+    assert_reason("a page", &check(&client, &storefront()), Some(Reason::INVALID_RESPONSE));
+    assert_eq!(urls(&fake), [url]);
 }
 
 #[test]

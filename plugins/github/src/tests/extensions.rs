@@ -117,6 +117,26 @@ fn a_cursor_leads_nowhere_but_to_the_interface() {
 }
 
 #[test]
+fn a_list_or_user_that_is_not_there_is_a_wrong_address_and_no_denial() {
+    let me = "https://api.github.com/user";
+    for answer in [
+        refusal(404, "Not Found"),
+        Response::new(404, b"nope".as_slice()),
+        refusal(410, "gone"),
+        json(451, ""),
+    ] {
+        let fake = fake([(USER_LIST, answer.clone()), (me, answer)]);
+        let listed = list(&client(&fake), None).unwrap_err();
+        let probed = block_on(Github.probe_identity(&client(&fake))).unwrap_err();
+        for failure in [listed, probed] {
+            assert_eq!(failure.reason(), Reason::PROVIDER_ERROR, "{failure}");
+            assert!(failure.detail().contains("check the integration's domain_name"), "{failure}");
+            assert!(!failure.detail().contains("repository"), "{failure}");
+        }
+    }
+}
+
+#[test]
 fn identities_introduce_themselves() {
     let user = || json(200, r#"{"login":"deploy-bot"}"#).with_header("X-OAuth-Scopes", "repo, read:org");
     let me = "https://api.github.com/user";

@@ -1,5 +1,6 @@
 //! Every form of repository URL, and those that are made to mislead.
 
+use forgewatch_plugin_api::UrlErrorKind;
 use proptest::prelude::*;
 
 use super::*;

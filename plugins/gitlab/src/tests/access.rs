@@ -226,6 +226,7 @@ fn that_others_can_read_a_project_grants_nothing() {
         ("a server that shows all", "public", NO_ROLES, other, FORBIDDEN, "nothing is granted"),
         ("portal", "public", NO_ROLES, Response::new(200, b"<html>".as_slice()), INVALID, "no list of projects"),
         ("no scope", "public", NO_ROLES, json(403, r#"{"error":"insufficient_scope"}"#), FORBIDDEN, "lacks the scope"),
+        ("no list", "public", NO_ROLES, json(404, r#"{"message":"404 Not Found"}"#), TROUBLE, "domain_name"),
         ("limit", "public", NO_ROLES, Response::new(429, b"Retry later".as_slice()), LIMITED, "rate limit"),
         ("outage", "public", NO_ROLES, json(503, ""), TROUBLE, "fault of the service"),
     ];

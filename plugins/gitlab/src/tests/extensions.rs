@@ -73,6 +73,9 @@ fn a_page_that_cannot_be_had_fails_as_a_check_would() {
         (json(401, r#"{"message":"401 Unauthorized"}"#), Reason::UNAUTHORIZED),
         (Response::new(429, b"Retry later".as_slice()), Reason::RATE_LIMITED),
         (json(500, ""), Reason::PROVIDER_ERROR),
+        (json(404, r#"{"message":"404 Not Found"}"#), Reason::PROVIDER_ERROR),
+        (json(404, r#"{"error":"404 Not Found"}"#), Reason::PROVIDER_ERROR),
+        (json(410, "{}"), Reason::PROVIDER_ERROR),
         (json(200, "{}"), Reason::INVALID_RESPONSE),
         (json(200, r#"[{"id":1}]"#), Reason::INVALID_RESPONSE),
         (json(200, "[]").with_body_state(BodyState::CUT_OFF), Reason::INVALID_RESPONSE),
@@ -80,6 +83,9 @@ fn a_page_that_cannot_be_had_fails_as_a_check_would() {
         let failure = page(&fake([(FIRST, answer)]), &ListRequest::first()).unwrap_err();
         assert_eq!(failure.reason(), reason, "{failure}");
         assert!(failure.detail().starts_with("the list of projects of `acme`"), "{failure}");
+        let is_missing = matches!(failure.http_status(), Some(404 | 410));
+        assert_eq!(failure.detail().contains("check the integration's domain_name"), is_missing, "{failure}");
+        assert!(!failure.detail().contains("such project") && !failure.detail().contains("%2F"), "{failure}");
     }
 }
 

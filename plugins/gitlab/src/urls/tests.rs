@@ -1,3 +1,4 @@
+use forgewatch_plugin_api::UrlErrorKind;
 use proptest::prelude::*;
 
 use super::*;

@@ -86,6 +86,16 @@ fn a_large_organisation_is_listed_by_project() {
 }
 
 #[test]
+fn no_project_leads_out_of_the_organisation() {
+    let projects = list(&[r#"{"id":"..","name":"P"}"#.to_owned(), r#"{"id":"a/b","name":"Q"}"#.to_owned()]);
+    let fake = fake([(LIST_ALL, too_large())]);
+    let url = format!("{BASE}_apis/projects?$top=100&$skip=0&api-version=7.1");
+    fake.answer(Method::GET, &url, projects);
+    assert!(names(&pages(&client(&fake))).is_empty());
+    assert_eq!(urls(&fake), [LIST_ALL, &url]);
+}
+
+#[test]
 fn a_batch_takes_one_request_for_a_project() {
     let entries = [
         entry("1", "Shop", "Web", false),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use forgewatch::config::{Environment, Request, load};
 use forgewatch::prepare;
 use forgewatch::state::State;
-use forgewatch::sweep::{ListingEnd, list};
+use forgewatch::sweep::{ListingEnd, Pager};
 use forgewatch_plugin_api::{Access, Failure, Repository as Wanted};
 use forgewatch_tests::fake::github::{Block, Github, Permission, Repository, Visibility, contoso};
 use forgewatch_tests::fake::{Answer, Fake, Match, World};
@@ -75,14 +75,15 @@ async fn a_list_says_of_each_repository_what_a_check_would() {
     let integration = &world.integrations["contoso"];
     let client = integration.connect(LIMIT).await.expect("a client");
     let mut shown: BTreeMap<String, Result<Access, Failure>> = BTreeMap::new();
-    let listed = list(integration, &client, LIMIT, |page, _| {
-        for listed in page.repositories() {
-            let id = listed.external_id().expect("an id").to_owned();
-            assert_eq!(shown.insert(id, listed.access().clone()).map(|_| ()), None);
-        }
-        true
-    })
-    .await;
+    let listed = Pager::default()
+        .list(integration, &client, LIMIT, |page, _| {
+            for listed in page.repositories() {
+                let id = listed.external_id().expect("an id").to_owned();
+                assert_eq!(shown.insert(id, listed.access().clone()).map(|_| ()), None);
+            }
+            true
+        })
+        .await;
     assert!(matches!(listed.end, ListingEnd::Whole), "{:?}", listed.end);
     assert_eq!(listed.requests as usize, shown.len().div_ceil(100));
     assert!(shown.len() > 150, "{}", shown.len());
@@ -129,7 +130,7 @@ async fn a_list_that_goes_wrong_is_not_whole() {
         (Answer::from_world(), true, ""),
     ] {
         fake.fault(Match::any().path_contains("/user/repos"), answer);
-        let listed = list(integration, &client, LIMIT, |_, _| true).await;
+        let listed = Pager::default().list(integration, &client, LIMIT, |_, _| true).await;
         fake.clear_faults();
         let told = format!("{:?}", listed.end);
         assert_eq!(matches!(listed.end, ListingEnd::Whole), whole, "{told}");

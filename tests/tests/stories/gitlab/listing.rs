@@ -7,7 +7,7 @@ use std::time::Duration;
 use forgewatch::config::{Environment, Request, load};
 use forgewatch::prepare;
 use forgewatch::state::State;
-use forgewatch::sweep::{ListingEnd, list};
+use forgewatch::sweep::{ListingEnd, Pager};
 use forgewatch_plugin_api::{Access, Failure, Repository};
 use forgewatch_tests::fake::gitlab::{self, Project, Visibility};
 use forgewatch_tests::fake::{Fake, World};
@@ -67,14 +67,15 @@ async fn a_list_says_of_each_project_what_a_check_would() {
     let client = integration.connect(LIMIT).await.expect("a client");
 
     let mut shown: BTreeMap<String, Result<Access, Failure>> = BTreeMap::new();
-    let listed = list(integration, &client, LIMIT, |page, _| {
-        for listed in page.repositories() {
-            let id = listed.external_id().expect("an id").to_owned();
-            assert_eq!(shown.insert(id, listed.access().clone()).map(|_| ()), None);
-        }
-        true
-    })
-    .await;
+    let listed = Pager::default()
+        .list(integration, &client, LIMIT, |page, _| {
+            for listed in page.repositories() {
+                let id = listed.external_id().expect("an id").to_owned();
+                assert_eq!(shown.insert(id, listed.access().clone()).map(|_| ()), None);
+            }
+            true
+        })
+        .await;
     assert!(matches!(listed.end, ListingEnd::Whole), "{:?}", listed.end);
     let pages = fake.requests_to(|request| request.path == "/gitlab/api/v4/projects");
     assert_eq!((listed.requests as usize, pages.len()), (2, 2));

@@ -151,6 +151,12 @@ fn a_key_is_judged_before_anything_runs() {
         ("text", "{ env = \"TEXT\" }", "is no private key in PEM form"),
         ("half", "{ file = \"half.pem\" }", "is no private key in PEM form"),
         ("damaged", "{ file = \"damaged.pem\" }", "is a damaged RSA key"),
+        ("public", "{ file = \"public.pem\" }", "is a public key, which cannot sign: give the private key"),
+        (
+            "vouched",
+            "{ file = \"certificate.pem\" }",
+            "is a certificate, which cannot sign: give the private key",
+        ),
     ];
     let config = keys.iter().fold(Config::default(), |config, (name, key, _)| {
         let text = app(name, github::INSTALLATION, "").replace("{ file = \"app.pem\" }", key);
@@ -163,6 +169,8 @@ fn a_key_is_judged_before_anything_runs() {
     let mut damaged = lines.clone();
     damaged.swap(14, 15);
     sandbox.write("damaged.pem", damaged.join("\n"));
+    sandbox.write("public.pem", github::APP_KEY.replace("RSA PRIVATE KEY", "PUBLIC KEY"));
+    sandbox.write("certificate.pem", github::APP_KEY.replace("RSA PRIVATE KEY", "CERTIFICATE"));
     for command in [&["check"][..], &["check", "--dry-run"], &["run", "--dry-run"]] {
         let run = sandbox.run(command).exits(2);
         for (name, _, said) in keys {
