@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use forgewatch_plugin_api::{
-    Extension, Failure, ListRequest, Reason, Repository, RepositoryPage, Requirements, Response,
+    BatchAnswer, BodyState, Extension, Failure, IdentityProbe, ListRequest, ListedRepository, Reason,
+    Repository, RepositoryPage, Requirements, Response,
 };
 
 use super::Replay;
@@ -17,6 +18,7 @@ use crate::plugins::Client;
 const GROUP: &str = "extensions";
 /// More pages than an answer without any repository has.
 const MOST_PAGES: usize = 50;
+const COMPARE: &str = "compare the recorded answers with what the forge sends, and the plugin with both";
 
 /// A forge that fails, and what must come of an extension then.
 struct Trouble {
@@ -32,6 +34,8 @@ fn troubles() -> Vec<Trouble> {
     };
     let unclear = Expected { reasons: UNCLEAR, to_do: "answer as a check does: Reason::INVALID_RESPONSE" };
     let forbidden = Expected { reasons: NO_ACCESS, to_do: "answer as a check does" };
+    let cut_off = Response::new(200, "[{").with_body_state(BodyState::CUT_OFF);
+    let too_large = Response::new(200, "").with_body_state(BodyState::TOO_LARGE);
     let page = Response::new(200, "<html>Sign in</html>").with_header("Content-Type", "text/html");
     let unreachable = Failure::new(Reason::UNREACHABLE, "no answer to GET: timed out after 10 s");
     let trouble = |name, script, expected| Trouble { name, script, expected };
@@ -42,6 +46,8 @@ fn troubles() -> Vec<Trouble> {
         trouble("500", Script::answer(answer(500, None)), OUTAGE),
         trouble("no answer", Script::failure(unreachable), NO_ANSWER),
         trouble("`{`", Script::answer(Response::new(200, "{")), unclear),
+        trouble("a body that was cut off", Script::answer(cut_off), unclear),
+        trouble("a body that was too large", Script::answer(too_large), unclear),
         trouble("a page of HTML", Script::answer(page), forbidden),
     ]
 }
@@ -62,7 +68,11 @@ pub(super) async fn cases(run: &mut Run, subject: &Subject) {
         let name = extension.name();
         let offered = run.value(GROUP, format!("{name}: offered"), async {
             let version = client.query_extension(name).await.map_err(|failure| failed(&failure))?;
-            version.ok_or_else(|| Stop::skip("it is not; hosts do without"))
+            let way = format!(
+                "it is not; hosts do without. To offer it, name it in `Provider::EXTENSIONS`: {name}"
+            );
+            version.ok_or_else(|| Stop::skip(way))?;
+            is_written(extension, subject, &client, &host).await
         });
         if offered.await.is_none() {
             continue;
@@ -104,6 +114,54 @@ async fn limits(run: &mut Run, subject: &Subject) {
     .await;
 }
 
+/// What an extension says.
+enum Said {
+    Page(RepositoryPage),
+    Answers(Vec<BatchAnswer>),
+    Probe(IdentityProbe),
+    Requirements(Requirements),
+}
+
+/// One call of an extension.
+async fn ask(
+    extension: Extension,
+    subject: &Subject,
+    client: &Client,
+    host: &ScriptedHost,
+) -> Result<Said, Failure> {
+    let object = host.object();
+    match extension {
+        Extension::LIST_REPOSITORIES => {
+            client.list_repositories(object, &ListRequest::first()).await.map(Said::Page)
+        }
+        Extension::CHECK_REPOSITORIES => {
+            let names = ["a", "b", "c"].map(|name| neighbour(subject, name));
+            client.check_repositories(object, &names.each_ref()).await.map(Said::Answers)
+        }
+        Extension::PROBE_IDENTITY => client.probe_identity(object).await.map(Said::Probe),
+        _ => client.requirements(object).await.map(Said::Requirements),
+    }
+}
+
+/// What is offered has to be there.
+async fn is_written(
+    extension: Extension,
+    subject: &Subject,
+    client: &Client,
+    host: &ScriptedHost,
+) -> Result<(), Stop> {
+    host.plays(Script::answer(answer(500, None)));
+    match ask(extension, subject, client, host).await {
+        Err(failure) if failure.is_unsupported() => Err(Fault::new(
+            "an answer to what is offered",
+            "it is named in EXTENSIONS, but the method is not written",
+            format!("write `Provider::{0}`, or take {0} out of `Provider::EXTENSIONS`", extension.name()),
+        )
+        .into()),
+        _ => Ok(()),
+    }
+}
+
 /// One call of an extension while the forge fails.
 async fn in_trouble(
     extension: Extension,
@@ -112,31 +170,15 @@ async fn in_trouble(
     host: &ScriptedHost,
     expected: Expected,
 ) -> Result<(), Stop> {
-    let object = host.object();
-    let failure = match extension {
-        Extension::LIST_REPOSITORIES => match client.list_repositories(object, &ListRequest::first()).await {
-            Ok(page) => return whole_page(&page),
-            Err(failure) => failure,
-        },
-        Extension::CHECK_REPOSITORIES => {
-            let names = ["a", "b", "c"].map(|name| neighbour(subject, name));
-            match client.check_repositories(object, &names.each_ref()).await {
-                Ok(answers) => return batch(answers.into_iter().flatten(), expected),
-                Err(failure) => failure,
-            }
+    match ask(extension, subject, client, host).await {
+        Ok(Said::Page(page)) => whole_page(&page),
+        Ok(Said::Answers(answers)) => batch(answers.into_iter().flatten(), expected),
+        Ok(Said::Probe(probe)) => {
+            Err(Fault::new("a failure", format!("`{}`", probe.subject()), expected.to_do).into())
         }
-        Extension::PROBE_IDENTITY => match client.probe_identity(object).await {
-            Ok(probe) => {
-                return Err(Fault::new("a failure", format!("`{}`", probe.subject()), expected.to_do).into());
-            }
-            Err(failure) => failure,
-        },
-        _ => match client.requirements(object).await {
-            Ok(requirements) => return no_news(requirements, expected),
-            Err(failure) => failure,
-        },
-    };
-    Ok(expected.judge_failure(&failure)?)
+        Ok(Said::Requirements(requirements)) => no_news(requirements, expected),
+        Err(failure) => Ok(expected.judge_failure(&failure)?),
+    }
 }
 
 /// A list that nothing came of must not look like an account without repositories.
@@ -189,39 +231,49 @@ async fn listing(run: &mut Run, client: &Client, host: &ScriptedHost) {
     for body in ["[]", "{}", "{\"value\": [], \"count\": 0}", "{\"repositories\": [], \"total_count\": 7}"] {
         host.plays(Script::answer(Response::new(200, body).with_header("Content-Type", "application/json")));
         run.case(GROUP, format!("{name}: ends, when every page is `{body}`"), async {
-            // A listing that cannot be read has ended.
-            pages(client, host)
-                .await
-                .or_else(|failure| failure.map_or(Ok(0), Err))
-                .map(drop)
-                .map_err(Into::into)
+            match pages(client, host).await {
+                // A listing that cannot be read has ended.
+                Ok(_) | Err(Broken::Failed(_)) => Ok(()),
+                Err(Broken::Fault(fault)) => Err(fault.into()),
+            }
         })
         .await;
     }
 }
 
-/// Reads on to the last page and counts the repositories; without a fault, the listing failed.
-async fn pages(client: &Client, host: &ScriptedHost) -> Result<usize, Option<Fault>> {
-    let (mut request, mut cursors, mut count) = (ListRequest::first(), HashSet::new(), 0);
+/// Why a listing has no last page.
+enum Broken {
+    Fault(Fault),
+    /// The plugin's own word.
+    Failed(Failure),
+}
+
+/// Reads on to the last page.
+async fn pages(client: &Client, host: &ScriptedHost) -> Result<Vec<ListedRepository>, Broken> {
+    let (mut request, mut cursors, mut listed) = (ListRequest::first(), HashSet::new(), Vec::new());
     for _ in 0..MOST_PAGES {
         let page = client.list_repositories(host.object(), &request).await.map_err(|failure| {
-            let is_fault = failure.reason() == Reason::PLUGIN_FAILED;
-            is_fault.then(|| Fault::new("pages", shown(&failure), "find what fails"))
+            match failure.reason() == Reason::PLUGIN_FAILED {
+                true => Broken::Fault(Fault::new("pages", shown(&failure), "find what fails")),
+                false => Broken::Failed(failure),
+            }
         })?;
-        count += page.repositories().len();
-        let Some(next) = page.next() else { return Ok(count) };
-        if !cursors.insert(next.to_owned()) {
+        let next = page.next().map(str::to_owned);
+        listed.extend(page.into_repositories());
+        let Some(next) = next else { return Ok(listed) };
+        if !cursors.insert(next.clone()) {
             let came = format!("the cursor `{next}` for the second time");
-            return Err(Some(Fault::new(
+            return Err(Broken::Fault(Fault::new(
                 "a cursor that leads on",
                 came,
                 "end where the forge names no next page",
             )));
         }
-        request = ListRequest::after(next);
+        request = ListRequest::after(&next);
     }
     let came = format!("more than {MOST_PAGES} pages without any repository on them");
-    Err(Some(Fault::new("an end", came, "end at a page with nothing on it, or where no next one is named")))
+    let to_do = "end at a page with nothing on it, or where no next one is named";
+    Err(Broken::Fault(Fault::new("an end", came, to_do)))
 }
 
 /// What the recorded answers say through extensions is what they say through a check.
@@ -235,10 +287,11 @@ async fn recorded(run: &mut Run, subject: &Subject, client: &Client, host: &Scri
             let ended = pages(client, host).await;
             unrecorded(host)?;
             match ended {
-                Ok(0) => Err(Fault::new("a repository", "none", "record a list that shows one").into()),
-                Ok(_) => Ok(()),
-                Err(Some(fault)) => Err(fault.into()),
-                Err(None) => Err(Fault::new("the recorded list", "a failure", "compare both").into()),
+                Ok(listed) => shows(&listed, &subject.repository),
+                Err(Broken::Fault(fault)) => Err(fault.into()),
+                Err(Broken::Failed(failure)) => {
+                    Err(Fault::new("the recorded list", shown(&failure), COMPARE).into())
+                }
             }
         })
         .await;
@@ -249,6 +302,38 @@ async fn recorded(run: &mut Run, subject: &Subject, client: &Client, host: &Scri
             in_order(subject, client, host).await
         })
         .await;
+    }
+    for extension in [Extension::PROBE_IDENTITY, Extension::REQUIREMENTS] {
+        let name = extension.name();
+        if client.query_extension(name).await.is_ok_and(|version| version.is_some()) {
+            run.case(GROUP, format!("{name}: as recorded"), async {
+                let said = ask(extension, subject, client, host).await;
+                unrecorded(host)?;
+                match said {
+                    Ok(Said::Probe(probe)) if probe.subject().is_empty() => {
+                        Err(Fault::new("who the identity is", "no name", COMPARE).into())
+                    }
+                    Ok(_) => Ok(()),
+                    Err(failure) if failure.is_unsupported() => Err(Stop::skip("the method is not written")),
+                    Err(failure) => Err(Fault::new("an answer", shown(&failure), COMPARE).into()),
+                }
+            })
+            .await;
+        }
+    }
+}
+
+/// What the list says of the repository whose answers mean access.
+fn shows(listed: &[ListedRepository], known: &Repository) -> Result<(), Stop> {
+    if listed.is_empty() {
+        return Err(Fault::new("a repository", "none", "record a list that shows one").into());
+    }
+    let is_known = |it: &&ListedRepository| it.name() == known.name() && it.project() == known.project();
+    match listed.iter().filter(is_known).find_map(|it| it.access().as_ref().err()) {
+        Some(failure) => {
+            Err(Fault::new("granted, as a check of the same repository", shown(failure), COMPARE).into())
+        }
+        None => Ok(()),
     }
 }
 

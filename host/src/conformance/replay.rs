@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use forgewatch_plugin_api::{self as api, Request, Response};
+use forgewatch_plugin_api::{self as api, Method, Request, Response};
 use serde::Deserialize;
+use url::Url;
 
 use super::script::{Reply, Script};
 use crate::text::printable;
 
 /// Larger than the answers of a check.
 const LARGEST_FILE: u64 = 16 << 20;
+/// Those of the configuration.
+const IDENTITY_KINDS: &[&str] = &["pat", "bearer", "basic", "header", "oauth2", "entra", "github_app"];
 
 /// A repository, and what the forge answers when it is asked for it.
 #[derive(Clone, Debug, Deserialize)]
@@ -85,8 +88,14 @@ fn ok() -> u16 {
 }
 
 impl Recorded {
+    fn method(&self) -> Option<Method> {
+        [Method::GET, Method::HEAD]
+            .into_iter()
+            .find(|method| method.name().is_some_and(|name| name.eq_ignore_ascii_case(&self.method)))
+    }
+
     fn is_for(&self, request: &Request) -> bool {
-        request.method().name() == Some(&self.method) && request.url().ends_with(&self.url)
+        self.method() == Some(request.method()) && request.url().ends_with(&self.url)
     }
 
     /// The answer, with another body in its place.
@@ -126,7 +135,37 @@ impl Replay {
             let problem = "it has no `[[answers]]`: record what the forge answers to a check".into();
             return Err(ReplayError::Malformed { path: place(), problem });
         }
+        replay.judge().map_err(|problem| ReplayError::Malformed { path: place(), problem })?;
         Ok(replay)
+    }
+
+    /// Whether its values are some, so that a slip in it is not taken for the plugin's.
+    fn judge(&self) -> Result<(), String> {
+        let is_address = |url: &Url| {
+            matches!(url.scheme(), "https" | "http") && url.host_str().is_some_and(|it| !it.is_empty())
+        };
+        if !Url::parse(&self.domain_name).is_ok_and(|url| is_address(&url)) {
+            let shown = printable(&self.domain_name, 100);
+            return Err(format!("`domain_name` is `{shown}`: write a base URL like https://forge.example/"));
+        }
+        if self.domain_name.starts_with("http:") && !self.allow_insecure_http {
+            return Err("`domain_name` is without TLS: add `allow_insecure_http = true`".to_owned());
+        }
+        if !IDENTITY_KINDS.contains(&self.identity_kind.as_str()) {
+            let shown = printable(&self.identity_kind, 100);
+            return Err(format!("`identity_kind` is `{shown}`: write one of {}", IDENTITY_KINDS.join(", ")));
+        }
+        for (number, recorded) in (1..).zip(&self.answers) {
+            if recorded.method().is_none() {
+                let shown = printable(&recorded.method, 100);
+                return Err(format!("`method` of answer {number} is `{shown}`: write GET or HEAD"));
+            }
+            if !(100..=599).contains(&recorded.status) {
+                let status = recorded.status;
+                return Err(format!("`status` of answer {number} is {status}: write one from 100 to 599"));
+            }
+        }
+        Ok(())
     }
 
     /// Answers as recorded.

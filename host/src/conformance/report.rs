@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::rules::QUARANTINED;
 use crate::plugins::PluginFile;
 use crate::text::printable;
 
@@ -108,11 +109,13 @@ impl Stop {
 pub(super) struct Run {
     started: Instant,
     cases: Vec<Case>,
+    /// Whether the plugin is in quarantine: nothing can be said of it any more.
+    is_over: bool,
 }
 
 impl Run {
     pub(super) fn new() -> Self {
-        Self { started: Instant::now(), cases: Vec::new() }
+        Self { started: Instant::now(), cases: Vec::new(), is_over: false }
     }
 
     /// Runs one case.
@@ -135,10 +138,20 @@ impl Run {
         let begun = Instant::now();
         let left = LONGEST_RUN.saturating_sub(self.started.elapsed());
         let limit = LONGEST_CASE.min(left);
+        let is_over = self.is_over;
+        let case = async move {
+            match is_over {
+                true => Err(Stop::skip("the plugin no longer runs: see the last case that failed")),
+                false => case.await,
+            }
+        };
         let ended = if left.is_zero() { None } else { tokio::time::timeout(limit, case).await.ok() };
         let (status, value) = match ended {
             Some(Ok(value)) => (Status::Passed, Some(value)),
-            Some(Err(Stop::Fault(fault))) => (Status::Failed(fault), None),
+            Some(Err(Stop::Fault(fault))) => {
+                self.is_over = fault.came.contains(QUARANTINED);
+                (Status::Failed(fault), None)
+            }
             Some(Err(Stop::Skip(why))) => (Status::Skipped { why }, None),
             None => (Status::Failed(too_slow(left)), None),
         };

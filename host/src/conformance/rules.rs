@@ -10,6 +10,8 @@ use crate::verdict::Outcome;
 
 /// A word that stands in for a credential in bodies and headers of the played forge.
 pub(super) const MARKER: &str = "fw-secret-5d41402abc4b2a76";
+/// What the host says of a plugin that it does not start any more.
+pub(super) const QUARANTINED: &str = "is in quarantine for";
 /// Characters of a detail that anybody reads.
 const LONGEST_DETAIL: usize = 600;
 /// More requests than the check of one repository takes.
@@ -92,9 +94,19 @@ impl Expected {
 fn is_answer(failure: &Failure, expected: &str) -> Result<(), Fault> {
     let (reason, came) = (failure.reason(), shown(failure));
     if reason == Reason::PLUGIN_FAILED {
-        let to_do = match failure.detail().contains("panicked") {
-            true => "find the panic: no input may reach an unwrap, an index or an assertion",
-            false => "answer with what was seen; `plugin_failed` is for hosts",
+        let is = |what: &str| failure.detail().contains(what);
+        let to_do = if is(QUARANTINED) {
+            "fix your code: the end of what came is what it died of, in this case or in one before"
+        } else if is("panicked") {
+            "find the panic: no input may reach an unwrap, an index or an assertion"
+        } else if is("no sign of life") {
+            "fix your code: it keeps its thread; end every loop, and await in place of blocking"
+        } else if is("it aborted") {
+            "fix your code: find what aborts, like one allocation beyond the limit or `panic = \"abort\"`"
+        } else if is("failed here twice") {
+            "fix your code: it ends the process that it runs in"
+        } else {
+            "answer with what was seen; `plugin_failed` is for hosts"
         };
         return Err(Fault::new(expected, came, to_do));
     }

@@ -1,6 +1,7 @@
 //! `forgewatch plugin test`: a conformance run of a library file, for its author.
 
 use std::fmt::Write;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,7 +14,7 @@ use serde_json::{Map, Value};
 use super::{on_runtime, print_json};
 use crate::cli::{USAGE, print, print_styled, tell};
 use crate::conformance::{self, Case, Fault, Replay, Report, Settings, Status};
-use crate::plugins::SealedLibrary;
+use crate::plugins::{LoadError, Refusal, SealedLibrary};
 use crate::prepare::Rooms;
 use crate::text::{path_text, printable};
 
@@ -71,7 +72,7 @@ impl Arguments {
             ExitCode::from(USAGE)
         };
         let replay = self.replay.as_deref().map(Replay::read).transpose().map_err(|error| usage(&error))?;
-        let library = SealedLibrary::of(&self.library, None).map_err(|error| usage(&error))?;
+        let library = SealedLibrary::of(&self.library, None).map_err(|error| usage(&self.told(&error)))?;
         let settings = Settings { urls: self.url, options: self.options.map(|it| it.0), replay };
         let format = self.format;
         on_runtime(async move {
@@ -80,6 +81,24 @@ impl Arguments {
             let (_, failed, _) = report.counts();
             if printed == ExitCode::SUCCESS && failed > 0 { ExitCode::from(1) } else { printed }
         })
+    }
+
+    /// What is wrong with the library, in words for whoever builds it.
+    fn told(&self, error: &LoadError) -> String {
+        let file = path_text(&self.library);
+        match error {
+            LoadError::Refused(Refusal::Damaged { problem, .. }) => {
+                format!(
+                    "`{file}` is no intact library file ({problem}): rebuild it, or name the library file"
+                )
+            }
+            LoadError::Refused(Refusal::Unreadable { source, .. })
+                if source.kind() == ErrorKind::NotFound && !file.contains(['/', '.']) =>
+            {
+                format!("there is no file `{file}`: a library file goes here, not a key")
+            }
+            _ => error.to_string(),
+        }
     }
 }
 

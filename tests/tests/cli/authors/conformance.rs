@@ -38,7 +38,7 @@ const EVERY_FAULT: &[(&str, Red)] = &[
     ),
     (
         "an-outage-is-an-empty-list",
-        (7, &[("extensions", "list_repositories: 500", "a page of 0 repositories that is said to be whole")]),
+        (9, &[("extensions", "list_repositories: 500", "a page of 0 repositories that is said to be whole")]),
     ),
     (
         "answers-in-another-order",
@@ -55,11 +55,21 @@ const EVERY_FAULT: &[(&str, Red)] = &[
             )],
         ),
     ),
-    ("anybody-is-somebody", (7, &[("extensions", "probe_identity: 401", "`somebody`")])),
+    (
+        "aborts",
+        (
+            4,
+            &[
+                ("answers", "401", "it aborted (SIGABRT)"),
+                ("answers", "410", "is in quarantine for 10 minutes"),
+            ],
+        ),
+    ),
+    ("anybody-is-somebody", (9, &[("extensions", "probe_identity: 401", "`somebody`")])),
     (
         "believes-200",
         (
-            29,
+            35,
             &[
                 ("malformed bodies", "an empty body", "granted"),
                 ("malformed bodies", "a page of HTML", "granted"),
@@ -115,6 +125,17 @@ const EVERY_FAULT: &[(&str, Red)] = &[
             )],
         ),
     ),
+    (
+        "forgets-the-probe",
+        (
+            1,
+            &[(
+                "extensions",
+                "probe_identity: offered",
+                "named in EXTENSIONS, but the method is not written",
+            )],
+        ),
+    ),
     ("hangs-on-410", (1, &[("answers", "410", "the plugin hangs")])),
     ("hurries", (1, &[("answers", "429 with Retry-After: 30", "1 s")])),
     ("keeps-dots", (1, &[("repository URLs", "odd last segments", "has the name \".\"")])),
@@ -146,7 +167,7 @@ const EVERY_FAULT: &[(&str, Red)] = &[
     (
         "outage-takes-rights",
         (
-            5,
+            7,
             &[
                 ("extensions", "requirements: 500", "read: Some(false)"),
                 ("extensions", "requirements: `{`", "read: Some(true)"),
@@ -160,7 +181,7 @@ const EVERY_FAULT: &[(&str, Red)] = &[
     (
         "panics-on-nothing",
         (
-            6,
+            10,
             &[
                 ("malformed bodies", "an empty body", "panicked in has_repo_access"),
                 ("recorded answers", "cut off after 0/8", "the forge answers something"),
@@ -201,8 +222,16 @@ const EVERY_FAULT: &[(&str, Red)] = &[
     ("takes-any-url", (1, &[("repository URLs", "what is no URL at all", "the repository `something`")])),
     ("unknown-reason", (6, &[("answers", "500", "the plugin's reason 99 is unknown")])),
     (
+        "lists-a-loss",
+        (1, &[("extensions", "list_repositories: as recorded", "forbidden: the list shows no right")]),
+    ),
+    (
         "lists-for-ever",
-        (11, &[("extensions", "list_repositories: ends, when every page is `[]`", "more than 50 pages")]),
+        (13, &[("extensions", "list_repositories: ends, when every page is `[]`", "more than 50 pages")]),
+    ),
+    (
+        "never-probes",
+        (1, &[("extensions", "probe_identity: as recorded", "invalid_response: the forge names nobody")]),
     ),
     (
         "never-asks",
@@ -217,7 +246,7 @@ const EVERY_FAULT: &[(&str, Red)] = &[
     (
         "posts",
         (
-            72,
+            74,
             &[
                 ("answers", "401", "POST requests are not allowed"),
                 ("recorded answers", "they mean access", "POST"),
@@ -318,13 +347,13 @@ fn the_report_is_for_people_and_for_machines() {
             "\nanswers\n  ok       401\n",
             "  failed   404\n           expected  not_found or disabled\n           came      provider_error: the forge has lost it\n",
             "           to do     answer Reason::NOT_FOUND to 404",
-            "127 cases: 126 passed, 1 failed, 0 skipped, in ",
+            "137 cases: 136 passed, 1 failed, 0 skipped, in ",
         ],
     );
     assert_harmless(&table.stdout);
     let junit = run(build::wrong(), &[&options[..], &["--format=junit"]].concat()).exits(1);
     let junit = quick_junit::Report::deserialize_from_str(&junit.stdout).expect("JUnit XML");
-    assert_eq!((junit.tests, junit.failures), (127, 1));
+    assert_eq!((junit.tests, junit.failures), (137, 1));
     let answers = junit.test_suites.iter().find(|suite| suite.name.as_str() == "answers");
     assert_eq!(answers.expect("the suite").failures, 1);
 }
@@ -352,7 +381,8 @@ fn what_cannot_be_tested_is_told_and_is_no_red_case() {
     let (no_answers, odd) = (no_answers.to_string_lossy(), odd.to_string_lossy());
     for (arguments, told) in [
         (vec!["/nowhere.so"], "/nowhere.so"),
-        (vec![&*odd], "odd.json"),
+        (vec!["wrong"], "there is no file `wrong`: a library file goes here, not a key"),
+        (vec![&*odd], "rebuild it, or name the library file"),
         (vec![&*library, "--replay", "/nowhere.toml"], "cannot read `/nowhere.toml`"),
         (vec![&*library, "--replay", &*odd], "holds no recorded answers: unknown field `domain`"),
         (vec![&*library, "--replay", &*no_answers], "it has no `[[answers]]`"),
@@ -363,6 +393,28 @@ fn what_cannot_be_tested_is_told_and_is_no_red_case() {
         assert_has(&run.stderr, &[told]);
         assert_eq!(run.stdout, "");
     }
+    for (slip, told) in [
+        (("https://wrong", "wrong"), "`domain_name` is `wrong.example/`"),
+        (("https://wrong", "http://wrong"), "add `allow_insecure_http = true`"),
+        (
+            ("[repository]", "identity_kind = \"PAT\"\n[repository]"),
+            "`identity_kind` is `PAT`: write one of pat,",
+        ),
+        (("body = ", "method = \"FETCH\"\nbody = "), "`method` of answer 1 is `FETCH`"),
+        (("body = ", "status = 2000\nbody = "), "`status` of answer 1 is 2000"),
+    ] {
+        let text = std::fs::read_to_string(fixture("wrong/conformance.toml")).expect("the file");
+        let replay = sandbox.write("slip.toml", &text.replacen(slip.0, slip.1, 1));
+        let run = sandbox.run(&["plugin", "test", &library, "--replay", &replay.to_string_lossy()]).exits(2);
+        assert_has(&run.stderr, &[told]);
+    }
+    let text = std::fs::read_to_string(fixture("wrong/conformance.toml")).expect("the file");
+    let elsewhere = sandbox.write("elsewhere.toml", &text.replace("/api/repos/acme/shop", "/other"));
+    let run = sandbox.run(&["plugin", "test", &library, "--replay", &elsewhere.to_string_lossy()]).exits(1);
+    assert_has(
+        &run.stdout,
+        &["record an answer to GET https://wrong.example/api/repos/acme/shop", "see the first"],
+    );
     let misfit = sandbox.run(&["plugin", "test", &library, "--options", r#"{"falt": 1}"#]).exits(1);
     assert_has(&misfit.stdout, &["options that fit the plugin's own schema", "'falt' was unexpected"]);
 }

@@ -57,7 +57,7 @@ fn a_crate_is_written_under_its_own_name() {
         &read("src/lib.rs"),
         &["key: \"code_hub\"", "name: \"Code Hub\"", r"^https://code-hub\.example/"],
     );
-    assert_has(&read("ci.sh"), &["libcode_hub.so"]);
+    assert_has(&read("ci.sh"), &["${CARGO_TARGET_DIR:-target}/release/libcode_hub.$extension"]);
     for (name, text) in names(&folder).iter().filter(|it| it.contains('.')).map(|name| (name, read(name))) {
         assert!(!text.to_lowercase().contains("my-forge") && !text.contains("My Forge"), "{name}: {text}");
     }

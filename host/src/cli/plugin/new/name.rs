@@ -58,7 +58,7 @@ fn fault(name: &str) -> Option<String> {
     if let Some(odd) = name.chars().find(|char| !matches!(char, 'a'..='z' | '0'..='9' | '-' | '_')) {
         return Some(format!(
             "`{}` is neither a letter from a to z nor a digit, `-` or `_`",
-            odd.escape_default()
+            printable(&odd.to_string(), 10)
         ));
     }
     if !name.starts_with(|first: char| first.is_ascii_lowercase()) {
@@ -153,7 +153,7 @@ mod tests {
             ("My-Forge", "small letters", "try `my-forge`"),
             ("my forge", "` ` is neither", "try `my-forge`"),
             ("my.forge", "`.` is neither", "try `my-forge`"),
-            ("förge", "`\\u{f6}` is neither", "try `f-rge`"),
+            ("förge", "`ö` is neither", "try `f-rge`"),
             ("\u{1b}[2j", "neither", "try `forge-2j`"),
             ("4ge", "something else than a letter", "try `forge-4ge`"),
             ("-forge", "something else than a letter", "try `forge`"),

@@ -12,7 +12,8 @@ command -v forgewatch >/dev/null || {
     echo "there is no forgewatch on PATH: install it, the conformance run is a part of this" >&2
     exit 1
 }
-library=target/release/libmy_forge.so
-[ -e "$library" ] || library=target/release/libmy_forge.dylib
+extension=so
+[ "$(uname)" != Darwin ] || extension=dylib
+library=${CARGO_TARGET_DIR:-target}/release/libmy_forge.$extension
 forgewatch plugin verify "$library"
 forgewatch plugin test "$library" --replay conformance.toml

@@ -24,9 +24,9 @@ impl Provider for Forge {
 
     async fn get_client(&self, host: Host, of: Integration) -> Result<Self::Client, Failure> {
         let base_url = format!("{}/", of.domain_name().trim_end_matches('/'));
-        let is_url = base_url.starts_with("https://") || of.allow_insecure_http();
+        let is_plain = of.allow_insecure_http() && base_url.starts_with("http://");
         let wrong = Failure::new(Reason::BASE_URL_UNRESOLVED, "`domain_name` is no https URL");
-        is_url.then_some((host, base_url)).ok_or(wrong)
+        (is_plain || base_url.starts_with("https://")).then_some((host, base_url)).ok_or(wrong)
     }
 
     async fn has_repo_access(&self, client: &Self::Client, of: &Repository) -> Result<Access, Failure> {

@@ -76,10 +76,17 @@ fn urls_lead_to_repositories() {
 
 #[test]
 fn a_base_url_that_is_none_gets_no_client() {
-    for domain_name in ["", "my forge", "http://forge.example/", "https://"] {
-        let integration = Integration::new("try", domain_name);
+    let client = |domain_name: &str, allow_insecure_http| {
+        let integration = Integration::new("try", domain_name).with_insecure_http(allow_insecure_http);
         let client = block_on(Forge.get_client(FakeHost::new().host(), integration));
-        let reason = client.err().map(|failure| failure.reason());
-        assert_eq!(reason, Some(Reason::BASE_URL_UNRESOLVED), "{domain_name}");
+        client.map(drop).map_err(|failure| failure.reason())
+    };
+    for domain_name in ["", "my forge", "ftp://forge.example/"] {
+        for allow_insecure_http in [false, true] {
+            let wrong = Err(Reason::BASE_URL_UNRESOLVED);
+            assert_eq!(client(domain_name, allow_insecure_http), wrong, "{domain_name}");
+        }
     }
+    assert_eq!(client("http://forge.example/", false), Err(Reason::BASE_URL_UNRESOLVED));
+    assert_eq!(client("http://forge.example/", true), Ok(()));
 }
