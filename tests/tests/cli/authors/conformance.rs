@@ -404,12 +404,12 @@ fn what_cannot_be_tested_is_told_and_is_no_red_case() {
         (("body = ", "status = 2000\nbody = "), "`status` of answer 1 is 2000"),
     ] {
         let text = std::fs::read_to_string(fixture("wrong/conformance.toml")).expect("the file");
-        let replay = sandbox.write("slip.toml", &text.replacen(slip.0, slip.1, 1));
+        let replay = sandbox.write("slip.toml", text.replacen(slip.0, slip.1, 1));
         let run = sandbox.run(&["plugin", "test", &library, "--replay", &replay.to_string_lossy()]).exits(2);
         assert_has(&run.stderr, &[told]);
     }
     let text = std::fs::read_to_string(fixture("wrong/conformance.toml")).expect("the file");
-    let elsewhere = sandbox.write("elsewhere.toml", &text.replace("/api/repos/acme/shop", "/other"));
+    let elsewhere = sandbox.write("elsewhere.toml", text.replace("/api/repos/acme/shop", "/other"));
     let run = sandbox.run(&["plugin", "test", &library, "--replay", &elsewhere.to_string_lossy()]).exits(1);
     assert_has(
         &run.stdout,
