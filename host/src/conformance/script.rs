@@ -15,6 +15,8 @@ use crate::services::{DOMAIN_NAME, Egress, ProviderPolicy, validate_base_url};
 
 /// More requests than a case needs; what asks on gets no answer, and so an end.
 const MOST_REQUESTS: usize = 500;
+/// Characters of an address that are kept: each may be megabytes long.
+const LONGEST_URL: usize = 4_000;
 /// The clock of the run: every one sees the same.
 const NOW_UNIX_MS: u64 = 1_767_607_200_000;
 
@@ -148,7 +150,7 @@ impl Shared {
         } else {
             asked.push(Asked {
                 method: request.method(),
-                url: request.url().to_owned(),
+                url: request.url().chars().take(LONGEST_URL).collect(),
                 with_credential: !matches!(request.authentication().scheme(), Some(Scheme::None)),
                 refusal,
                 is_unrecorded: matches!(reply, Reply::Unrecorded),
