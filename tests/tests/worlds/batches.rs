@@ -197,5 +197,5 @@ fn projects_of_azure_devops_give_the_verdicts_that_their_repositories_do() {
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));
     // The two ways are two.
-    assert!(asked[0] < asked[1], "{asked:?}");
+    assert_ne!(asked[0], asked[1]);
 }
