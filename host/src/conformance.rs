@@ -1,7 +1,7 @@
 //! A conformance run: a plugin's library in a worker, before a forge that is played to it.
 //!
 //! - Nothing reaches the network. Requests are judged by the policy that checks obey, and answered by a script
-//!   ([`script`]).
+//!   (`script`).
 //! - No provider is known by name. What holds for every forge is a rule here; what access looks like at one is a file
 //!   of recorded answers ([`Replay`]), and without it the cases that need it are left out and say so.
 //! - The run ends, whatever the plugin does: each case has a limit, and so have all together.
