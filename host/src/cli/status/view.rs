@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::daemon::{
     DiscoveryReport, HeldFor, IdentityReport, IncidentReport, IntegrationReport, PluginReport, Report, Stamp,
 };
-use crate::journal::Cause;
+
 use crate::text::printable;
 use crate::verdict::Moment;
 
@@ -97,29 +97,13 @@ fn incidents(page: &mut Page, report: &Report) {
             rough(incident.first_seen.age())
         ));
         page.detail(Some(&incident.detail));
-        page.way_out(advice(*cause));
+        page.way_out(cause.way_out());
     }
     let more = report.incidents_open.saturating_sub(report.incidents.len());
     if more > 0 {
         page.notice(format_args!(
             "{more} more incidents are open; `--format json` has no more of them, the API does"
         ));
-    }
-}
-
-fn advice(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Identity => "renew the credential of its identity, then reload",
-        Cause::Forge => {
-            "look whether the forge is up and reachable from here; nothing counts as lost meanwhile"
-        }
-        Cause::Plugin => "see `forgewatch plugin list`, and report it to the plugin's author",
-        Cause::Integration => {
-            "look at what changed for the whole integration: permissions, organisation, network"
-        }
-        Cause::Repository => {
-            "look whether it was moved, deleted or locked, and what the identity may do there"
-        }
     }
 }
 
