@@ -46,7 +46,7 @@ pub use ledger::{Entry, HeldFor, Ledger, Seen, Standby};
 pub use notify::{Notifier, Watchdog};
 pub use report::{
     ConfigReport, DiscoveryReport, IdentityReport, IncidentReport, IntegrationReport, PluginReport, Report,
-    RepositoriesReport, Stamp, StateReport,
+    RepositoriesReport, StateReport,
 };
 pub use snapshot::Tally;
 

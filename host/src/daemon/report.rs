@@ -3,12 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Serialize};
 
 use super::discovery::Finding;
 use super::handle::{Handle, Reloads};
@@ -20,7 +18,7 @@ use crate::metrics::started_at;
 use crate::prepare::World;
 use crate::state::Health;
 use crate::text::printable;
-use crate::verdict::{Moment, Reason, Verdict};
+use crate::verdict::{Moment, Reason, Stamp, Verdict};
 
 /// How many incidents are told one by one.
 const MOST_INCIDENTS: usize = 20;
@@ -209,10 +207,6 @@ pub struct IdentityReport {
     /// Whether it gets a new one by itself.
     pub renews: bool,
 }
-
-/// A moment whose JSON form is text (RFC 3339, UTC).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stamp(pub Moment);
 
 impl Report {
     /// How a daemon does now. Checks wait for one pass over the ledger.
@@ -421,51 +415,4 @@ fn plugins(world: &World) -> Vec<PluginReport> {
 
 fn shown(text: &str) -> String {
     printable(text, LONGEST_TEXT).into_owned()
-}
-
-impl From<Moment> for Stamp {
-    fn from(moment: Moment) -> Self {
-        Self(moment)
-    }
-}
-
-impl Stamp {
-    /// How long ago it was; nothing if it is in the future.
-    pub fn age(self) -> Duration {
-        Moment::now().since(self.0)
-    }
-}
-
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl JsonSchema for Stamp {
-    fn schema_name() -> Cow<'static, str> {
-        "Time".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "format": "date-time" })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-}
-
-impl Serialize for Stamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Stamp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let time: SystemTime = humantime::parse_rfc3339(&text).map_err(D::Error::custom)?;
-        Ok(Self(time.into()))
-    }
 }

@@ -7,11 +7,10 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
 use crate::daemon::{
-    DiscoveryReport, HeldFor, IdentityReport, IncidentReport, IntegrationReport, PluginReport, Report, Stamp,
+    DiscoveryReport, HeldFor, IdentityReport, IncidentReport, IntegrationReport, PluginReport, Report,
 };
-
 use crate::text::printable;
-use crate::verdict::Moment;
+use crate::verdict::{Moment, Stamp};
 
 /// Characters of anything that another process has written.
 const LONGEST: usize = 500;
