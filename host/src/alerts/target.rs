@@ -27,6 +27,19 @@ pub enum Refusal {
 pub struct Target {}
 
 impl Target {
+    /// The targets of a configuration, by name; what is wrong with them is told.
+    pub async fn prepare_all(
+        _loaded: &crate::config::Loaded,
+        _problems: &mut Vec<crate::config::Problem>,
+    ) -> std::collections::BTreeMap<String, Self> {
+        todo!()
+    }
+
+    /// The word for its kind.
+    pub fn kind(&self) -> &'static str {
+        todo!()
+    }
+
     /// Tells it something, within a bounded time. Cancelling it may leave the message delivered or not.
     ///
     /// # Errors
