@@ -345,9 +345,8 @@ impl Outbox {
 /// The worst first, then the oldest, then by name.
 fn worst_first(one: &(&String, &Entry), other: &(&String, &Entry)) -> Ordering {
     let rank = |entry: &Entry| (Reverse(entry.severity), entry.incident.first_seen);
-    let name = |entry: &Entry| entry.incident.repository.as_deref();
-    let by_name = || name(one.1).cmp(&name(other.1)).then_with(|| one.0.cmp(other.0));
-    rank(one.1).cmp(&rank(other.1)).then_with(by_name)
+    let by_name = || one.1.incident.repository.cmp(&other.1.incident.repository);
+    rank(one.1).cmp(&rank(other.1)).then_with(by_name).then_with(|| one.0.cmp(other.0))
 }
 
 fn earlier(one: Option<Moment>, other: Moment) -> Option<Moment> {
