@@ -13,4 +13,5 @@ mod message;
 mod target;
 
 pub use message::{Happening, Message, Told};
+pub(crate) use target::test_message;
 pub use target::{Refusal, Target};
