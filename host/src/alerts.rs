@@ -10,8 +10,17 @@
 //! addresses are known here alone, and nothing here speaks for a plugin.
 
 mod message;
+mod outbox;
+mod plan;
+mod report;
+mod run;
+mod settings;
 mod target;
 
 pub use message::{Happening, Message, Told};
+pub use plan::Labels;
+pub use report::TargetReport;
+pub use run::{Alerts, Handle, Source};
+pub use settings::Settings;
 pub(crate) use target::test_message;
 pub use target::{Refusal, Target};

@@ -5,6 +5,7 @@
 //! - Absent: TLS and HTTP/2, which are for a proxy in front of it, and permission for other origins.
 
 mod access;
+mod alerts;
 mod answer;
 mod commands;
 mod error;
@@ -38,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use access::{Access, Admissible, Gate, Unprotected};
 
+use crate::alerts::TargetReport;
 use crate::daemon::{Handle, Ledger};
 use crate::state::State;
 use error::Error;
@@ -63,6 +65,8 @@ pub struct Sources {
     pub ready: watch::Receiver<bool>,
     /// The metrics as Prometheus reads them. May take a while.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// How the targets of alerts do.
+    pub alerts: Box<dyn Fn() -> Vec<TargetReport> + Send + Sync>,
 }
 
 /// A socket that is listened on, and who may come in.
@@ -98,6 +102,7 @@ struct Shared {
     stored: Stored,
     ready: watch::Receiver<bool>,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
+    alerts: Box<dyn Fn() -> Vec<TargetReport> + Send + Sync>,
     document: OnceLock<Documents>,
     requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
@@ -138,13 +143,14 @@ impl Server {
 
 impl Shared {
     fn new(gate: Arc<Gate>, sources: Sources, stop: CancellationToken) -> Self {
-        let Sources { handle, stored, ready, metrics } = sources;
+        let Sources { handle, stored, ready, metrics, alerts } = sources;
         Self {
             gate,
             handle,
             stored: Stored(stored),
             ready,
             metrics,
+            alerts,
             document: OnceLock::new(),
             requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
@@ -185,6 +191,7 @@ fn router(shared: Arc<Shared>) -> Router {
     integrations::add(&mut routes);
     plugins::add(&mut routes);
     incidents::add(&mut routes);
+    alerts::add(&mut routes);
     events::add(&mut routes);
     commands::add(&mut routes);
     let router = routes.finish();

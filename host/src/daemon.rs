@@ -5,6 +5,7 @@
 //! - Checks run on tasks of their own; disks, files and clients never hold the conductor up.
 //! - What waits goes by the monotonic clock. The wall clock is asked for what outlasts a process.
 
+mod alerts;
 mod allowance;
 mod breaker;
 mod checks;

@@ -8,8 +8,8 @@ mod alertmanager;
 mod answer;
 mod email;
 mod quote;
+mod reader;
 mod sample;
-mod settings;
 mod signature;
 mod slack;
 mod template;
@@ -27,8 +27,8 @@ use crate::services::http::Messenger;
 
 use alertmanager::Alertmanager;
 use email::Email;
+use reader::Reader;
 pub(crate) use sample::test_message;
-use settings::Settings;
 use slack::Slack;
 use webhook::Webhook;
 
@@ -53,6 +53,7 @@ pub enum Refusal {
 
 /// Somebody who can be told.
 pub struct Target {
+    kind: &'static str,
     way: Way,
     messenger: Arc<Messenger>,
 }
@@ -65,39 +66,46 @@ enum Way {
 }
 
 impl Target {
-    /// The targets with these names, as far as they can be used. Reads their secrets and certificates and tries their
-    /// templates; asks nobody.
-    pub async fn prepare<'a>(
-        loaded: &'a Loaded,
-        names: impl IntoIterator<Item = &'a str>,
-        problems: &mut Vec<Problem>,
-    ) -> BTreeMap<String, Self> {
-        let configured = &loaded.config.alerts.targets;
-        let chosen: Vec<_> =
-            names.into_iter().filter_map(|name| Some((name, configured.get(name)?))).collect();
-        if chosen.is_empty() {
-            return BTreeMap::new();
-        }
-        let messenger = match Messenger::new(&http_settings(loaded)) {
-            Ok(messenger) => Some(Arc::new(messenger)),
-            Err(error) => {
-                // The client of the plugins has the same fault.
-                let problem = http_problem(loaded, &error);
-                if !problems.contains(&problem) {
-                    problems.push(problem);
-                }
-                None
-            }
-        };
+    /// The targets of a configuration, by name, as far as they can be used. Reads their secrets and certificates and
+    /// tries their templates; asks nobody.
+    pub async fn prepare_all(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTreeMap<String, Self> {
         let mut targets = BTreeMap::new();
-        for (name, target) in chosen {
-            let mut settings = Settings { loaded, name, problems: &mut *problems };
-            let way = Way::prepare(target, &mut settings, messenger.as_deref()).await;
-            if let (Some(way), Some(messenger)) = (way, &messenger) {
-                targets.insert(name.to_owned(), Self { way, messenger: Arc::clone(messenger) });
+        if !loaded.config.alerts.targets.is_empty() {
+            let messenger = messenger(loaded, problems);
+            for (name, target) in &loaded.config.alerts.targets {
+                let prepared = Self::of(loaded, name, target, messenger.as_ref(), problems).await;
+                targets.extend(prepared.map(|target| (name.clone(), target)));
             }
         }
         targets
+    }
+
+    /// One of them, in the same way.
+    pub async fn prepare(
+        loaded: &Loaded,
+        name: &str,
+        target: &AlertTarget,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
+        let messenger = messenger(loaded, problems);
+        Self::of(loaded, name, target, messenger.as_ref(), problems).await
+    }
+
+    async fn of(
+        loaded: &Loaded,
+        name: &str,
+        target: &AlertTarget,
+        messenger: Option<&Arc<Messenger>>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
+        let mut reader = Reader { loaded, name, problems };
+        let way = Way::prepare(target, &mut reader, messenger.map(Arc::as_ref)).await?;
+        Some(Self { kind: target.kind(), way, messenger: Arc::clone(messenger?) })
+    }
+
+    /// The word for its kind.
+    pub fn kind(&self) -> &'static str {
+        self.kind
     }
 
     /// Tells it something, within a bounded time. Cancelling it may leave the message delivered or not.
@@ -134,20 +142,29 @@ impl Target {
 impl Way {
     async fn prepare(
         target: &AlertTarget,
-        settings: &mut Settings<'_>,
+        reader: &mut Reader<'_>,
         messenger: Option<&Messenger>,
     ) -> Option<Self> {
         Some(match target {
-            AlertTarget::Webhook(target) => {
-                Self::Webhook(Box::new(Webhook::prepare(target, settings).await?))
-            }
-            AlertTarget::Slack(target) => Self::Slack(Slack::prepare(target, settings).await?),
+            AlertTarget::Webhook(target) => Self::Webhook(Box::new(Webhook::prepare(target, reader).await?)),
+            AlertTarget::Slack(target) => Self::Slack(Slack::prepare(target, reader).await?),
             AlertTarget::Alertmanager(target) => {
-                Self::Alertmanager(Alertmanager::prepare(target, settings).await?)
+                Self::Alertmanager(Alertmanager::prepare(target, reader).await?)
             }
             AlertTarget::Email(target) => {
-                Self::Email(Box::new(Email::prepare(target, settings, messenger).await?))
+                Self::Email(Box::new(Email::prepare(target, reader, messenger).await?))
             }
         })
     }
+}
+
+/// What all requests go through; the client of the plugins may have the same fault, which is told once.
+fn messenger(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Arc<Messenger>> {
+    let tell = |error| {
+        let problem = http_problem(loaded, &error);
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    };
+    Messenger::new(&http_settings(loaded)).map_err(tell).map(Arc::new).ok()
 }

@@ -21,5 +21,5 @@ async fn status(call: Call<Nothing>) -> Result<Found<Report>, Error> {
     let report =
         spawn_blocking(move || Report::of(&handle)).await.map_err(|error| Error::internal(&error))?;
     let ready = report.ready && *shared.ready.borrow() && !shared.stop.is_cancelled();
-    Ok(Found(Report { ready, ..report }))
+    Ok(Found(Report { ready, alerts: (shared.alerts)(), ..report }))
 }

@@ -6,8 +6,8 @@ use anstyle::AnsiColor;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{GlobalArgs, USAGE, print, refuse, runtime, tell};
-use crate::alerts::{Happening, Target, test_message};
-use crate::config::{Loaded, Problem, Problems, nearest};
+use crate::alerts::{Happening, Refusal, Target, test_message};
+use crate::config::{AlertTarget, HttpUrl, Loaded, Problem, Problems, nearest};
 
 /// Exit status for a message that was not taken.
 const NOT_TAKEN: u8 = 1;
@@ -75,7 +75,7 @@ impl Test {
         };
         let name = &self.target;
         let kind = configured.kind();
-        match runtime.block_on(self.send(loaded)) {
+        match runtime.block_on(self.send(loaded, configured)) {
             Ok(Ok(())) => print(&format!("target {name} ({kind}) took the test message")),
             Ok(Err(refusal)) => {
                 tell(
@@ -89,16 +89,12 @@ impl Test {
         }
     }
 
-    async fn send(&self, loaded: &Loaded) -> Result<Result<(), crate::alerts::Refusal>, Problems> {
+    async fn send(&self, loaded: &Loaded, configured: &AlertTarget) -> Result<Result<(), Refusal>, Problems> {
         let mut problems = Vec::new();
-        let mut targets = Target::prepare(loaded, [self.target.as_str()], &mut problems).await;
-        match targets.remove(&self.target) {
-            Some(target) => {
-                let page = loaded.config.public_url.as_ref().map(|url| url.expose());
-                Ok(target.send(&test_message(self.event.into(), page)).await)
-            }
-            None => Err(Problems(problems)),
-        }
+        let target = Target::prepare(loaded, &self.target, configured, &mut problems).await;
+        let target = target.filter(|_| problems.is_empty()).ok_or(Problems(problems))?;
+        let page = loaded.config.public_url.as_ref().map(HttpUrl::expose);
+        Ok(target.send(&test_message(self.event.into(), page)).await)
     }
 }
 

@@ -13,6 +13,7 @@ use super::handle::{Handle, Reloads};
 use super::identities::Ending;
 use super::ledger::{HeldFor, Ledger, Standby};
 use super::snapshot::Tally;
+use crate::alerts::TargetReport;
 use crate::journal::{Cause, Incident};
 use crate::metrics::started_at;
 use crate::prepare::World;
@@ -58,6 +59,9 @@ pub struct Report {
     /// Every identity whose end is known, in name order.
     #[serde(default)]
     pub identities: Vec<IdentityReport>,
+    /// Every target of alerts, in name order.
+    #[serde(default)]
+    pub alerts: Vec<TargetReport>,
 }
 
 /// Repositories, counted.
@@ -220,7 +224,12 @@ impl Report {
     /// Whether something is wrong with the daemon itself, so that what it says may be old or incomplete.
     pub fn is_degraded(&self) -> bool {
         let has_plugins_down = self.plugins.iter().any(|plugin| plugin.state != "ready");
-        !self.ready || !self.state.persisting || !self.config.successful || has_plugins_down
+        let has_targets_down = self.alerts.iter().any(|target| target.failing_since.is_some());
+        !self.ready
+            || !self.state.persisting
+            || !self.config.successful
+            || has_plugins_down
+            || has_targets_down
     }
 
     /// Whether access is missing, or something is the matter that costs answers.
@@ -292,6 +301,7 @@ impl Counted {
             config: reloads.into(),
             plugins: plugins(&tally.world),
             identities: tally.identities.iter().map(IdentityReport::from).collect(),
+            alerts: Vec::new(),
         }
     }
 }

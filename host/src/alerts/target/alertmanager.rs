@@ -16,7 +16,7 @@ use url::Url;
 
 use super::answer::judged;
 use super::quote::bare;
-use super::settings::Settings;
+use super::reader::Reader;
 use super::words::{LONGEST_DETAIL, event, summary};
 use super::{Message, Refusal};
 use crate::alerts::{Happening, Told};
@@ -52,11 +52,11 @@ struct Alert {
 }
 
 impl Alertmanager {
-    pub(super) async fn prepare(target: &AlertmanagerTarget, settings: &mut Settings<'_>) -> Option<Self> {
+    pub(super) async fn prepare(target: &AlertmanagerTarget, reader: &mut Reader<'_>) -> Option<Self> {
         let mut url = target.url.expose().clone();
         let is_base = !url.path().contains("/api/v2");
         if !is_base {
-            settings.wrong(
+            reader.wrong(
                 "url",
                 "the address has the API's path in it",
                 "leave `/api/v2` and what follows out",
@@ -65,8 +65,8 @@ impl Alertmanager {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["api", "v2", "alerts"]);
         }
-        let url = settings.url(url, target.allow_insecure_http);
-        let authorization = settings.authorization(target.authorization.as_ref()).await;
+        let url = reader.url(url, target.allow_insecure_http);
+        let authorization = reader.authorization(target.authorization.as_ref()).await;
         Some(Self { url: url.filter(|_| is_base)?, authorization: authorization? })
     }
 

@@ -23,7 +23,7 @@ use rustls::pki_types::ServerName;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
-use super::settings::Settings;
+use super::reader::Reader;
 use super::{Message, Refusal};
 use crate::config::{EmailTarget, MailTls};
 use crate::services::http::{Messenger, cause_of, quoted};
@@ -50,21 +50,20 @@ pub(super) struct Email {
 impl Email {
     pub(super) async fn prepare(
         target: &EmailTarget,
-        settings: &mut Settings<'_>,
+        reader: &mut Reader<'_>,
         messenger: Option<&Messenger>,
     ) -> Option<Self> {
-        let host = host(target, settings);
-        let account = account(target, settings).await;
-        let from = mailbox("from", &target.from, settings);
-        let to: Vec<_> = target.to.iter().map(|text| mailbox("to", text, settings)).collect();
+        let host = host(target, reader);
+        let account = account(target, reader).await;
+        let from = mailbox("from", &target.from, reader);
+        let to: Vec<_> = target.to.iter().map(|text| mailbox("to", text, reader)).collect();
         let messenger = messenger?;
         let host = host?;
         let tls = match target.tls {
             MailTls::None => None,
             MailTls::Starttls | MailTls::Implicit => {
                 let parameters = tls_parameters(&host, messenger.authorities());
-                let problem =
-                    |error: Error| settings.wrong("tls", error.to_string(), "look at `http.ca_file`");
+                let problem = |error: Error| reader.wrong("tls", error.to_string(), "look at `http.ca_file`");
                 Some(parameters.map_err(problem).ok()?)
             }
         };
@@ -74,7 +73,7 @@ impl Email {
             MailTls::None => 25,
         });
         Some(Self {
-            name: settings.name.to_owned(),
+            name: reader.name.to_owned(),
             host,
             port,
             tls,
@@ -112,21 +111,18 @@ impl Email {
             .map_err(|error| self.of_mail("it does not take mail from here", &error))?;
         let mut refused = Vec::new();
         for mailbox in &self.to {
-            match connection.command(Rcpt::new(mailbox.email.clone(), Vec::new())).await {
-                Ok(_) => {}
-                Err(error) => {
-                    refused.push((mailbox, self.of_mail(&format!("no mail for {}", mailbox.email), &error)))
-                }
+            let recipient = Rcpt::new(mailbox.email.clone(), Vec::new());
+            if let Err(error) = connection.command(recipient).await {
+                refused.push(self.of_mail(&format!("no mail for {}", mailbox.email), &error));
             }
         }
         if refused.len() == self.to.len() {
-            let later =
-                refused.iter().position(|(_, refusal)| matches!(refusal, Refusal::Unavailable { .. }));
-            return Err(refused.swap_remove(later.unwrap_or(0)).1);
+            let later = refused.iter().position(|refusal| matches!(refusal, Refusal::Unavailable { .. }));
+            return Err(refused.swap_remove(later.unwrap_or(0)));
         }
         connection.command(Data).await.map_err(|error| self.of_mail("it does not take the mail", &error))?;
         connection.message(letter).await.map_err(|error| self.of_mail("it did not take the mail", &error))?;
-        for (_, refusal) in &refused {
+        for refusal in &refused {
             tracing::warn!(target = self.name, "{refusal}; the other addresses of this target have it");
         }
         Ok(connection)
@@ -203,10 +199,10 @@ impl Email {
 }
 
 /// The server's name, where mail may be sent there as the settings say.
-fn host(target: &EmailTarget, settings: &mut Settings<'_>) -> Option<String> {
+fn host(target: &EmailTarget, reader: &mut Reader<'_>) -> Option<String> {
     let host = target.host.trim();
     if ServerName::try_from(host).is_err() {
-        settings.wrong(
+        reader.wrong(
             "host",
             "this is no name and no address of a server",
             "give the name alone, and the port as `port`",
@@ -216,46 +212,43 @@ fn host(target: &EmailTarget, settings: &mut Settings<'_>) -> Option<String> {
     let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     if target.tls == MailTls::None && !is_here {
         let help = "leave it out, or use \"implicit\"; \"none\" is for a server on this machine";
-        settings.wrong("tls", "mail would be sent to another machine without TLS", help);
+        reader.wrong("tls", "mail would be sent to another machine without TLS", help);
         return None;
     }
     Some(host.to_owned())
 }
 
 /// Who signs in: `Some(None)` for nobody.
-async fn account(
-    target: &EmailTarget,
-    settings: &mut Settings<'_>,
-) -> Option<Option<(String, SecretString)>> {
+async fn account(target: &EmailTarget, reader: &mut Reader<'_>) -> Option<Option<(String, SecretString)>> {
     match (&target.username, &target.password) {
         (Some(username), Some(password)) => {
-            let password = settings.secret("password", password).await?;
+            let password = reader.secret("password", password).await?;
             Some(Some((username.clone(), password)))
         }
         (None, None) => Some(None),
         (Some(_), None) => {
-            settings.wrong("username", "there is no `password` to it", "add `password`, or leave both out");
+            reader.wrong("username", "there is no `password` to it", "add `password`, or leave both out");
             None
         }
         (None, Some(_)) => {
-            settings.wrong("password", "there is no `username` to it", "add `username`, or leave both out");
+            reader.wrong("password", "there is no `username` to it", "add `username`, or leave both out");
             None
         }
     }
 }
 
-fn mailbox(key: &str, text: &str, settings: &mut Settings<'_>) -> Option<Mailbox> {
+fn mailbox(key: &str, text: &str, reader: &mut Reader<'_>) -> Option<Mailbox> {
     let shown = printable(text, 100);
     match text.parse::<Mailbox>() {
         Ok(mailbox) if mailbox.email.to_string().is_ascii() => Some(mailbox),
         Ok(_) => {
             let help = "use an address without; a host's name has such a form that begins with `xn--`";
-            settings.wrong(key, format!("`{shown}` has characters that not all mail servers take"), help);
+            reader.wrong(key, format!("`{shown}` has characters that not all mail servers take"), help);
             None
         }
         Err(_) => {
             let help = "write it like `ops@example.org` or `Operations <ops@example.org>`";
-            settings.wrong(key, format!("`{shown}` is no mail address"), help);
+            reader.wrong(key, format!("`{shown}` is no mail address"), help);
             None
         }
     }

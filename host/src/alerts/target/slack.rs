@@ -9,7 +9,7 @@ use url::Url;
 
 use super::answer::judged;
 use super::quote::code;
-use super::settings::{Settings, secrets_of};
+use super::reader::{Reader, secrets_of};
 use super::words::{LONGEST_DETAIL, about, event, summary};
 use super::{Message, Refusal};
 use crate::alerts::{Happening, Told};
@@ -25,8 +25,8 @@ pub(super) struct Slack {
 }
 
 impl Slack {
-    pub(super) async fn prepare(target: &SlackTarget, settings: &mut Settings<'_>) -> Option<Self> {
-        Some(Self { url: settings.secret_url(&target.url, target.allow_insecure_http).await? })
+    pub(super) async fn prepare(target: &SlackTarget, reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self { url: reader.secret_url(&target.url, target.allow_insecure_http).await? })
     }
 
     pub(super) async fn send(&self, message: &Message, messenger: &Messenger) -> Result<(), Refusal> {

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::answer::judged;
-use super::settings::{Settings, secrets_of};
+use super::reader::{Reader, secrets_of};
 use super::signature::{self, SigningKey};
 use super::template::Template;
 use super::{Message, Refusal};
@@ -25,16 +25,16 @@ pub(super) struct Webhook {
 }
 
 impl Webhook {
-    pub(super) async fn prepare(target: &WebhookTarget, settings: &mut Settings<'_>) -> Option<Self> {
-        let url = settings.secret_url(&target.url, target.allow_insecure_http).await;
+    pub(super) async fn prepare(target: &WebhookTarget, reader: &mut Reader<'_>) -> Option<Self> {
+        let url = reader.secret_url(&target.url, target.allow_insecure_http).await;
         let key = match &target.secret {
-            Some(secret) => signing_key(settings.secret("secret", secret).await, settings).map(Some),
+            Some(secret) => signing_key(reader.secret("secret", secret).await, reader).map(Some),
             None => Some(None),
         };
-        let authorization = settings.authorization(target.authorization.as_ref()).await;
+        let authorization = reader.authorization(target.authorization.as_ref()).await;
         let template = match &target.template {
             Some(source) => Template::compile(source)
-                .map_err(|problem| settings.wrong("template", problem.message, problem.help))
+                .map_err(|problem| reader.wrong("template", problem.message, problem.help))
                 .map(Some)
                 .ok(),
             None => Some(None),
@@ -73,15 +73,12 @@ impl Webhook {
     }
 }
 
-fn signing_key(
-    secret: Option<SecretString>,
-    settings: &mut Settings<'_>,
-) -> Option<(SecretString, SigningKey)> {
+fn signing_key(secret: Option<SecretString>, reader: &mut Reader<'_>) -> Option<(SecretString, SigningKey)> {
     let secret = secret?;
     match SigningKey::parse(secret.expose_secret()) {
         Ok(key) => Some((secret, key)),
         Err(message) => {
-            settings.wrong("secret", message, signature::HELP);
+            reader.wrong("secret", message, signature::HELP);
             None
         }
     }

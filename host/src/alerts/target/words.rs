@@ -36,6 +36,7 @@ pub(super) fn about(message: &Message, quote: Quote) -> String {
     let labels: Vec<_> = message
         .group
         .iter()
+        .filter(|(_, value)| !value.is_empty())
         .take(MOST_LABELS)
         .map(|(name, value)| format!("{} {}", quote(name, LONGEST_NAME), quote(value, LONGEST_NAME)))
         .collect();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
+use crate::alerts::TargetReport;
 use crate::daemon::{
     DiscoveryReport, HeldFor, IdentityReport, IncidentReport, IntegrationReport, PluginReport, Report,
 };
@@ -56,6 +57,7 @@ fn daemon(page: &mut Page, report: &Report) {
         page.way_out("correct it, try `forgewatch run --dry-run`, then reload");
     }
     plugins(page, &report.plugins);
+    alerts(page, &report.alerts);
     if config.successful && !config.needs_restart.is_empty() {
         let keys: Vec<_> = config.needs_restart.iter().map(|key| shown(key)).collect();
         page.notice(format_args!("changed, and used only after a restart: {}", keys.join(", ")));
@@ -77,6 +79,21 @@ fn plugins(page: &mut Page, plugins: &[PluginReport]) {
                 page.way_out("see `forgewatch plugin list`; its repositories have no verdict meanwhile");
             }
         }
+    }
+}
+
+fn alerts(page: &mut Page, targets: &[TargetReport]) {
+    for TargetReport { name, kind, pending, failing_since, problem, .. } in targets {
+        let Some(since) = failing_since else { continue };
+        let (name, kind) = (shown(name), shown(kind));
+        page.problem(format_args!(
+            "the target of alerts `{name}` ({kind}) has taken nothing for {}; {pending} wait",
+            rough(since.age())
+        ));
+        page.detail(problem.as_deref());
+        page.way_out(format_args!(
+            "put it right, then see `forgewatch alerts test {name}`; nothing is lost meanwhile"
+        ));
     }
 }
 

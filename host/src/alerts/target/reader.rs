@@ -8,13 +8,13 @@ use crate::config::{Loaded, Problem, SecretRef, dotted};
 use crate::prepare::read_secret;
 
 /// One target's settings.
-pub(super) struct Settings<'a> {
+pub(super) struct Reader<'a> {
     pub(super) loaded: &'a Loaded,
     pub(super) name: &'a str,
     pub(super) problems: &'a mut Vec<Problem>,
 }
 
-impl Settings<'_> {
+impl Reader<'_> {
     /// Tells that a setting is wrong.
     pub(super) fn wrong(&mut self, key: &str, message: impl Into<String>, help: impl Into<String>) {
         let path = ["alerts", "targets", self.name, key];
