@@ -43,7 +43,7 @@ impl Notice {
         Self { weight: Weight::Problem, what: what.into(), details: Vec::new(), way_out: None }
     }
 
-    fn notice(what: impl Into<String>) -> Self {
+    fn remark(what: impl Into<String>) -> Self {
         Self { weight: Weight::Notice, ..Self::problem(what) }
     }
 
@@ -88,7 +88,7 @@ impl Report {
         if config.successful && !config.needs_restart.is_empty() {
             let keys: Vec<_> = config.needs_restart.iter().map(|key| shown(key)).collect();
             let what = format!("changed, and used only after a restart: {}", keys.join(", "));
-            notices.push(Notice::notice(what));
+            notices.push(Notice::remark(what));
         }
         notices
     }
@@ -120,7 +120,7 @@ fn of_plugin(PluginReport { key, state, cause }: &PluginReport) -> Option<Notice
     match (state.as_str(), cause) {
         ("ready", None) => None,
         ("ready", Some(cause)) => Some(
-            Notice::notice(format!("the plugin `{}` works, but not as it is on disk", shown(key)))
+            Notice::remark(format!("the plugin `{}` works, but not as it is on disk", shown(key)))
                 .detailed(Some(cause))
                 .with_way_out("put a build in its place that can be used, and see `forgewatch plugin list`"),
         ),
@@ -135,7 +135,7 @@ fn of_plugin(PluginReport { key, state, cause }: &PluginReport) -> Option<Notice
 fn of_integration(integration: &IntegrationReport) -> Vec<Notice> {
     let name = shown(&integration.name);
     let trouble = integration.trouble_since.map(|since| {
-        Notice::notice(format!("the forge of `{name}` has been in trouble for {}", rough(since.age())))
+        Notice::remark(format!("the forge of `{name}` has been in trouble for {}", rough(since.age())))
     });
     let held = integration.held_until.map(|until| {
         let why = match integration.held_for {
@@ -146,7 +146,7 @@ fn of_integration(integration: &IntegrationReport) -> Vec<Notice> {
             Some(HeldFor::RateLimit) => ": its forge limits requests",
             Some(HeldFor::Trouble) | None => "",
         };
-        Notice::notice(format!("checks of `{name}` pause until {}{why}", second(until)))
+        Notice::remark(format!("checks of `{name}` pause until {}{why}", second(until)))
     });
     trouble.into_iter().chain(held).collect()
 }
@@ -157,7 +157,7 @@ fn of_identity(identity: &IdentityReport) -> Notice {
         Duration::ZERO => format!("the identity `{name}` ended {} ago", rough(end.age())),
         left => format!("the identity `{name}` ends in {}, at {}", rough(left), second(end)),
     };
-    Notice::notice(what)
+    Notice::remark(what)
         .with_way_out("make a new credential, put it in the place of the old one, then reload")
 }
 
@@ -174,10 +174,10 @@ fn of_discovery(discovery: &DiscoveryReport) -> Option<Notice> {
             "the {repositories} repositories that it has found are watched; new ones are not seen"
         )))
     } else if incomplete.is_some() {
-        let notice = Notice::notice(format!("discovery `{name}` may miss something; {last}"));
+        let notice = Notice::remark(format!("discovery `{name}` may miss something; {last}"));
         Some(notice.detailed(incomplete.as_deref()))
     } else if *repositories == 0 && listed_at.is_some() {
-        let notice = Notice::notice(format!("discovery `{name}` has found nothing; {last}"));
+        let notice = Notice::remark(format!("discovery `{name}` has found nothing; {last}"));
         Some(
             notice.with_way_out(
                 "see whether its `include` is right, and whether its identity is granted anything",
