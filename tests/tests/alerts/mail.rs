@@ -1,6 +1,7 @@
 //! A real mail server.
 
 use forgewatch::alerts::Happening;
+use forgewatch_tests::fake::Presented;
 use forgewatch_tests::receivers::{Certified, MailServer, MailSettings, Step};
 use forgewatch_tests::sandbox::Sandbox;
 use tempfile::TempDir;
@@ -143,7 +144,6 @@ fn sandboxed(server: &MailServer, top: &str, more: &str) -> Sandbox {
 
 #[test]
 fn who_is_not_trusted_gets_nothing_and_a_password_is_told_nobody() {
-    use forgewatch_tests::fake::Presented;
     let account = "username = \"watch\"\npassword = { env = \"PASSWORD\" }\n";
     let certified = Certified::new();
     let stranger = Certified::presenting(Presented::UnknownAuthority);
