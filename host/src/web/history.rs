@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::api::view::Event;
-use crate::daemon::{Ledger, Stamp};
-use crate::verdict::{Moment, Reason, Verdict};
+use crate::daemon::Ledger;
+use crate::verdict::{Moment, Reason, Stamp, Verdict};
 
 /// Units of the whole picture.
 const WIDTH: f64 = 1000.0;

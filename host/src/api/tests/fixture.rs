@@ -153,6 +153,7 @@ pub(crate) fn sources(daemon: &Fake, ready: watch::Receiver<bool>) -> Sources {
         stored: Arc::new(State::open_read_only(std::path::Path::new("/nonexistent/state.db")).unwrap()),
         ready,
         metrics: Box::new(|| "forgewatch_build_info 1\n".to_owned()),
+        alerts: Box::new(Vec::new),
     }
 }
 
