@@ -5,6 +5,8 @@
 
 pub mod abi;
 pub mod ask;
+#[cfg(target_os = "linux")]
+pub mod browser;
 pub mod build;
 #[cfg(target_os = "linux")]
 pub mod contract;
