@@ -203,6 +203,14 @@ impl Browser {
         self.run("forget its cookies", self.client.delete_all_cookies());
     }
 
+    /// Its cookies for the page that is open, as a request carries them.
+    #[track_caller]
+    pub fn cookies(&self) -> String {
+        let cookies = self.run("show its cookies", self.client.get_all_cookies());
+        let pairs = cookies.iter().map(|cookie| format!("{}={}", cookie.name(), cookie.value()));
+        pairs.collect::<Vec<_>>().join("; ")
+    }
+
     /// The whole page as a PNG, however long it is.
     #[track_caller]
     pub fn screenshot(&self) -> Vec<u8> {
