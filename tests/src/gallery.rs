@@ -45,13 +45,16 @@ pub struct Page {
     pub complaint: Option<&'static str>,
 }
 
+/// At least so many projects.
 const PROJECTS: usize = 10;
 /// Repositories whose forge gives no answer.
 const DOWN: usize = 3;
+/// Repositories in one order.
+const MOST_ORDERED: usize = 1_000;
 /// Longer than anybody looks.
 const NEVER: &str = r#""1000h""#;
-/// How long it may take until everything is there.
-const PATIENCE: u32 = 30;
+/// How long it may take until everything is there, in turns of 20 seconds.
+const PATIENCE: u32 = 15;
 
 /// The daemon, its forges and its folder.
 pub struct Gallery {
@@ -71,7 +74,7 @@ impl Gallery {
         fake.record(false);
         fake.limit(Some(RateLimit::new(Spelling::XRateLimit, 5_000, 3_600)));
         fake.fault(Match::any().host("tfs.example.org"), Answer::status(500));
-        let mut sandbox = Watchlist::new().sandbox(&fake);
+        let mut sandbox = Watchlist::new().batches().sandbox(&fake);
         for (name, value) in [
             ("OPERATE", OPERATE),
             ("READ", READ),
@@ -87,6 +90,8 @@ impl Gallery {
         watchlist(repositories).write(&sandbox);
         let daemon = Daemon::start(&sandbox);
         let gallery = Self { daemon, fake, _sandbox: sandbox, repositories };
+        // By itself it would take its time.
+        gallery.check((0..repositories).map(name).collect());
         gallery.until_there_is_everything();
         gallery
     }
@@ -99,6 +104,14 @@ impl Gallery {
     /// Its forges.
     pub fn fake(&self) -> &Fake {
         &self.fake
+    }
+
+    /// Ends the daemon.
+    ///
+    /// # Panics
+    /// If it does not end well.
+    pub fn close(self) {
+        self.daemon.stop();
     }
 
     /// Where a page is.
@@ -142,16 +155,19 @@ impl Gallery {
     pub fn turn(&self, number: usize, has_access: bool) {
         self.fake.world(|world| {
             let projects = &mut world.organisations[0].projects;
-            let repository = &mut projects[number % PROJECTS].repositories[number / PROJECTS];
+            let each = projects[0].repositories.len();
+            let repository = &mut projects[number / each].repositories[number % each];
             repository.readers = (!has_access).then(Vec::new);
         });
-        self.check(&[&name(number)]);
+        self.check(vec![name(number)]);
     }
 
     /// Has repositories checked now.
-    fn check(&self, names: &[&str]) {
-        let reply = self.ask("POST", "/api/v1/check", &json!({ "repositories": names }).to_string());
-        assert_eq!(reply.status, 202, "{reply:?}");
+    fn check(&self, names: Vec<String>) {
+        for order in names.chunks(MOST_ORDERED) {
+            let reply = self.ask("POST", "/api/v1/check", &json!({ "repositories": order }).to_string());
+            assert_eq!(reply.status, 202, "{reply:?}");
+        }
     }
 
     /// Reads something from the API.
@@ -171,13 +187,9 @@ impl Gallery {
 
     fn until_there_is_everything(&self) {
         let all = self.repositories;
-        self.until("verdicts on all", |status| {
+        self.until("an answer for all", |status| {
             let known = &status["repositories"];
-            known["total"].as_u64() > Some(all as u64) && known["unknown"].as_u64() == Some(DOWN as u64)
-        });
-        self.until("trouble", |status| {
-            let incidents = status["incidents"].as_array().map_or(&[][..], Vec::as_slice);
-            incidents.iter().any(|incident| incident["cause"] == "forge")
+            known["total"].as_u64() > Some(all as u64) && known["unknown"] == 0
         });
         for has_access in [false, true] {
             self.turn(3, has_access);
@@ -185,6 +197,17 @@ impl Gallery {
             let wanted = if has_access { "granted" } else { "not_found" };
             self.look("a turn", || self.get(&path)["reason"] == wanted);
         }
+    }
+
+    /// Waits until the forge that gives no answer is an incident, which takes the daemon some seconds.
+    ///
+    /// # Panics
+    /// If it never is.
+    pub fn until_stale(&self) {
+        self.until("an incident of a forge", |status| {
+            let incidents = status["incidents"].as_array().map_or(&[][..], Vec::as_slice);
+            incidents.iter().any(|incident| incident["cause"] == "forge")
+        });
     }
 
     fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
@@ -198,11 +221,12 @@ impl Gallery {
 }
 
 fn world(repositories: usize) -> World {
-    let mut world = World::large(PROJECTS, repositories.div_ceil(PROJECTS)).github(Github::contoso());
+    let (projects, each) = split(repositories);
+    let mut world = World::large(projects, each).github(Github::contoso());
     world.gitlabs = World::contoso_gitlab().gitlabs;
     for number in 0..repositories {
-        let repository =
-            &mut world.organisations[0].projects[number % PROJECTS].repositories[number / PROJECTS];
+        let project = &mut world.organisations[0].projects[number / each];
+        let repository = &mut project.repositories[number % each];
         match number % 500 {
             7 => repository.disabled = true,
             11 | 13 => repository.readers = Some(Vec::new()),
@@ -210,6 +234,13 @@ fn world(repositories: usize) -> World {
         }
     }
     world
+}
+
+/// How many projects there are, and how many repositories in each. One order asks for those of few projects, so that
+/// few requests tell of all.
+fn split(repositories: usize) -> (usize, usize) {
+    let projects = repositories.div_ceil(MOST_ORDERED).max(PROJECTS);
+    (projects, repositories.div_ceil(projects))
 }
 
 /// What the configuration calls a repository of the bulk.
@@ -226,7 +257,6 @@ fn watchlist(repositories: usize) -> Watchlist {
         humantime::format_rfc3339_seconds(soon),
     );
     let list = Watchlist::new()
-        .batches()
         .set("defaults.interval", NEVER)
         .table("identities.hub", "kind = \"pat\"\ntoken = { env = \"HUB\" }")
         .table("identities.ended", "kind = \"pat\"\ntoken = { env = \"ENDED\" }")
@@ -254,9 +284,10 @@ fn watchlist(repositories: usize) -> Watchlist {
     let list = ["storefront", "legacy"].iter().fold(list, |list, name| {
         list.repository(&format!("former-{name}"), "former", "contoso/web", name, "")
     });
+    let (_, each) = split(repositories);
     (0..repositories).fold(list, |list, number| {
         let (project, on_forge) =
-            (format!("project-{}", number % PROJECTS), format!("repository-{}", number / PROJECTS));
+            (format!("project-{}", number / each), format!("repository-{}", number % each));
         let labels = format!("labels = {{ team = \"team-{}\", tier = \"{}\" }}", number % 40, number % 3);
         list.repository(&name(number), "large", &project, &on_forge, &labels)
     })

@@ -77,6 +77,7 @@ impl fmt::Display for Report {
 pub fn screenshots(options: &Options) -> Result<Report, Box<dyn Error>> {
     fs::create_dir_all(&options.out)?;
     let gallery = Gallery::open(options.repositories);
+    gallery.until_stale();
     let browser = Browser::start();
     let mut pictures = 0;
     for look in Look::ALL {

@@ -4,5 +4,13 @@
 //! They need Debian's packages chromium and chromium-driver, and axe-core: `npm ci --prefix tests`.
 #![cfg(target_os = "linux")]
 
+mod filters;
 mod harness;
-
+mod keyboard;
+mod live;
+mod login;
+mod many;
+mod names;
+mod pages;
+mod plain;
+mod support;
