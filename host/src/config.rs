@@ -8,6 +8,7 @@
 //! [`Environment`]. Secrets are never read here; the configuration holds references to them. All problems are
 //! found in one pass.
 
+mod alerts;
 mod check;
 mod daemon;
 mod entries;
@@ -39,6 +40,10 @@ use std::{
 use serde_json::Value;
 
 pub use self::{
+    alerts::{
+        AlertRoute, AlertTarget, Alerts, AlertmanagerTarget, EmailTarget, MailTls, Maintenance, Severities,
+        Severity, SlackTarget, WebhookTarget, Weekday, Weekly,
+    },
     daemon::{Api, ApiAuth, ApiScope, ApiToken, Breaker, LogFormat, LogLevel, Logging, Retention, Schedule},
     inputs::TOKEN_VARIABLE,
     model::{
@@ -48,7 +53,7 @@ pub use self::{
     problem::{Problem, Problems, Source, dotted, nearest},
     provenance::Explained,
     secret::SecretRef,
-    values::{Address, HostPort, HttpsUrl, ListenAddress, Pattern, Period, ProxyUrl, Timestamp, ValueError},
+    values::{Address, HostPort, HttpUrl, HttpsUrl, ListenAddress, Pattern, Period, ProxyUrl, TimeOfDay, Timestamp, ValueError},
     watch::FilesWatch,
 };
 
@@ -60,8 +65,8 @@ use self::{
 };
 
 /// The tables that more is found out about after loading.
-const TABLES: [&str; 8] =
-    ["api", "plugins", "providers", "state", "identities", "integrations", "repositories", "discovery"];
+const TABLES: [&str; 9] =
+    ["alerts", "api", "plugins", "providers", "state", "identities", "integrations", "repositories", "discovery"];
 
 /// What to load.
 #[derive(Clone, Debug)]
@@ -209,7 +214,8 @@ fn named_files(config: &Config) -> impl Iterator<Item = &PathBuf> {
     let used = config.integrations.values().filter(|_| config.silo_mode != SiloMode::Region);
     let used = used.filter_map(|integration| config.identities.get(integration.identity.as_ref()?));
     let tokens = config.api.tokens.values().map(|token| &token.token);
-    let secrets = used.flat_map(Identity::secrets).chain(tokens).filter_map(|secret| match secret {
+    let targets = config.alerts.targets.values().flat_map(AlertTarget::secrets).map(|(_, secret)| secret);
+    let secrets = used.flat_map(Identity::secrets).chain(tokens).chain(targets).filter_map(|secret| match secret {
         SecretRef::File(path) => Some(path),
         SecretRef::Env(_) | SecretRef::Command(_) => None,
     });

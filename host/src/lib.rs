@@ -23,3 +23,4 @@ pub mod state;
 pub mod sweep;
 pub mod text;
 pub mod verdict;
+mod web;

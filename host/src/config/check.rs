@@ -23,6 +23,7 @@ pub(super) fn findings(merged: &Value) -> Vec<Finding> {
     for name in table(merged, "discovery").into_iter().flat_map(Map::keys) {
         reference(&mut found, merged, &["discovery", name, "integration"], "integrations");
     }
+    targets(&mut found, merged);
     found
 }
 
@@ -56,6 +57,30 @@ fn timeouts(found: &mut Vec<Finding>, merged: &Value) {
     {
         let message = format!("must be longer than http.timeout, which is {request}");
         add(found, &["check_timeout"], message, "raise it, or lower http.timeout".into());
+    }
+}
+
+/// Whoever is to be told of something has to be among the targets.
+fn targets(found: &mut Vec<Finding>, merged: &Value) {
+    let Some(alerts) = table(merged, "alerts") else { return };
+    let known = alerts.get("targets").and_then(Value::as_object);
+    let routes = alerts.get("routes").and_then(Value::as_object);
+    let of_routes = routes.into_iter().flatten().filter_map(|(name, route)| {
+        Some((vec!["alerts", "routes", name, "targets"], route.get("targets")?))
+    });
+    let default = alerts.get("default").map(|targets| (vec!["alerts", "default"], targets));
+    for (path, targets) in of_routes.chain(default) {
+        for name in targets.as_array().into_iter().flatten().filter_map(Value::as_str) {
+            if known.is_some_and(|known| known.contains_key(name)) {
+                continue;
+            }
+            let near = nearest(name, known.into_iter().flat_map(Map::keys).map(String::as_str));
+            let help = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("add a table [{}]", dotted(&["alerts", "targets", name])),
+            };
+            add(found, &path, format!("`{}` is not among the targets of alerts", name.escape_debug()), help);
+        }
     }
 }
 

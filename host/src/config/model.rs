@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
+    alerts::Alerts,
     daemon::{Api, Breaker, Logging, Retention, Schedule},
     secret::SecretRef,
-    values::{Address, HostPort, HttpsUrl, Pattern, Period, ProxyUrl, Timestamp},
+    values::{Address, HostPort, HttpUrl, HttpsUrl, Pattern, Period, ProxyUrl, Timestamp},
 };
 
 /// The whole configuration.
@@ -39,6 +40,11 @@ pub struct Config {
     pub breaker: Breaker,
     /// The daemon's HTTP side.
     pub api: Api,
+    /// Whom the daemon tells of incidents.
+    pub alerts: Alerts,
+    /// The address that people reach the daemon's page at, for links in messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<HttpUrl>,
     /// How long the daemon remembers what is over.
     pub retention: Retention,
     /// The daemon's log.
@@ -75,6 +81,8 @@ impl Default for Config {
             schedule: Schedule::default(),
             breaker: Breaker::default(),
             api: Api::default(),
+            alerts: Alerts::default(),
+            public_url: None,
             retention: Retention::default(),
             logging: Logging::default(),
             providers: BTreeMap::new(),
@@ -418,6 +426,9 @@ pub struct Integration {
     /// Anything else that the provider wants to know.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
+    /// Labels of its incidents, for the routes of alerts; a repository's own win for that repository.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// Its own values for `defaults`.
     #[serde(flatten)]
     pub overrides: Overrides,

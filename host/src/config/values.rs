@@ -67,14 +67,16 @@ macro_rules! text_value {
 }
 
 /// Every format that the configuration's schema uses.
-pub(super) const FORMATS: [Format; 8] = [
+pub(super) const FORMATS: [Format; 10] = [
     Period::FORMAT,
     Pattern::FORMAT,
     HostPort::FORMAT,
     ListenAddress::FORMAT,
     ProxyUrl::FORMAT,
     HttpsUrl::FORMAT,
+    HttpUrl::FORMAT,
     Timestamp::FORMAT,
+    TimeOfDay::FORMAT,
     VARIABLE,
 ];
 
@@ -213,6 +215,43 @@ impl FromStr for Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         humantime::format_rfc3339(self.0).fmt(f)
+    }
+}
+
+/// A time of day in UTC, to the minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TimeOfDay {
+    minutes: u16,
+}
+
+text_value!(TimeOfDay, "time-of-day", "hours and minutes in UTC, like \"22:30\"");
+
+impl TimeOfDay {
+    /// How long after midnight it is.
+    pub const fn since_midnight(self) -> Duration {
+        Duration::from_secs(self.minutes as u64 * 60)
+    }
+}
+
+impl FromStr for TimeOfDay {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let number = |text: &str, below: u16| {
+            let is_it = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse::<u16>().ok().filter(|number| is_it && *number < below)
+        };
+        let parsed = text.split_once(':').and_then(|(hours, minutes)| {
+            Some(Self { minutes: number(hours, 24)? * 60 + number(minutes, 60)? })
+        });
+        parsed.ok_or(ValueError("is not a time of day"))
+    }
+}
+
+impl fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.minutes / 60, self.minutes % 60)
     }
 }
 
@@ -366,6 +405,32 @@ impl FromStr for HttpsUrl {
     }
 }
 
+/// An `http` or `https` address; a user name and password in it are masked when shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HttpUrl(Url);
+
+text_value!(HttpUrl, "http-url", "a URL that starts with https:// or http://");
+
+impl HttpUrl {
+    /// The address as configured, with its user name and password.
+    pub fn expose(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl FromStr for HttpUrl {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let url = Url::parse(text).map_err(|_| ValueError("is not a URL"))?;
+        match url.scheme() {
+            "http" | "https" => Ok(Self(url)),
+            _ => Err(ValueError("is not an http or https URL")),
+        }
+    }
+}
+
 /// An address kept exactly as written, malformed or not; a user name and password in it are masked when shown.
 #[derive(Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -409,7 +474,12 @@ macro_rules! masked_display {
     };
 }
 
-masked_display!(ProxyUrl => |it| it.0.as_str(), HttpsUrl => |it| it.0.as_str(), Address => |it| &it.0);
+masked_display!(
+    ProxyUrl => |it| it.0.as_str(),
+    HttpsUrl => |it| it.0.as_str(),
+    HttpUrl => |it| it.0.as_str(),
+    Address => |it| &it.0
+);
 
 #[cfg(test)]
 mod tests {
@@ -480,6 +550,9 @@ mod tests {
         assert!("http://login/".parse::<HttpsUrl>().is_err());
         assert!("2026-01-05T10:00:00Z".parse::<Timestamp>().is_ok());
         assert!("2026-01-05".parse::<Timestamp>().is_err());
+        for (text, good) in [("00:00", true), ("23:59", true), ("24:00", false), ("9:00", false), ("+1:00", false)] {
+            assert_eq!(text.parse::<TimeOfDay>().is_ok_and(|time| time.to_string() == text), good, "{text}");
+        }
         for bad in ["", "a[", "{a", "a}", "[z-a]", "a\\"] {
             assert!(bad.parse::<Pattern>().is_err(), "{bad}");
         }

@@ -1,5 +1,6 @@
 //! How the daemon does, in short: what its API tells and what `forgewatch status` reads. The JSON form is a contract.
 
+mod notices;
 #[cfg(test)]
 mod tests;
 
@@ -7,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+pub use notices::{Notice, Weight};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 

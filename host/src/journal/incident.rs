@@ -55,6 +55,23 @@ impl Cause {
             Self::Repository => "repository",
         }
     }
+
+    /// What to do about it.
+    pub fn way_out(self) -> &'static str {
+        match self {
+            Self::Identity => "renew the credential of its identity, then reload",
+            Self::Forge => {
+                "look whether the forge is up and reachable from here; nothing counts as lost meanwhile"
+            }
+            Self::Plugin => "see `forgewatch plugin list`, and report it to the plugin's author",
+            Self::Integration => {
+                "look at what changed for the whole integration: permissions, organisation, network"
+            }
+            Self::Repository => {
+                "look whether it was moved, deleted or locked, and what the identity may do there"
+            }
+        }
+    }
 }
 
 /// What makes two failures one.
