@@ -41,7 +41,7 @@ use serde_json::Value;
 
 pub use self::{
     alerts::{
-        AlertRoute, AlertTarget, Alerts, AlertmanagerTarget, EmailTarget, MailTls, Maintenance, Severities,
+        AlertRoute, AlertTarget, AlertmanagerTarget, Alerts, EmailTarget, MailTls, Maintenance, Severities,
         Severity, SlackTarget, WebhookTarget, Weekday, Weekly,
     },
     daemon::{Api, ApiAuth, ApiScope, ApiToken, Breaker, LogFormat, LogLevel, Logging, Retention, Schedule},
@@ -53,7 +53,10 @@ pub use self::{
     problem::{Problem, Problems, Source, dotted, nearest},
     provenance::Explained,
     secret::SecretRef,
-    values::{Address, HostPort, HttpUrl, HttpsUrl, ListenAddress, Pattern, Period, ProxyUrl, TimeOfDay, Timestamp, ValueError},
+    values::{
+        Address, HostPort, HttpUrl, HttpsUrl, ListenAddress, Pattern, Period, ProxyUrl, TimeOfDay, Timestamp,
+        ValueError,
+    },
     watch::FilesWatch,
 };
 
@@ -65,8 +68,17 @@ use self::{
 };
 
 /// The tables that more is found out about after loading.
-const TABLES: [&str; 9] =
-    ["alerts", "api", "plugins", "providers", "state", "identities", "integrations", "repositories", "discovery"];
+const TABLES: [&str; 9] = [
+    "alerts",
+    "api",
+    "plugins",
+    "providers",
+    "state",
+    "identities",
+    "integrations",
+    "repositories",
+    "discovery",
+];
 
 /// What to load.
 #[derive(Clone, Debug)]
@@ -215,10 +227,11 @@ fn named_files(config: &Config) -> impl Iterator<Item = &PathBuf> {
     let used = used.filter_map(|integration| config.identities.get(integration.identity.as_ref()?));
     let tokens = config.api.tokens.values().map(|token| &token.token);
     let targets = config.alerts.targets.values().flat_map(AlertTarget::secrets).map(|(_, secret)| secret);
-    let secrets = used.flat_map(Identity::secrets).chain(tokens).chain(targets).filter_map(|secret| match secret {
-        SecretRef::File(path) => Some(path),
-        SecretRef::Env(_) | SecretRef::Command(_) => None,
-    });
+    let secrets =
+        used.flat_map(Identity::secrets).chain(tokens).chain(targets).filter_map(|secret| match secret {
+            SecretRef::File(path) => Some(path),
+            SecretRef::Env(_) | SecretRef::Command(_) => None,
+        });
     config.plugins.lock_file.iter().chain(&config.http.ca_file).chain(secrets)
 }
 

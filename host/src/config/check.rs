@@ -65,9 +65,10 @@ fn targets(found: &mut Vec<Finding>, merged: &Value) {
     let Some(alerts) = table(merged, "alerts") else { return };
     let known = alerts.get("targets").and_then(Value::as_object);
     let routes = alerts.get("routes").and_then(Value::as_object);
-    let of_routes = routes.into_iter().flatten().filter_map(|(name, route)| {
-        Some((vec!["alerts", "routes", name, "targets"], route.get("targets")?))
-    });
+    let of_routes = routes
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, route)| Some((vec!["alerts", "routes", name, "targets"], route.get("targets")?)));
     let default = alerts.get("default").map(|targets| (vec!["alerts", "default"], targets));
     for (path, targets) in of_routes.chain(default) {
         for name in targets.as_array().into_iter().flatten().filter_map(Value::as_str) {

@@ -550,7 +550,9 @@ mod tests {
         assert!("http://login/".parse::<HttpsUrl>().is_err());
         assert!("2026-01-05T10:00:00Z".parse::<Timestamp>().is_ok());
         assert!("2026-01-05".parse::<Timestamp>().is_err());
-        for (text, good) in [("00:00", true), ("23:59", true), ("24:00", false), ("9:00", false), ("+1:00", false)] {
+        for (text, good) in
+            [("00:00", true), ("23:59", true), ("24:00", false), ("9:00", false), ("+1:00", false)]
+        {
             assert_eq!(text.parse::<TimeOfDay>().is_ok_and(|time| time.to_string() == text), good, "{text}");
         }
         for bad in ["", "a[", "{a", "a}", "[z-a]", "a\\"] {

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::fs;
 
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
 use super::Browser;
 use crate::build;
@@ -11,8 +12,25 @@ use crate::build;
 /// The rules that are asked for: those of WCAG 2 up to level AA, and what else is good practice.
 const RULES: [&str; 6] = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
+/// Has it run and keeps what people read of its answer, which shows every element of the page several times.
+const RUN: &str = "
+    const [tags, done] = arguments;
+    const options = {
+        runOnly: { type: 'tag', values: tags },
+        // It is young, and off unless it is asked for.
+        rules: { 'target-size': { enabled: true } },
+        resultTypes: ['violations'],
+    };
+    const places = ({ id, help, nodes }) =>
+        nodes.map(({ html, failureSummary }) => `${id}: ${help}\n${html}\n${failureSummary}`);
+    axe.run(document, options).then(({ passes, incomplete, violations }) => done({
+        passes: passes.length,
+        incomplete: incomplete.map(({ id }) => id),
+        violations: violations.flatMap(places),
+    }), error => done(String(error)));";
+
 /// What axe-core found on one page.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
 pub struct Findings {
     /// Rules that the page keeps.
     pub passes: usize,
@@ -41,38 +59,10 @@ impl Browser {
         if !self.is("window.axe") {
             self.ask(&source(), Vec::new());
         }
-        let run = "const [tags, done] = arguments; \
-                   axe.run(document, { runOnly: { type: 'tag', values: tags } }).then(done, done)";
-        let answer = self.run("judge a page", self.client.execute_async(run, vec![json!(RULES)]));
-        let rules = |key: &str| {
-            let rules = answer[key].as_array();
-            rules.unwrap_or_else(|| panic!("axe-core did not come to an end: {answer}")).clone()
-        };
-        Findings {
-            passes: rules("passes").len(),
-            incomplete: rules("incomplete").iter().map(|rule| text(&rule["id"])).collect(),
-            violations: rules("violations").iter().flat_map(places).collect(),
-        }
+        let answer = self.run("judge a page", self.client.execute_async(RUN, vec![json!(RULES)]));
+        serde_json::from_value(answer.clone())
+            .unwrap_or_else(|_| panic!("axe-core did not come to an end: {answer}"))
     }
-}
-
-/// Every place where a rule is broken.
-fn places(rule: &Value) -> Vec<String> {
-    let nodes = rule["nodes"].as_array().map_or(&[][..], Vec::as_slice).iter();
-    let place = |node: &Value| {
-        format!(
-            "{}: {}\n{}\n{}",
-            text(&rule["id"]),
-            text(&rule["help"]),
-            text(&node["html"]),
-            text(&node["failureSummary"])
-        )
-    };
-    nodes.map(place).collect()
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }
 
 fn source() -> String {

@@ -34,11 +34,28 @@ fn a_page_is_judged_and_looked_at_in_all_ways() {
     let well = browser.judge();
     assert_eq!(well.violations, [""; 0]);
     assert!(well.passes > 0, "{well:?}");
-    browser.open(&page("<img src='data:,' width=9 height=9>"));
-    let broken = browser.judge();
-    assert!(broken.violations.len() == 1 && broken.violations[0].starts_with("image-alt: "), "{broken:?}");
+    for (broken, rule) in [
+        ("<img src='data:,' width=9 height=9>", "image-alt: "),
+        (
+            "<button style='width: 9px; height: 9px'>x</button><button style='width: 9px; height: 9px'>y</button>",
+            "target-size: ",
+        ),
+    ] {
+        browser.open(&page(broken));
+        let found = browser.judge();
+        assert!(found.violations.iter().any(|it| it.starts_with(rule)), "{found:?}");
+    }
+    let faint = "<style>body { background: white } \
+                 @media (prefers-color-scheme: dark) { body { background: black; color: %23111 } }</style><p>Faint";
+    browser.open(&page(faint));
     for look in Look::ALL {
         browser.look(look);
+        let violations = browser.judge().violations;
+        assert_eq!(
+            violations.iter().any(|it| it.starts_with("color-contrast: ")),
+            look.dark,
+            "{violations:#?}"
+        );
         assert!(browser.is(&format!("innerWidth === {}", look.width)), "{look:?}");
         assert!(browser.is(&format!("matchMedia('(prefers-color-scheme: {})').matches", look.scheme())));
         assert_eq!(&browser.screenshot()[1..4], b"PNG");

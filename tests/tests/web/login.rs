@@ -13,7 +13,7 @@ fn a_wrong_token_stays_outside_and_a_right_one_leads_where_one_wanted_to_go() {
     assert!(site.place().starts_with("/login"), "{}", site.place());
     assert!(browser.is("document.activeElement.name === 'token'"), "one can type at once");
 
-    browser.expect("the server responded with a status of 401");
+    browser.expect("the server responded with a status of 403");
     browser.type_text("wrong0token");
     browser.press(Key::Enter);
     browser.until("document.querySelector('[role=alert]')");
