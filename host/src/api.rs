@@ -6,6 +6,7 @@
 //! - Absent: TLS and HTTP/2, which are for a proxy in front of it, and permission for other origins.
 
 mod access;
+mod alerts;
 mod answer;
 mod commands;
 mod error;
@@ -42,6 +43,7 @@ pub use access::{Access, Admissible, Gate, Unprotected};
 pub(crate) use access::{Known, Scope};
 pub(crate) use answer::response;
 
+use crate::alerts::TargetReport;
 use crate::daemon::{Handle, Ledger};
 use crate::state::State;
 use error::Error;
@@ -68,6 +70,8 @@ pub struct Sources {
     pub ready: watch::Receiver<bool>,
     /// The metrics as Prometheus reads them. May take a while.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// How the targets of alerts do.
+    pub alerts: Box<dyn Fn() -> Vec<TargetReport> + Send + Sync>,
 }
 
 /// A socket that is listened on, and who may come in.
@@ -103,6 +107,7 @@ struct Shared {
     stored: Stored,
     ready: watch::Receiver<bool>,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
+    alerts: Box<dyn Fn() -> Vec<TargetReport> + Send + Sync>,
     document: OnceLock<Documents>,
     requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
@@ -149,13 +154,14 @@ impl Server {
 
 impl Shared {
     fn new(gate: Arc<Gate>, sources: Sources, stop: CancellationToken) -> Self {
-        let Sources { handle, stored, ready, metrics } = sources;
+        let Sources { handle, stored, ready, metrics, alerts } = sources;
         Self {
             gate,
             handle,
             stored: Stored(stored),
             ready,
             metrics,
+            alerts,
             document: OnceLock::new(),
             requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
@@ -205,6 +211,7 @@ fn router(shared: Arc<Shared>, pages: Pages) -> Router {
     integrations::add(&mut routes);
     plugins::add(&mut routes);
     incidents::add(&mut routes);
+    alerts::add(&mut routes);
     events::add(&mut routes);
     commands::add(&mut routes);
     let router = routes.finish().merge(pages.routes);

@@ -5,6 +5,7 @@
 //! - Checks run on tasks of their own; disks, files and clients never hold the conductor up.
 //! - What waits goes by the monotonic clock. The wall clock is asked for what outlasts a process.
 
+mod alerts;
 mod allowance;
 mod breaker;
 mod checks;
@@ -46,7 +47,7 @@ pub use ledger::{Entry, HeldFor, Ledger, Seen, Standby};
 pub use notify::{Notifier, Watchdog};
 pub use report::{
     ConfigReport, DiscoveryReport, IdentityReport, IncidentReport, IntegrationReport, Notice, PluginReport,
-    Report, RepositoriesReport, Stamp, StateReport, Weight,
+    Report, RepositoriesReport, StateReport, Weight,
 };
 pub use snapshot::Tally;
 

@@ -5,6 +5,7 @@
 //!
 //! Dependencies between the modules never run in a circle; [`config`] and [`verdict`] know no other room but [`text`].
 
+pub mod alerts;
 pub mod api;
 pub mod cli;
 pub mod config;

@@ -25,11 +25,13 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 pub use process::started_at;
-pub use snapshot::{Access, Discovery, Identity, Incidents, Integration, Plugin, Repositories, Snapshot};
+pub use snapshot::{
+    Access, AlertTarget, Discovery, Identity, Incidents, Integration, Plugin, Repositories, Snapshot,
+};
 
 use crate::services::Traffic;
 use crate::verdict::Reason;
-use labels::{Check, Outcome, Provider, Transition, UNKNOWN, label};
+use labels::{Alert, Check, Outcome, Provider, Target, Transition, UNKNOWN, label};
 use projection::Projection;
 
 /// The media type of what [`Metrics::render`] gives.
@@ -55,6 +57,8 @@ struct Shared {
     lag: Histogram,
     transitions: Family<Transition, Counter>,
     reloads: Family<Outcome, Counter>,
+    alerts: Family<Alert, Counter>,
+    alert_failures: Family<Target, Counter>,
     traffic: Traffic,
 }
 
@@ -74,6 +78,8 @@ impl Metrics {
             lag: Histogram::new(LAG_BUCKETS),
             transitions: Family::default(),
             reloads: Family::default(),
+            alerts: Family::default(),
+            alert_failures: Family::default(),
             traffic,
         };
         let registry = &mut shared.registry;
@@ -89,6 +95,12 @@ impl Metrics {
             "config_reloads",
             "Attempts to read the configuration again",
             shared.reloads.clone(),
+        );
+        registry.register("alerts", "Messages that targets of alerts have taken", shared.alerts.clone());
+        registry.register(
+            "alert_failures",
+            "Messages that targets of alerts have not taken, each attempt",
+            shared.alert_failures.clone(),
         );
         for successful in [true, false] {
             drop(shared.reloads.get_or_create(&Outcome::of(successful)));
@@ -118,6 +130,16 @@ impl Metrics {
     /// An attempt to read the configuration again ended.
     pub fn reloaded(&self, successful: bool) {
         self.shared.reloads.get_or_create(&Outcome::of(successful)).inc();
+    }
+
+    /// A target of alerts has taken a message.
+    pub fn alert_sent(&self, target: &str, event: &'static str) {
+        self.shared.alerts.get_or_create(&Alert { target: label(target).into_owned(), event }).inc();
+    }
+
+    /// A target of alerts has not taken a message.
+    pub fn alert_failed(&self, target: &str) {
+        self.shared.alert_failures.get_or_create(&Target { target: label(target).into_owned() }).inc();
     }
 
     /// Everything, as text of the type [`CONTENT_TYPE`].

@@ -11,6 +11,7 @@
 //!
 //! What standings, incidents and payloads mean is absent here: they are JSON that belongs to whoever made it.
 
+mod alerts;
 mod backlog;
 mod backup;
 mod error;
@@ -33,6 +34,7 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+pub use alerts::AlertKey;
 pub use backup::{BackupError, Existing};
 pub use error::StateError;
 pub use inspect::{Finding, Inspection, inspect};

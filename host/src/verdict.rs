@@ -4,6 +4,7 @@
 
 mod damping;
 mod moment;
+mod stamp;
 
 use forgewatch_plugin_api as api;
 use schemars::JsonSchema;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use damping::{Confirmed, Pending, Standing, Thresholds, Turn};
 pub use moment::Moment;
+pub use stamp::Stamp;
 
 use crate::text::printable_bytes;
 

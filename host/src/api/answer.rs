@@ -6,7 +6,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-pub(super) use crate::daemon::Stamp as Time;
+pub(super) use crate::verdict::Stamp as Time;
 
 /// A success.
 pub(super) trait Answer: Send + 'static {

@@ -26,5 +26,5 @@ pub(super) async fn of(shared: &Shared) -> Result<Report, Error> {
     let report =
         spawn_blocking(move || Report::of(&handle)).await.map_err(|error| Error::internal(&error))?;
     let ready = report.ready && *shared.ready.borrow() && !shared.stop.is_cancelled();
-    Ok(Report { ready, ..report })
+    Ok(Report { ready, alerts: (shared.alerts)(), ..report })
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{GlobalArgs, USAGE, print, refuse, runtime, tell, what_there_is};
+use crate::alerts::{self, Alerts};
 use crate::api::{Access, Gate, Server, Sources};
 use crate::config::{Loaded, Problem, Problems};
 use crate::daemon::{Beginning, Daemon, Follower, Handle, Notifier, TakeOver, Watchdog};
@@ -68,6 +69,7 @@ async fn rehearse(mut loaded: Loaded) -> Result<ExitCode, ExitCode> {
     let state = Arc::new(State::open_read_only(path).map_err(|error| unusable(&loaded, &error))?);
     let mut problems = Vec::new();
     Access::of(&loaded, &mut problems).await;
+    alerts::Settings::prepare(&loaded, &mut problems).await;
     loaded.problems.extend(problems);
     let catalogue = Catalogue::stored(&state).map_err(|error| unusable(&loaded, &error))?;
     let world = World::prepare(&loaded, state, None).await.map_err(|problems| refuse(&problems))?;
@@ -90,6 +92,7 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
         Some(access) => Some(Server::bind(loaded.config.api.listen.get(), access).await),
         None => None,
     };
+    let telling = alerts::Settings::prepare(&loaded, &mut problems).await;
     // Told together with whatever else is wrong.
     loaded.problems.extend(problems);
     let prepared = tokio::select! {
@@ -99,7 +102,8 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
     };
     let catalogue = Catalogue::stored(&state).map_err(|error| unusable(&loaded, &error))?;
     let world = prepared.map_err(|problems| refuse(&problems))?.with_found(&catalogue);
-    let Some(server) = server.transpose().map_err(|error| failed(chain(&error)))? else {
+    let (Some(server), Some(telling)) = (server.transpose().map_err(|error| failed(chain(&error)))?, telling)
+    else {
         return Err(ExitCode::from(USAGE));
     };
     let metrics = Metrics::new(world.services.traffic().clone());
@@ -117,15 +121,32 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
         path.display()
     );
     let each = Arc::new(AtomicBool::new(loaded.config.api.repository_metrics));
+    let telling = watch::Sender::new(Arc::new(telling));
     let is_https = Arc::new(AtomicBool::new(is_public_over_tls(&loaded)));
-    let follower =
-        Following { logging, gate: server.gate(), each: Arc::clone(&each), is_https: Arc::clone(&is_https) };
+    let follower = Following {
+        logging,
+        gate: server.gate(),
+        each: Arc::clone(&each),
+        telling: telling.clone(),
+        is_https: Arc::clone(&is_https),
+    };
     let request = global.request();
-    let metrics_of = metrics.clone();
-    let follower = Arc::new(follower);
-    let beginning = Beginning { request, loaded, world, catalogue, state, writer, metrics, follower };
+    let (metrics_of, metrics_of_alerts) = (metrics.clone(), metrics.clone());
+    let beginning = Beginning {
+        request,
+        loaded,
+        world,
+        catalogue,
+        state: Arc::clone(&state),
+        writer,
+        metrics,
+        follower: Arc::new(follower),
+    };
     let daemon = Daemon::start(beginning).map_err(failed)?;
     let handle = daemon.handle().clone();
+    let alerts = Alerts::start(telling, Arc::new(handle.clone()), state, handle.health(), metrics_of_alerts);
+    let alerts = alerts.map_err(failed)?;
+    let (told, told_of) = (alerts.handle(), alerts.handle());
 
     let (ready, is_ready) = watch::channel(true);
     let shown = handle.clone();
@@ -133,7 +154,12 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
         handle: handle.clone(),
         stored,
         ready: is_ready,
-        metrics: Box::new(move || metrics_of.render(shown.snapshot(each.load(Ordering::Relaxed)))),
+        metrics: Box::new(move || {
+            let mut snapshot = shown.snapshot(each.load(Ordering::Relaxed));
+            snapshot.alerts = told.report().iter().map(Into::into).collect();
+            metrics_of.render(snapshot)
+        }),
+        alerts: Box::new(move || told_of.report()),
     };
     let address = server.address();
     let closing = CancellationToken::new();
@@ -164,6 +190,7 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
     notifier.stopping();
     let stopping = async {
         let is_saved = daemon.stop().await;
+        alerts.stop().await;
         closing.cancel();
         // Clients that do not hang up are hung up on.
         let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
@@ -218,6 +245,7 @@ struct Following {
     logging: Logging,
     gate: Arc<Gate>,
     each: Arc<AtomicBool>,
+    telling: watch::Sender<Arc<alerts::Settings>>,
     is_https: Arc<AtomicBool>,
 }
 
@@ -228,7 +256,9 @@ impl Follower for Following {
     ) -> futures_util::future::BoxFuture<'a, Result<TakeOver, Problems>> {
         Box::pin(async move {
             let mut problems = Vec::new();
-            let Some(access) = Access::of(loaded, &mut problems).await else {
+            let access = Access::of(loaded, &mut problems).await;
+            let settings = alerts::Settings::prepare(loaded, &mut problems).await;
+            let (Some(access), Some(settings)) = (access, settings) else {
                 return Err(Problems(problems));
             };
             let access = self.gate.admissible(access).map_err(|error| {
@@ -237,12 +267,14 @@ impl Follower for Following {
             })?;
             let (gate, logging, each) =
                 (Arc::clone(&self.gate), self.logging.clone(), Arc::clone(&self.each));
+            let telling = self.telling.clone();
             let (is_https, is_public) = (Arc::clone(&self.is_https), is_public_over_tls(loaded));
             let (level, wanted) = (loaded.config.logging.level, loaded.config.api.repository_metrics);
             Ok(Box::new(move || {
                 gate.replace(access);
                 logging.set_level(level);
                 each.store(wanted, Ordering::Relaxed);
+                telling.send_replace(Arc::new(settings));
                 is_https.store(is_public, Ordering::Relaxed);
             }) as TakeOver)
         })

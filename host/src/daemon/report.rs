@@ -4,25 +4,24 @@ mod notices;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 pub use notices::{Notice, Weight};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Serialize};
 
 use super::discovery::Finding;
 use super::handle::{Handle, Reloads};
 use super::identities::Ending;
 use super::ledger::{HeldFor, Ledger, Standby};
 use super::snapshot::Tally;
+use crate::alerts::TargetReport;
 use crate::journal::{Cause, Incident};
 use crate::metrics::started_at;
 use crate::prepare::World;
 use crate::state::Health;
 use crate::text::printable;
-use crate::verdict::{Moment, Reason, Verdict};
+use crate::verdict::{Moment, Reason, Stamp, Verdict};
 
 /// How many incidents are told one by one.
 const MOST_INCIDENTS: usize = 20;
@@ -62,6 +61,9 @@ pub struct Report {
     /// Every identity whose end is known, in name order.
     #[serde(default)]
     pub identities: Vec<IdentityReport>,
+    /// Every target of alerts, in name order.
+    #[serde(default)]
+    pub alerts: Vec<TargetReport>,
 }
 
 /// Repositories, counted.
@@ -212,10 +214,6 @@ pub struct IdentityReport {
     pub renews: bool,
 }
 
-/// A moment whose JSON form is text (RFC 3339, UTC).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stamp(pub Moment);
-
 impl Report {
     /// How a daemon does now. Checks wait for one pass over the ledger.
     pub fn of(handle: &Handle) -> Self {
@@ -228,7 +226,12 @@ impl Report {
     /// Whether something is wrong with the daemon itself, so that what it says may be old or incomplete.
     pub fn is_degraded(&self) -> bool {
         let has_plugins_down = self.plugins.iter().any(|plugin| plugin.state != "ready");
-        !self.ready || !self.state.persisting || !self.config.successful || has_plugins_down
+        let has_targets_down = self.alerts.iter().any(|target| target.failing_since.is_some());
+        !self.ready
+            || !self.state.persisting
+            || !self.config.successful
+            || has_plugins_down
+            || has_targets_down
     }
 
     /// Whether access is missing, or something is the matter that costs answers.
@@ -300,6 +303,7 @@ impl Counted {
             config: reloads.into(),
             plugins: plugins(&tally.world),
             identities: tally.identities.iter().map(IdentityReport::from).collect(),
+            alerts: Vec::new(),
         }
     }
 }
@@ -423,51 +427,4 @@ fn plugins(world: &World) -> Vec<PluginReport> {
 
 fn shown(text: &str) -> String {
     printable(text, LONGEST_TEXT).into_owned()
-}
-
-impl From<Moment> for Stamp {
-    fn from(moment: Moment) -> Self {
-        Self(moment)
-    }
-}
-
-impl Stamp {
-    /// How long ago it was; nothing if it is in the future.
-    pub fn age(self) -> Duration {
-        Moment::now().since(self.0)
-    }
-}
-
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl JsonSchema for Stamp {
-    fn schema_name() -> Cow<'static, str> {
-        "Time".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "format": "date-time" })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-}
-
-impl Serialize for Stamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Stamp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let time: SystemTime = humantime::parse_rfc3339(&text).map_err(D::Error::custom)?;
-        Ok(Self(time.into()))
-    }
 }

@@ -111,6 +111,7 @@ impl Tally {
             plugins: plugins(&world),
             identities: self.identities.into_iter().map(Identity::from).collect(),
             discoveries: Vec::new(),
+            alerts: Vec::new(),
             config_successful: reloads.successful,
             config_loaded_at: reloads.loaded_at,
             state,

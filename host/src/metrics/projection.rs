@@ -30,6 +30,7 @@ impl Collector for Projection {
         self.requests(&mut page)?;
         self.identities(&mut page)?;
         self.discoveries(&mut page)?;
+        self.alerts(&mut page)?;
         self.config(&mut page)?;
         self.state(&mut page)?;
         build_and_process(&mut page)
@@ -174,6 +175,20 @@ impl Projection {
         for discovery in discoveries {
             let at = discovery.listed_at.map_or(0.0, |at| seconds(at.into()));
             family.put(&[("discovery", &*label(&discovery.name))], at)?;
+        }
+        Ok(())
+    }
+
+    fn alerts(&self, page: &mut Page<'_>) -> fmt::Result {
+        let help = "Beginnings and ends of incidents that a target of alerts has not taken yet";
+        let mut family = page.gauge("forgewatch_alerts_pending", help)?;
+        for target in &self.snapshot.alerts {
+            family.put(&[("target", &*label(&target.name))], target.pending as f64)?;
+        }
+        let help = "Whether a target of alerts took the last message";
+        let mut family = page.gauge("forgewatch_alert_target_up", help)?;
+        for target in &self.snapshot.alerts {
+            family.put(&[("target", &*label(&target.name))], flag(!target.is_failing))?;
         }
         Ok(())
     }

@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub identities: Vec<Identity>,
     /// Every discovery.
     pub discoveries: Vec<Discovery>,
+    /// Every target of alerts.
+    pub alerts: Vec<AlertTarget>,
     /// Whether the last attempt to read the configuration was taken over.
     pub config_successful: bool,
     /// When the configuration that is in use was read.
@@ -118,4 +120,15 @@ pub struct Access {
     pub integration: String,
     /// Whether there is access.
     pub granted: bool,
+}
+
+/// How a target of alerts does.
+#[derive(Clone, Debug)]
+pub struct AlertTarget {
+    /// Its name.
+    pub name: String,
+    /// Beginnings and ends of incidents that it has not taken yet.
+    pub pending: usize,
+    /// Whether the last message was not taken.
+    pub is_failing: bool,
 }

@@ -14,6 +14,7 @@ fn nothing() -> Snapshot {
         plugins: Vec::new(),
         identities: Vec::new(),
         discoveries: Vec::new(),
+        alerts: Vec::new(),
         config_successful: true,
         config_loaded_at: Moment::now(),
         state: Health::default(),

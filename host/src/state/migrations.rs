@@ -13,8 +13,8 @@ pub(super) const SCHEMA_VERSION: i64 = STEPS.len() as i64;
 /// "FWst": tells a store from any other SQLite file.
 pub(super) const APPLICATION_ID: i64 = 0x4657_7374;
 
-pub(super) const STEPS: [&str; 3] =
-    [METADATA_IDENTITIES_AND_EVENTS, STANDINGS_AND_INCIDENTS, FOUND_REPOSITORIES];
+pub(super) const STEPS: [&str; 4] =
+    [METADATA_IDENTITIES_AND_EVENTS, STANDINGS_AND_INCIDENTS, FOUND_REPOSITORIES, ALERTS];
 
 const METADATA_IDENTITIES_AND_EVENTS: &str = "
 CREATE TABLE metadata (
@@ -111,6 +111,21 @@ CREATE TABLE found (
     missing_since INTEGER,
     PRIMARY KEY (discovery, identity)
 ) STRICT, WITHOUT ROWID;
+";
+
+const ALERTS: &str = "
+-- What is owed to whom.
+CREATE TABLE alerts (
+    target   TEXT NOT NULL,
+    incident TEXT NOT NULL,
+    alert    TEXT NOT NULL,
+    PRIMARY KEY (target, incident)
+) STRICT, WITHOUT ROWID;
+-- The last event that alerts have taken in.
+CREATE TABLE alerts_seen (
+    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+    seq      INTEGER NOT NULL
+) STRICT;
 ";
 
 /// Takes the store up to [`SCHEMA_VERSION`].

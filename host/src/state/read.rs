@@ -150,7 +150,7 @@ impl State {
         self.read_current(last_seq)
     }
 
-    fn read_current<T: Default>(
+    pub(super) fn read_current<T: Default>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StateError> {

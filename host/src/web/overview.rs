@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::bar::{Share, shares};
 use super::render::{Frame, value};
 use super::visit::{Answered, Visit};
-use crate::daemon::{IntegrationReport, Ledger, Report, Stamp};
+use crate::daemon::{IntegrationReport, Ledger, Report};
 use crate::journal::{Cause, Incident};
-use crate::verdict::{Moment, Reason};
+use crate::verdict::{Moment, Reason, Stamp};
 
 /// Groups of incidents that are shown, those that cost most first.
 pub(super) const MOST_GROUPS: usize = 20;

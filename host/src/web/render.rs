@@ -98,7 +98,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     for (name, asset) in
         [("style_path", &assets::STYLE), ("script_path", &assets::SCRIPT), ("icon_path", &assets::ICON)]
     {
-        environment.add_global(name, asset.path.as_str());
+        environment.add_global(name, Value::from_safe_string(asset.path.clone()));
     }
     environment.add_global("version", env!("CARGO_PKG_VERSION"));
     for (name, text) in TEMPLATES {
@@ -137,6 +137,7 @@ fn add_filters(environment: &mut Environment<'_>) {
     environment.add_filter("way_out", |word: &str| words::way_out(word));
     environment.add_filter("number", number);
     environment.add_filter("utc", utc);
+    environment.add_filter("minute", |time: &str| time.get(..16).unwrap_or(time).replace('T', " "));
     environment.add_filter("span", |seconds: f64| rough(Duration::from_secs_f64(seconds.clamp(0.0, 1e10))));
     environment.add_filter("path", path);
     environment.add_filter("param", |text: &str| utf8_percent_encode(text, &IN_QUERY).to_string());

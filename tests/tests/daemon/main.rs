@@ -19,3 +19,4 @@ mod secrets;
 mod states;
 mod stops;
 mod support;
+mod web;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
-use crate::daemon::{IncidentReport, IntegrationReport, Notice, Report, Stamp, Weight};
+use crate::daemon::{IncidentReport, IntegrationReport, Notice, Report, Weight};
 use crate::text::{printable, rough};
+use crate::verdict::Stamp;
 
 /// Characters of anything that another process has written.
 const LONGEST: usize = 500;

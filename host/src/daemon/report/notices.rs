@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{DiscoveryReport, IdentityReport, IntegrationReport, PluginReport, Report, Stamp, shown};
+use crate::alerts::TargetReport;
 use crate::daemon::HeldFor;
 use crate::text::rough;
 use crate::verdict::Moment;
@@ -85,6 +86,7 @@ impl Report {
             notices.push(problem.with_way_out("correct it, try `forgewatch run --dry-run`, then reload"));
         }
         notices.extend(self.plugins.iter().filter_map(of_plugin));
+        notices.extend(self.alerts.iter().filter_map(of_target));
         if config.successful && !config.needs_restart.is_empty() {
             let keys: Vec<_> = config.needs_restart.iter().map(|key| shown(key)).collect();
             let what = format!("changed, and used only after a restart: {}", keys.join(", "));
@@ -114,6 +116,17 @@ impl Report {
             (false, false) => "nothing is known to be wrong",
         }
     }
+}
+
+fn of_target(target: &TargetReport) -> Option<Notice> {
+    let long = rough(target.failing_since?.age());
+    let (name, kind) = (shown(&target.name), shown(&target.kind));
+    let what = format!("the target of alerts `{name}` ({kind}) has taken nothing for {long}");
+    let way_out = format!(
+        "put it right, then try `forgewatch alerts test`; {} to tell wait, and none is lost",
+        target.pending
+    );
+    Some(Notice::problem(what).detailed(target.problem.as_deref()).with_way_out(way_out))
 }
 
 fn of_plugin(PluginReport { key, state, cause }: &PluginReport) -> Option<Notice> {

@@ -136,6 +136,15 @@ fn the_rules_fire_when_they_should() {
 fn prometheus_finds_nothing_wrong_with_the_metrics() {
     let metrics = rendered::metrics();
     assert!(metrics.lines().any(|line| line.starts_with("forgewatch_repository_access{")));
+    super::assert_has(
+        &metrics,
+        &[
+            "forgewatch_alert_target_up{target=\"chat\"} 0.0",
+            "forgewatch_alerts_pending{target=\"chat\"} 2.0",
+            "forgewatch_alerts_total{target=\"chat\",event=\"opened\"} 1",
+            "forgewatch_alert_failures_total{target=\"chat\"} 1",
+        ],
+    );
     let Some(output) = promtool(&["check", "metrics"], &metrics) else { return };
     assert!(
         output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(),

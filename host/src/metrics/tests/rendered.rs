@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::config::Config;
 use crate::daemon::{Ledger, Reloads, Tally};
 use crate::journal::{Cause, Fingerprint, Incidents};
-use crate::metrics::{Discovery, Metrics, Plugin};
+use crate::metrics::{AlertTarget, Discovery, Metrics, Plugin};
 use crate::plugins::{Registry, RestartCause, Room};
 use crate::prepare::{Watched, World};
 use crate::services::http::{HttpClient, HttpSettings};
@@ -41,6 +41,9 @@ pub(super) fn metrics() -> String {
     snapshot.integrations[0].rate_budget = Some(4999);
     let listed_at = Some(Moment::now());
     snapshot.discoveries.push(Discovery { name: "all".to_owned(), repositories: 7, listed_at });
+    metrics.alert_sent("chat", "opened");
+    metrics.alert_failed("chat");
+    snapshot.alerts.push(AlertTarget { name: "chat".to_owned(), pending: 2, is_failing: true });
     let restarts = RestartCause::ALL.map(|cause| (cause.as_str(), 1)).to_vec();
     snapshot.plugins.push(Plugin { provider: "vsts".to_owned(), is_up: true, restarts });
     metrics.render(snapshot)

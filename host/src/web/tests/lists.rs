@@ -13,7 +13,7 @@ fn numbered(count: usize) -> Vec<String> {
 fn link<'a>(page: &'a str, text: &str) -> Option<String> {
     let (before, _) = page.split_once(&format!(">{text}</a>"))?;
     let href = before.rsplit_once("href=\"")?.1;
-    href.split('"').next().map(|href| href.replace("&amp;", "&").replace("&#x2f;", "/"))
+    href.split('"').next().map(|href| href.replace("&amp;", "&"))
 }
 
 fn shown(page: &str) -> Vec<String> {

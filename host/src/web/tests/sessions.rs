@@ -22,7 +22,7 @@ async fn who_is_not_signed_in_is_led_to_the_door_and_back() {
     let door = answer.headers["location"].to_str().unwrap().to_owned();
     assert_eq!(door, "/login?next=%2Frepositories%3Fverdict%3Ddenied%26q%3Da%2526b");
     let shown = page(&web, &door).await;
-    assert!(shown.contains("value=\"&#x2f;repositories?verdict=denied&amp;q=a%26b\""), "{shown}");
+    assert!(shown.contains("value=\"/repositories?verdict=denied&amp;q=a%26b\""), "{shown}");
     let form = [("token", READER), ("next", "/repositories?verdict=denied&q=a%26b")];
     let answer = post(&web, "/login", None, &form).await;
     assert_eq!(answer.headers["location"], "/repositories?verdict=denied&q=a%26b");
@@ -121,7 +121,7 @@ fn a_session_ends_by_age_and_by_idleness_and_an_open_page_is_nobody() {
     let token = gate.recognise(READER, None).unwrap();
     let (mut sessions, start) = (Sessions::default(), Instant::now());
     let minutes = |minutes: u64| start + Duration::from_secs(60 * minutes);
-    let mut begin = |sessions: &mut Sessions| Key::of(sessions.begin(token, start).expose());
+    let begin = |sessions: &mut Sessions| Key::of(sessions.begin(token, start).expose());
 
     let idle = begin(&mut sessions);
     assert!(sessions.find(idle, Use::Person, minutes(59)).is_some());

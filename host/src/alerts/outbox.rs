@@ -1,0 +1,365 @@
+//! What is owed to whom: for each incident and each target that hears of it, what was told and what is to be told next.
+//!
+//! - An entry comes with an incident and goes when its end was told.
+//! - What is about to be sent is fixed before, under an id: another attempt, even of another process, has the same id
+//!   and the same incidents.
+//! - What may belong together waits for a moment and goes as one message.
+//!
+//! Sending and saving are absent: [`Outbox::changes`] are what is to be saved.
+
+#[cfg(test)]
+mod tests;
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::message::Happening;
+use super::plan::{Labels, Plan};
+use crate::config::Severity;
+use crate::journal::Incident;
+use crate::text::hex;
+use crate::verdict::Moment;
+
+/// The part of `remind_after` by which reminders may come early, to go with others.
+const EARLY: u32 = 4;
+
+/// A target and an incident, by name and by id.
+pub(super) type Key = (String, String);
+
+/// One incident for one target. The JSON form is what the state keeps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    /// The incident as it was when it turned last.
+    pub(super) incident: Incident,
+    /// What it was routed by when the target was to hear of it first; an Alertmanager knows it by these.
+    pub(super) labels: Labels,
+    pub(super) severity: Severity,
+    /// Since when it is to be told that it began or ended.
+    owed_since: Moment,
+    /// When it was told last that it began or goes on.
+    told_at: Option<Moment>,
+    /// What is being sent.
+    attempt: Option<Attempt>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Attempt {
+    delivery: String,
+    event: Happening,
+}
+
+/// What goes as one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Delivery {
+    pub(super) id: String,
+    pub(super) event: Happening,
+    pub(super) target: String,
+    /// The incidents' ids.
+    pub(super) incidents: Vec<String>,
+}
+
+/// What to do for a target.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Send(Delivery),
+    /// Nothing before that moment, or before there is news.
+    Wait(Option<Moment>),
+}
+
+/// Everything that is owed.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    /// By target, then by incident.
+    entries: BTreeMap<String, BTreeMap<String, Entry>>,
+    changed: BTreeSet<Key>,
+}
+
+impl Entry {
+    pub(super) fn is_resolved(&self) -> bool {
+        self.incident.resolved_at.is_some()
+    }
+
+    /// What is to be told next, and when.
+    fn owed(&self, plan: &Plan) -> (Happening, Moment) {
+        match (self.told_at, self.is_resolved()) {
+            (None, _) => (Happening::Opened, self.owed_since.after(plan.group_wait)),
+            (Some(_), true) => (Happening::Resolved, self.owed_since.after(plan.group_wait)),
+            (Some(told_at), false) => (Happening::Reminded, told_at.after(plan.remind_after)),
+        }
+    }
+
+    /// What those share that are told together.
+    fn group<'a>(&'a self, plan: &'a Plan) -> Vec<&'a str> {
+        plan.group_by.iter().map(|key| self.labels.get(key).map_or("", String::as_str)).collect()
+    }
+}
+
+impl Outbox {
+    /// What the state has kept.
+    pub(super) fn restored(entries: impl IntoIterator<Item = (Key, Entry)>) -> Self {
+        let mut outbox = Self::default();
+        for ((target, incident), entry) in entries {
+            outbox.entries.entry(target).or_default().insert(incident, entry);
+        }
+        outbox
+    }
+
+    /// Takes in an incident as it is now, for everybody who hears of it.
+    pub(super) fn note(
+        &mut self,
+        incident: &Incident,
+        (labels, severity): (Labels, Severity),
+        plan: &Plan,
+        now: Moment,
+    ) {
+        let is_resolved = incident.resolved_at.is_some();
+        if is_resolved {
+            let targets: Vec<_> = self.entries.keys().cloned().collect();
+            for target in targets {
+                self.end((target, incident.id.clone()), incident, plan, now);
+            }
+        }
+        let is_silent = plan.is_silent(&labels, now);
+        if is_resolved && is_silent {
+            return;
+        }
+        for target in plan.targets(&labels) {
+            let entries = self.entries.entry(target.to_owned()).or_default();
+            if entries.contains_key(&incident.id) {
+                continue;
+            }
+            let entry = Entry {
+                incident: incident.clone(),
+                labels: labels.clone(),
+                severity,
+                owed_since: now,
+                told_at: None,
+                attempt: None,
+            };
+            entries.insert(incident.id.clone(), entry);
+            self.changed.insert((target.to_owned(), incident.id.clone()));
+        }
+    }
+
+    /// Has the end of an incident told, once.
+    fn end(&mut self, key: Key, incident: &Incident, plan: &Plan, now: Moment) {
+        let Some(entry) = self.get_mut(&key).filter(|entry| !entry.is_resolved()) else { return };
+        let was_never_told = entry.told_at.is_none() && entry.attempt.is_none();
+        if was_never_told && plan.is_silent(&entry.labels, now) {
+            self.remove(key);
+            return;
+        }
+        entry.incident = incident.clone();
+        entry.owed_since = now;
+        // That it goes on is no news any more.
+        entry.attempt.take_if(|attempt| attempt.event == Happening::Reminded);
+        self.changed.insert(key);
+    }
+
+    /// The incidents that are not known to be over.
+    pub(super) fn open(&self) -> BTreeMap<String, Incident> {
+        let open = self.entries.values().flat_map(BTreeMap::values).filter(|entry| !entry.is_resolved());
+        open.map(|entry| (entry.incident.id.clone(), entry.incident.clone())).collect()
+    }
+
+    /// What is to be done for a target. What is to be sent is fixed with that. Deliveries in `resting` wait.
+    pub(super) fn next(
+        &mut self,
+        target: &str,
+        most_incidents: usize,
+        resting: &HashMap<String, Moment>,
+        plan: &Plan,
+        now: Moment,
+    ) -> Next {
+        let mut soonest: Option<Moment> = None;
+        let mut due: Option<(Moment, Happening, Vec<&str>)> = None;
+        for entry in self.of_target(target).map(|(_, entry)| entry) {
+            if let Some(attempt) = &entry.attempt {
+                match resting.get(&attempt.delivery) {
+                    Some(until) if *until > now => soonest = earlier(soonest, *until),
+                    _ => return Next::Send(self.delivery(target, &attempt.delivery.clone())),
+                }
+                continue;
+            }
+            let (event, at) = entry.owed(plan);
+            if event != Happening::Resolved && plan.is_silent(&entry.labels, now) {
+                continue;
+            }
+            if at > now {
+                soonest = earlier(soonest, at);
+            } else if due.as_ref().is_none_or(|(first, ..)| at < *first) {
+                due = Some((at, event, entry.group(plan)));
+            }
+        }
+        let Some((_, event, group)) = due else { return Next::Wait(soonest) };
+        let group: Vec<_> = group.into_iter().map(str::to_owned).collect();
+        Next::Send(self.fix(target, event, &group, most_incidents, plan, now))
+    }
+
+    /// Fixes what goes together with what is due: what would be due soon goes with it.
+    fn fix(
+        &mut self,
+        target: &str,
+        event: Happening,
+        group: &[String],
+        most_incidents: usize,
+        plan: &Plan,
+        now: Moment,
+    ) -> Delivery {
+        let soon = if event == Happening::Reminded { plan.remind_after / EARLY } else { plan.group_wait };
+        let mut chosen: Vec<_> = self
+            .of_target(target)
+            .filter(|(_, entry)| {
+                let (owed, at) = entry.owed(plan);
+                let is_silent = event != Happening::Resolved && plan.is_silent(&entry.labels, now);
+                let fits = entry.attempt.is_none() && owed == event && at <= now.after(soon) && !is_silent;
+                fits && entry.group(plan) == group
+            })
+            .collect();
+        chosen.sort_by(worst_first);
+        let incidents: Vec<_> =
+            chosen.into_iter().take(most_incidents).map(|(incident, _)| incident.clone()).collect();
+        let id = delivery_id(target, event, &incidents, now);
+        for incident in &incidents {
+            let key = (target.to_owned(), incident.clone());
+            if let Some(entry) = self.get_mut(&key) {
+                entry.attempt = Some(Attempt { delivery: id.clone(), event });
+            }
+            self.changed.insert(key);
+        }
+        Delivery { id, event, target: target.to_owned(), incidents }
+    }
+
+    /// What was fixed under an id.
+    fn delivery(&self, target: &str, id: &str) -> Delivery {
+        let attempt =
+            |entry: &Entry| entry.attempt.as_ref().filter(|attempt| attempt.delivery == id).cloned();
+        let mut fixed: Vec<_> =
+            self.of_target(target).filter(|(_, entry)| attempt(entry).is_some()).collect();
+        fixed.sort_by(worst_first);
+        let event = fixed.first().and_then(|(_, entry)| attempt(entry));
+        let event = event.map_or(Happening::Opened, |attempt| attempt.event);
+        let incidents = fixed.into_iter().map(|(incident, _)| incident.clone()).collect();
+        Delivery { id: id.to_owned(), event, target: target.to_owned(), incidents }
+    }
+
+    pub(super) fn get(&self, target: &str, incident: &str) -> Option<&Entry> {
+        self.entries.get(target)?.get(incident)
+    }
+
+    fn get_mut(&mut self, (target, incident): &Key) -> Option<&mut Entry> {
+        self.entries.get_mut(target)?.get_mut(incident)
+    }
+
+    fn of_target(&self, target: &str) -> impl Iterator<Item = (&String, &Entry)> {
+        self.entries.get(target).into_iter().flatten()
+    }
+
+    fn remove(&mut self, key: Key) {
+        if let Some(entries) = self.entries.get_mut(&key.0) {
+            entries.remove(&key.1);
+        }
+        self.changed.insert(key);
+    }
+
+    /// A message was taken.
+    pub(super) fn delivered(&mut self, delivery: &Delivery, now: Moment) {
+        for incident in &delivery.incidents {
+            let key = (delivery.target.clone(), incident.clone());
+            let Some(entry) = self.get_mut(&key) else { continue };
+            if entry.attempt.take_if(|attempt| attempt.delivery == delivery.id).is_none() {
+                continue;
+            }
+            if delivery.event == Happening::Resolved {
+                self.remove(key);
+            } else {
+                entry.told_at = Some(now);
+                self.changed.insert(key);
+            }
+        }
+    }
+
+    /// Gives up what is over and could not be told for too long; how many.
+    pub(super) fn give_up(&mut self, target: &str, plan: &Plan, now: Moment) -> usize {
+        let is_old = |entry: &Entry| entry.is_resolved() && now.since(entry.owed_since) >= plan.give_up_after;
+        let old = self.of_target(target).filter(|(_, entry)| is_old(entry));
+        let old: Vec<_> = old.map(|(incident, _)| (target.to_owned(), incident.clone())).collect();
+        let count = old.len();
+        old.into_iter().for_each(|key| self.remove(key));
+        count
+    }
+
+    /// Drops what is over and owed to somebody who is not configured; what is not over is kept for their return.
+    pub(super) fn forget_strangers(&mut self, is_target: impl Fn(&str) -> bool) {
+        let strangers = self.entries.iter().filter(|(target, _)| !is_target(target));
+        let over = strangers.flat_map(|(target, entries)| {
+            let over = entries.iter().filter(|(_, entry)| entry.is_resolved());
+            over.map(|(incident, _)| (target.clone(), incident.clone()))
+        });
+        let over: Vec<_> = over.collect();
+        over.into_iter().for_each(|key| self.remove(key));
+    }
+
+    /// What a target was told of and is not over.
+    pub(super) fn told_open(&self, target: &str, plan: &Plan, now: Moment) -> Vec<String> {
+        let told = self.of_target(target).filter(|(_, entry)| {
+            entry.told_at.is_some() && !entry.is_resolved() && !plan.is_silent(&entry.labels, now)
+        });
+        told.map(|(incident, _)| incident.clone()).collect()
+    }
+
+    /// How many beginnings and ends a target has not taken yet.
+    pub(super) fn pending(&self, target: &str) -> usize {
+        let pending = |entry: &Entry| entry.told_at.is_none() || entry.is_resolved();
+        self.of_target(target).filter(|(_, entry)| pending(entry)).count()
+    }
+
+    /// What is different from what was saved, each with what is to be saved of it. It has to be saved, or marked again.
+    pub(super) fn changes(&mut self) -> Vec<(Key, Option<String>)> {
+        let changed = std::mem::take(&mut self.changed);
+        // Plain data with text keys: there is nothing that could fail.
+        let text = |entry: &Entry| serde_json::to_string(entry).unwrap_or_default();
+        let changes = changed.into_iter().map(|key| {
+            let text = self.get(&key.0, &key.1).map(text);
+            (key, text)
+        });
+        changes.collect()
+    }
+
+    /// Has something saved again, since it was not.
+    pub(super) fn mark(&mut self, keys: impl IntoIterator<Item = Key>) {
+        self.changed.extend(keys);
+    }
+
+    /// Has everything saved again, since the store is another.
+    pub(super) fn mark_all(&mut self) {
+        for (target, entries) in &self.entries {
+            self.changed.extend(entries.keys().map(|incident| (target.clone(), incident.clone())));
+        }
+    }
+}
+
+/// The worst first, then the oldest, then by name.
+fn worst_first(one: &(&String, &Entry), other: &(&String, &Entry)) -> Ordering {
+    let rank = |entry: &Entry| (Reverse(entry.severity), entry.incident.first_seen);
+    let by_name = || one.1.incident.repository.cmp(&other.1.incident.repository);
+    rank(one.1).cmp(&rank(other.1)).then_with(by_name).then_with(|| one.0.cmp(other.0))
+}
+
+fn earlier(one: Option<Moment>, other: Moment) -> Option<Moment> {
+    Some(one.map_or(other, |one| one.min(other)))
+}
+
+/// The same for the same incidents at the same moment, and for nothing else.
+fn delivery_id(target: &str, event: Happening, incidents: &[String], now: Moment) -> String {
+    let mut hash = Sha256::new();
+    let at = now.unix_ms().to_string();
+    for part in [target, event.as_str(), &at].into_iter().chain(incidents.iter().map(String::as_str)) {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    format!("msg_{}", hex(&hash.finalize()[..16]))
+}

@@ -1,0 +1,27 @@
+//! Who is told of incidents, and whether that works.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::access::Scope;
+use super::answer::Found;
+use super::error::Error;
+use super::input::Nothing;
+use super::route::{Call, Operation, Routes};
+use crate::alerts::TargetReport;
+
+pub(super) fn add(routes: &mut Routes) {
+    let summary = "All targets of alerts, and what they have not taken yet.";
+    let operation = Operation { id: "list_alert_targets", summary, scope: Some(Scope::Read), errors: &[] };
+    routes.get("/api/v1/alerts", operation, list);
+}
+
+/// All targets of alerts.
+#[derive(Serialize, JsonSchema)]
+struct TargetList {
+    items: Vec<TargetReport>,
+}
+
+async fn list(call: Call<Nothing>) -> Result<Found<TargetList>, Error> {
+    Ok(Found(TargetList { items: (call.shared.alerts)() }))
+}
