@@ -1,5 +1,7 @@
 //! Pages that stay true while they are open.
 
+use std::sync::Arc;
+
 use forgewatch_tests::gallery::EVENTFUL;
 
 use crate::support::Site;
@@ -9,7 +11,7 @@ const MARK: &str = "window.isTheSame = true";
 
 #[test]
 fn a_loss_shows_without_loading_the_page_again_and_leaves_what_is_typed_alone() {
-    let site = Site::open();
+    let site = Site::own();
     let browser = &site.browser;
     site.visit("/repositories?q=large-00000");
     browser.until("document.querySelector('#live-word')?.textContent === 'Live'");
@@ -32,7 +34,7 @@ fn a_loss_shows_without_loading_the_page_again_and_leaves_what_is_typed_alone() 
 
 #[test]
 fn a_change_is_said_aloud_once_and_the_focus_stays() {
-    let site = Site::open();
+    let site = Site::own();
     let browser = &site.browser;
     site.visit(&format!("/repositories/{EVENTFUL}"));
     browser.until("document.querySelector('#live-word')?.textContent === 'Live'");
@@ -52,13 +54,13 @@ fn a_change_is_said_aloud_once_and_the_focus_stays() {
 
 #[test]
 fn a_page_says_when_its_daemon_is_gone() {
-    let Site { browser, gallery } = Site::open();
+    let Site { browser, gallery } = Site::own();
     browser.open(&gallery.url("/"));
     browser.until("document.querySelector('#live-word')?.textContent === 'Live'");
     for complaint in ["net::ERR_CONNECTION_REFUSED", "net::ERR_INCOMPLETE_CHUNKED_ENCODING"] {
         browser.expect(complaint);
     }
-    gallery.close();
+    Arc::into_inner(gallery).expect("nobody shares it").close();
     browser.until("document.querySelector('#live-word')?.textContent === 'Not live'");
     assert!(browser.is("document.querySelector('main h1')"), "what it showed is still there");
 }
