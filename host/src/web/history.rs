@@ -17,6 +17,8 @@ const WIDTH: f64 = 1000.0;
 const NARROWEST: f64 = 2.0;
 /// The picture shows at least so long.
 const SHORTEST: Duration = Duration::from_secs(15 * 60);
+/// Of longer ones the marks tell the dates alone.
+const LONGEST_WITH_TIME: Duration = Duration::from_secs(4 * 24 * 60 * 60);
 /// Marks below the picture.
 const MARKS: u32 = 4;
 
@@ -45,7 +47,7 @@ pub(super) struct Stretch {
 #[derive(Debug, PartialEq, Serialize)]
 struct Mark {
     x: f64,
-    at: Stamp,
+    label: String,
 }
 
 /// The picture.
@@ -120,7 +122,8 @@ impl Picture {
         stretches.sort_by_key(|it| std::cmp::Reverse((it.from.map(|at| at.0), it.until.map(|at| at.0))));
         let marks = (0..=MARKS).map(|number| {
             let share = f64::from(number) / f64::from(MARKS);
-            Mark { x: rounded(share * WIDTH), at: start.after(shown.mul_f64(share)).into() }
+            let at = start.after(shown.mul_f64(share));
+            Mark { x: rounded(share * WIDTH), label: label(at, number == MARKS, shown) }
         });
         Self { start: start.into(), end: end.into(), marks: marks.collect(), stretches }
     }
@@ -158,6 +161,17 @@ impl Stretch {
             x: 0.0,
             width: 0.0,
         }
+    }
+}
+
+/// As exactly as the picture can be read.
+fn label(at: Moment, is_last: bool, shown: Duration) -> String {
+    let time = at.to_string();
+    match (is_last, time.get(..10), time.get(5..10), time.get(11..16)) {
+        (true, ..) => "now".to_owned(),
+        (_, Some(date), ..) if shown > LONGEST_WITH_TIME => date.to_owned(),
+        (_, _, Some(day), Some(minute)) => format!("{day} {minute}"),
+        _ => time,
     }
 }
 

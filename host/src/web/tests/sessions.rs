@@ -233,3 +233,15 @@ async fn nobody_signs_in_where_nobody_has_to() {
     let answer = get(&web, "/login?next=%2Fplugins").await;
     assert_eq!((answer.status.as_u16(), answer.headers["location"].to_str().unwrap()), (303, "/plugins"));
 }
+
+#[tokio::test]
+async fn who_comes_from_another_site_may_go_on_and_nobody_else_is_asked() {
+    let web = guarded();
+    let door = |site: &'static str| {
+        let request = browser("GET", "/login?next=%2Fplugins").header("sec-fetch-site", site);
+        web.answer(request.body(Body::empty()).unwrap())
+    };
+    assert!(text(&door("cross-site").await).contains("<a id=\"continue\" href=\"/plugins\">"));
+    assert!(!text(&door("none").await).contains("continue"));
+    assert!(!text(&door("same-origin").await).contains("continue"));
+}
