@@ -12,7 +12,7 @@ use crate::support::{AUTHORIZATION, HOOK, SIGNING, keeps_secrets, sandbox};
 /// A sandbox with the webhook `ops` at this address.
 fn webhook(url: &str, more: &str) -> Sandbox {
     let settings = format!("ops = {{ kind = \"webhook\", url = {{ env = \"HOOK\" }}, {more} }}");
-    let mut sandbox = sandbox("http.timeout = \"2s\"\n", &settings);
+    let mut sandbox = sandbox("http.timeout = \"3s\"\n", &settings);
     sandbox.set_variable("HOOK", url);
     sandbox
 }
@@ -196,7 +196,7 @@ fn what_is_not_taken_is_told_with_the_reason_and_without_secrets() {
         (Answer::Bytes(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), "no answer: what came back is not HTTP"),
         (Answer::Bytes(Vec::new()), "no answer: the connection was closed before an answer"),
         (Answer::Reset, "no answer: connection reset"),
-        (Answer::Silence, "no answer: timed out after 2 s"),
+        (Answer::Silence, "no answer: timed out after 3 s"),
     ];
     let count = cases.len();
     for (answer, words) in cases {

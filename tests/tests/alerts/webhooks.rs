@@ -12,7 +12,7 @@ use crate::support::{
     AUTHORIZATION, HOOK, SIGNING, addressed, message, refused, sandbox, target, told, unavailable,
 };
 
-const SHORT: &str = "http.timeout = \"1s\"\n";
+const SHORT: &str = "http.timeout = \"3s\"\n";
 
 #[tokio::test]
 async fn a_webhook_has_all_there_is_and_a_signature_that_others_accept() {
@@ -141,7 +141,7 @@ async fn the_proxy_is_asked_for_everybody_but_this_machine() {
 #[test]
 fn the_documented_targets_take_what_is_documented() {
     let readme = std::fs::read_to_string(build::root().join("README.md")).unwrap();
-    let section = readme.split_once("\n## Tell the right people\n").unwrap().1.split("\n## ").next().unwrap();
+    let section = readme.split_once("\n**Targets.**").unwrap().1.split("\n## ").next().unwrap();
     let blocks = section.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let targets: String = blocks.filter(|block| block.contains("[alerts.targets.")).collect();
     let certified = Certified::new();
