@@ -12,7 +12,7 @@ use crate::support::{
     AUTHORIZATION, HOOK, SIGNING, addressed, message, refused, sandbox, target, told, unavailable,
 };
 
-const SHORT: &str = "http.timeout = \"1s\"\n";
+const SHORT: &str = "http.timeout = \"3s\"\n";
 
 #[tokio::test]
 async fn a_webhook_has_all_there_is_and_a_signature_that_others_accept() {
@@ -124,10 +124,24 @@ async fn a_receiver_is_left_alone_for_as_long_as_it_says_and_an_hour_at_most() {
     }
 }
 
+#[tokio::test]
+async fn the_proxy_is_asked_for_everybody_but_this_machine() {
+    let (proxy, hook, dir) = (Receiver::start(), Receiver::start(), TempDir::new().unwrap());
+    let top = format!("http.proxy = {:?}\n", proxy.url("/"));
+    let sent = message(Happening::Opened, vec![told(1, Happening::Opened)]);
+    for url in ["http://hooks.example.org/x", &hook.url("/here")] {
+        let settings = addressed(dir.path(), url) + "kind = \"slack\"\n";
+        target(dir.path(), &top, &settings).await.send(&sent).await.unwrap();
+    }
+    let lines = |receiver: &Receiver| receiver.requests().into_iter().map(|it| it.line).collect::<Vec<_>>();
+    assert_eq!(lines(&proxy), ["POST http://hooks.example.org/x HTTP/1.1"]);
+    assert_eq!(lines(&hook), ["POST /here HTTP/1.1"]);
+}
+
 #[test]
 fn the_documented_targets_take_what_is_documented() {
     let readme = std::fs::read_to_string(build::root().join("README.md")).unwrap();
-    let section = readme.split_once("\n## Tell the right people\n").unwrap().1.split("\n## ").next().unwrap();
+    let section = readme.split_once("\n**Targets.**").unwrap().1.split("\n## ").next().unwrap();
     let blocks = section.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let targets: String = blocks.filter(|block| block.contains("[alerts.targets.")).collect();
     let certified = Certified::new();
