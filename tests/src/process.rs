@@ -50,11 +50,13 @@ impl Process {
 
     /// Its children, those that wait to be reaped too.
     pub fn children(self) -> Vec<Self> {
-        let entries = fs::read_dir("/proc").expect("the process table").flatten();
-        let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         let own = self.0.as_raw_nonzero().to_string();
-        let processes = ids.filter_map(|id| Pid::from_raw(id).map(Self));
-        processes.filter(|process| process.stat().get(1) == Some(&own)).collect()
+        all().filter(|process| process.stat().get(1) == Some(&own)).collect()
+    }
+
+    /// Those that a signal to the group that it leads reaches, itself among them.
+    pub fn group(self) -> Vec<Self> {
+        all().filter(|process| process.is_in_group_of(self)).collect()
     }
 
     /// Its workers for the plugin `key` that have not ended, in the order of their start.
@@ -121,6 +123,12 @@ impl Process {
     fn started(self) -> u64 {
         self.stat().get(19).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
     }
+}
+
+fn all() -> impl Iterator<Item = Process> {
+    let entries = fs::read_dir("/proc").expect("the process table").flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    ids.filter_map(|id| Pid::from_raw(id).map(Process))
 }
 
 /// Waits until there is `what`, looking again and again.

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::process::Signal;
 
 use super::Report;
-use super::figures::{Series, mib, ms, seconds};
 use super::metrics::{Bucket, quantile};
 use super::pulse::Pulse;
 use super::state::{State, Turn};
 use super::subject::{LIVELY, Subject, name};
+use crate::figures::{Series, mib, ms, seconds};
 use crate::process::Process;
 
 const SAMPLE: Duration = Duration::from_secs(1);
