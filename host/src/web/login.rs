@@ -67,7 +67,7 @@ fn next(pairs: &[(String, String)]) -> &str {
     let wanted = pairs.iter().find(|(name, _)| name == "next").map_or("/", |(_, wanted)| wanted);
     let path = wanted.split('?').next().unwrap_or_default();
     let is_page = path == "/"
-        || ["/repositories", "/incidents", "/integrations", "/plugins"]
+        || ["/repositories", "/incidents", "/integrations", "/alerts", "/plugins"]
             .iter()
             .any(|page| path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
     let is_plain = wanted.len() <= LONGEST_PLACE && wanted.bytes().all(|byte| byte.is_ascii_graphic());
