@@ -138,6 +138,7 @@ impl Gallery {
             page("incidents-resolved", "/incidents?state=resolved".to_owned()),
             page("incident", format!("/incidents/{incident}")),
             page("integrations", "/integrations".to_owned()),
+            page("alerts", "/alerts".to_owned()),
             page("plugins", "/plugins".to_owned()),
             Page { complaint: Some("404 (Not Found)"), ..page("nowhere", "/nowhere".to_owned()) },
         ]

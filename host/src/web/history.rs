@@ -130,7 +130,7 @@ impl Picture {
 
     /// What holds now, in a word.
     pub(super) fn headline(&self) -> &'static str {
-        self.stretches.iter().find(|it| it.until.is_none()).map_or("not checked yet", |it| it.verdict)
+        self.stretches.iter().find(|it| it.until.is_none()).map_or("not known yet", |it| it.verdict)
     }
 }
 

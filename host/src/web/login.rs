@@ -17,7 +17,7 @@ use url::form_urlencoded;
 use super::Site;
 use super::headers::{html, see_other};
 use super::render::{Frame, render};
-use super::visit::{Answered, Visit, is_from_our_page, is_of_page, peer, posted};
+use super::visit::{Answered, Visit, is_from_our_page, peer, posted};
 use super::{refusals, sessions};
 use crate::api::view::{Error, form_of_body, pairs};
 
@@ -67,12 +67,11 @@ fn next(pairs: &[(String, String)]) -> &str {
     let wanted = pairs.iter().find(|(name, _)| name == "next").map_or("/", |(_, wanted)| wanted);
     let path = wanted.split('?').next().unwrap_or_default();
     let is_page = path == "/"
-        || ["/repositories", "/incidents", "/integrations", "/plugins"]
+        || ["/repositories", "/incidents", "/integrations", "/alerts", "/plugins"]
             .iter()
             .any(|page| path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
     let is_plain = wanted.len() <= LONGEST_PLACE && wanted.bytes().all(|byte| byte.is_ascii_graphic());
-    let is_ours = is_page && is_plain && !wanted.contains('\\') && is_of_page(&axum::http::Method::GET, path);
-    if is_ours { wanted } else { "/" }
+    if is_page && is_plain && !wanted.contains('\\') { wanted } else { "/" }
 }
 
 fn show(site: &Site, request: &Request) -> Answered {

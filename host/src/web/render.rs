@@ -27,7 +27,7 @@ const IN_SEGMENT: AsciiSet =
 /// The same in the value of a query.
 const IN_QUERY: AsciiSet = IN_SEGMENT.remove(b'/');
 
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 12] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("parts.html", include_str!("templates/parts.html")),
     ("overview.html", include_str!("templates/overview.html")),
@@ -36,6 +36,7 @@ const TEMPLATES: [(&str, &str); 11] = [
     ("incidents.html", include_str!("templates/incidents.html")),
     ("incident.html", include_str!("templates/incident.html")),
     ("integrations.html", include_str!("templates/integrations.html")),
+    ("alerts.html", include_str!("templates/alerts.html")),
     ("plugins.html", include_str!("templates/plugins.html")),
     ("login.html", include_str!("templates/login.html")),
     ("refusal.html", include_str!("templates/refusal.html")),

@@ -35,7 +35,7 @@ pub(super) fn verdict(word: &str) -> &'static str {
         "denied" => "Denied",
         "indeterminate" => "Indeterminate",
         "stale" => "Stale",
-        _ => "Not checked yet",
+        _ => "Not known yet",
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) fn verdict_meaning(word: &str) -> &'static str {
         "denied" => "the integration has no access",
         "indeterminate" => "nobody could say yet: an outage or a limit is no loss",
         "stale" => "no clear answer for long, whatever was believed before",
-        _ => "no answer yet",
+        _ => "no answer yet, or none that is confirmed",
     }
 }
 

@@ -18,6 +18,7 @@ fn everything_can_be_done_without_scripts() {
         ("/repositories", "Repositories"),
         ("/incidents", "Incidents"),
         ("/integrations", "Integrations"),
+        ("/alerts", "Alerts"),
         ("/plugins", "Plugins"),
     ] {
         browser.click(&format!("nav a[href='{path}']"));

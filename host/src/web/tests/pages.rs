@@ -1,6 +1,7 @@
 //! Every page, with the names that somebody would choose who means harm.
 
 use super::support::{get, open, page, with, world};
+use crate::alerts::TargetReport;
 use crate::api::tests::fixture::{Fixture, at};
 use crate::state::EventKind;
 use crate::verdict::Reason;
@@ -40,10 +41,17 @@ fn troubled() -> (Fixture, Vec<String>) {
 }
 
 async fn all_pages(web: &Fixture, names: &[String]) -> Vec<(String, String)> {
-    let mut paths: Vec<String> =
-        ["/", "/repositories", "/incidents", "/incidents?state=resolved", "/integrations", "/plugins"]
-            .map(str::to_owned)
-            .into();
+    let mut paths: Vec<String> = [
+        "/",
+        "/repositories",
+        "/incidents",
+        "/incidents?state=resolved",
+        "/integrations",
+        "/alerts",
+        "/plugins",
+    ]
+    .map(str::to_owned)
+    .into();
     paths.extend(names.iter().map(|name| format!("/repositories/{}", path(name))));
     let parts = names.iter().map(|name| path(&name.chars().take(200).collect::<String>()));
     paths.extend(parts.map(|part| format!("/repositories?q={part}&integration={part}")));
@@ -163,6 +171,34 @@ async fn the_overview_says_when_the_daemon_is_not_well() {
 }
 
 #[tokio::test]
+async fn targets_of_alerts_are_shown_with_what_keeps_them() {
+    let web = open(&["alpha"]);
+    assert!(page(&web, "/alerts").await.contains("<code>[alerts.targets.NAME]</code>"));
+    let target = |name: &str, failing: bool| TargetReport {
+        name: name.to_owned(),
+        kind: "slack".to_owned(),
+        pending: 3,
+        delivered_at: Some(at(1_000_000).into()),
+        failing_since: failing.then(|| at(2_000_000).into()),
+        problem: failing.then(|| "the chat says `<b>no_team</b>`".to_owned()),
+        next_attempt_at: failing.then(|| at(3_000_000).into()),
+    };
+    *web.alerts.lock().unwrap() = vec![target("calls", true), target("chat", false)];
+    let page = page(&web, "/alerts").await;
+    for expected in [
+        "Takes nothing <span class=\"since\">",
+        "the chat says <code>&lt;b&gt;no_team&lt;/b&gt;</code>",
+        "<code>forgewatch alerts test calls</code>",
+        "Takes what it is told",
+        "<dd>3</dd>",
+        "1970-02-04 17:20:00 UTC",
+    ] {
+        assert!(page.contains(expected), "{expected} is not on {page}");
+    }
+    assert!(page.contains("data-headline=\"1 of 2 targets"), "{page}");
+}
+
+#[tokio::test]
 async fn a_daemon_without_repositories_has_pages_too() {
     let web = open(&[]);
     let pages = all_pages(&web, &[]).await;
@@ -211,7 +247,7 @@ async fn a_forge_in_trouble_and_a_held_lane_are_shown() {
 
 #[test]
 fn every_template_is_compiled() {
-    assert_eq!(environment().templates().count(), 11);
+    assert_eq!(environment().templates().count(), 12);
 }
 
 #[tokio::test]
