@@ -276,7 +276,7 @@ fn watchlist(repositories: usize) -> Watchlist {
         list.repository(&format!("down-{number}"), "down", "Main", &format!("service-{number}"), "")
     });
     let list = ODD.iter().enumerate().fold(list, |list, (number, name)| {
-        list.repository(&quoted(name), "large", "project-0", &format!("repository-{number}"), "")
+        list.repository(&quoted(name), "large", &format!("project-{number}"), "repository-0", "")
     });
     let list = ["storefront", "vault", "frozen", "taken-down"].iter().fold(list, |list, name| {
         list.repository(&format!("hub-{name}"), "hub", "contoso", name, "labels = { team = \"web\" }")

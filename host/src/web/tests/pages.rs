@@ -200,7 +200,10 @@ async fn a_forge_in_trouble_and_a_held_lane_are_shown() {
         standby.investigating = true;
     });
     let integrations = page(&web, "/integrations").await;
-    assert!(integrations.contains("Its forge has been in trouble <span class=\"since\"><span>since</span>"), "{integrations}");
+    assert!(
+        integrations.contains("Its forge has been in trouble <span class=\"since\"><span>since</span>"),
+        "{integrations}"
+    );
     assert!(integrations.contains("the cause is being looked for"), "{integrations}");
     assert!(!integrations.contains("hunter2") && !integrations.contains("the-token"), "{integrations}");
     assert!(page(&web, "/").await.contains("The forge of <code>acme</code> has been in trouble for"));
