@@ -3,7 +3,7 @@
 use forgewatch_tests::receivers::{Alertmanager, Answer, Certified, MailServer, MailSettings, Receiver};
 use serde_json::Value;
 
-use crate::support::{AUTHORIZATION, HOOK, keeps_secrets, sandbox};
+use crate::support::{AUTHORIZATION, HOOK, SIGNING, keeps_secrets, sandbox};
 
 /// A sandbox with the webhook `ops` at this address.
 fn webhook(url: &str, more: &str) -> forgewatch_tests::sandbox::Sandbox {
@@ -52,9 +52,9 @@ broken = {{ kind = "slack", url = {{ env = "NOT_SET" }} }}
     assert!(letter.header("Subject").unwrap().starts_with("[forgewatch] Test, as if opened: "), "{letter:?}");
     assert!(letter.body.contains("This is a test: nothing has happened."), "{letter:?}");
 
-    for (event, word) in [("reminded", "still open"), ("resolved", "resolved")] {
+    for (count, event, word) in [(2, "reminded", "still open"), (3, "resolved", "resolved")] {
         sandbox.run(&["alerts", "test", "mail", "--event", event]).exits(0);
-        let letter = mail.mails().pop().unwrap();
+        let letter = mail.wait_for(count).remove(count - 1);
         assert!(letter.header("Subject").unwrap().contains(&format!("as if {word}")), "{letter:?}");
     }
     sandbox.run(&["alerts", "test", "am", "--event", "resolved"]).exits(0);
@@ -146,6 +146,31 @@ fn settings_of_mail_and_alertmanager_are_judged_too() {
         let run = sandbox("", &target).run(&["alerts", "test", "ops"]).exits(2);
         assert!(run.stderr.contains(problem), "{problem}: {}", run.stderr);
         keeps_secrets(&run);
+    }
+}
+
+#[test]
+fn a_secret_in_place_of_its_reference_is_refused_and_shown_nowhere() {
+    let hook = format!("\"https://hooks.example.org/services/{HOOK}\"");
+    for (kind, url, more) in [
+        ("slack", hook.as_str(), String::new()),
+        ("webhook", hook.as_str(), String::new()),
+        ("webhook", "{ env = \"HOOK\" }", format!(", secret = {SIGNING:?}")),
+        ("webhook", "{ env = \"HOOK\" }", format!(", authorization = {AUTHORIZATION:?}")),
+        ("webhook", "{ env = \"HOOK\" }", format!(", authorization = {{ value = {AUTHORIZATION:?} }}")),
+    ] {
+        let sandbox = sandbox("", &format!("ops = {{ kind = {kind:?}, url = {url}{more} }}"));
+        for arguments in [
+            &["alerts", "test", "ops"][..],
+            &["config", "check"],
+            &["config", "show"],
+            &["config", "explain", "alerts"],
+            &["config", "explain", "alerts.targets.ops.url"],
+        ] {
+            let run = sandbox.run(arguments);
+            assert!(arguments[0] == "config" || run.status == Some(2), "{run:?}");
+            keeps_secrets(&run);
+        }
     }
 }
 

@@ -166,6 +166,10 @@
 
   relative();
   setInterval(relative, RELATIVE);
+  // What was done is said once, and not again by who loads the page anew.
+  const flash = document.querySelector(".flash");
+  if (flash) setTimeout(() => { said.textContent = flash.textContent; }, 500);
+  if (location.search === "?asked=1") history.replaceState(null, "", location.pathname);
   if (document.body.dataset.live) {
     connect();
     document.addEventListener("visibilitychange", follow);

@@ -10,7 +10,7 @@ fn numbered(count: usize) -> Vec<String> {
 }
 
 /// Where the link with this text leads.
-fn link<'a>(page: &'a str, text: &str) -> Option<String> {
+fn link(page: &str, text: &str) -> Option<String> {
     let (before, _) = page.split_once(&format!(">{text}</a>"))?;
     let href = before.rsplit_once("href=\"")?.1;
     href.split('"').next().map(|href| href.replace("&amp;", "&"))
