@@ -91,7 +91,7 @@ impl Gallery {
         let daemon = Daemon::start_within(PATIENCE, &sandbox);
         let gallery = Self { daemon, fake, _sandbox: sandbox, repositories };
         // By itself it would take its time.
-        gallery.check((0..repositories).map(name).collect());
+        gallery.check((0..repositories).map(name).chain(ODD.map(shown)).collect());
         gallery.until_there_is_everything();
         gallery
     }
@@ -241,6 +241,11 @@ fn world(repositories: usize) -> World {
 fn split(repositories: usize) -> (usize, usize) {
     let projects = repositories.div_ceil(MOST_ORDERED).max(PROJECTS);
     (projects, repositories.div_ceil(projects))
+}
+
+/// What a name is known by: what can be shown of it.
+pub fn shown(name: &str) -> String {
+    name.replace('\u{202e}', "\\u{202e}")
 }
 
 /// What the configuration calls a repository of the bulk.

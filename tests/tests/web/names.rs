@@ -1,6 +1,6 @@
 //! Names that try to be more than names.
 
-use forgewatch_tests::gallery::ODD;
+use forgewatch_tests::gallery::{ODD, shown};
 use serde_json::json;
 use url::form_urlencoded;
 
@@ -17,8 +17,7 @@ fn odd_names_are_text_wherever_they_are_shown_and_lead_to_their_own_page() {
     let browser = &site.browser;
     for name in ODD {
         search(&site, name);
-        // A name is known by what can be shown of it.
-        let shown = name.replace('\u{202e}', "\\u{202e}");
+        let shown = shown(name);
         search(&site, &shown);
         assert_eq!(browser.text("main tbody th a"), shown);
 
