@@ -13,7 +13,7 @@ use crate::browser::{Browser, Key};
 use crate::daemon::Daemon;
 use crate::fake::github::{Github, contoso as hub};
 use crate::fake::{Answer, Fake, Match, RateLimit, Spelling, World, gitlab};
-use crate::process::eventually;
+use crate::process::within;
 use crate::sandbox::Sandbox;
 use crate::watchlist::Watchlist;
 
@@ -53,8 +53,8 @@ const DOWN: usize = 3;
 const MOST_ORDERED: usize = 1_000;
 /// Longer than anybody looks.
 const NEVER: &str = r#""1000h""#;
-/// How long it may take until everything is there, in turns of 20 seconds.
-const PATIENCE: u32 = 15;
+/// How long each step may take until everything is there: very many repositories need minutes.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The daemon, its forges and its folder.
 pub struct Gallery {
@@ -88,10 +88,10 @@ impl Gallery {
         sandbox.write("plugins/libforgewatch_broken.so", "no library at all");
         past::plant(&sandbox, "large", EVENTFUL);
         watchlist(repositories).write(&sandbox);
-        let daemon = Daemon::start(&sandbox);
+        let daemon = Daemon::start_within(PATIENCE, &sandbox);
         let gallery = Self { daemon, fake, _sandbox: sandbox, repositories };
         // By itself it would take its time.
-        gallery.check((0..repositories).map(name).collect());
+        gallery.check((0..repositories).map(name).chain(ODD.map(shown)).collect());
         gallery.until_there_is_everything();
         gallery
     }
@@ -216,7 +216,7 @@ impl Gallery {
     }
 
     fn look(&self, what: &str, is_so: impl Fn() -> bool) {
-        let found = (0..PATIENCE).find_map(|_| eventually(|| is_so().then_some(())));
+        let found = within(PATIENCE, || is_so().then_some(()));
         assert!(found.is_some(), "there was never {what}: {:#}", self.get("/api/v1/status"));
     }
 }
@@ -242,6 +242,11 @@ fn world(repositories: usize) -> World {
 fn split(repositories: usize) -> (usize, usize) {
     let projects = repositories.div_ceil(MOST_ORDERED).max(PROJECTS);
     (projects, repositories.div_ceil(projects))
+}
+
+/// What a name is known by: what can be shown of it.
+pub fn shown(name: &str) -> String {
+    name.replace('\u{202e}', "\\u{202e}")
 }
 
 /// What the configuration calls a repository of the bulk.
@@ -277,7 +282,7 @@ fn watchlist(repositories: usize) -> Watchlist {
         list.repository(&format!("down-{number}"), "down", "Main", &format!("service-{number}"), "")
     });
     let list = ODD.iter().enumerate().fold(list, |list, (number, name)| {
-        list.repository(&quoted(name), "large", "project-0", &format!("repository-{number}"), "")
+        list.repository(&quoted(name), "large", &format!("project-{number}"), "repository-0", "")
     });
     let list = ["storefront", "vault", "frozen", "taken-down"].iter().fold(list, |list, name| {
         list.repository(&format!("hub-{name}"), "hub", "contoso", name, "labels = { team = \"web\" }")

@@ -141,9 +141,14 @@ pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// What `look` finds, looking again and again for 20 seconds.
-pub(crate) fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) fn eventually<T>(look: impl FnMut() -> Option<T>) -> Option<T> {
+    within(LIMIT, look)
+}
+
+/// What `look` finds within this time, looking again and again.
+pub(crate) fn within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
-    while start.elapsed() < LIMIT {
+    while start.elapsed() < limit {
         if let Some(found) = look() {
             return Some(found);
         }

@@ -1,6 +1,5 @@
 //! chromedriver as a process: a port, a folder for all that it and its browsers leave, and an end.
 
-use std::ffi::OsString;
 use std::io;
 use std::process::{Command, Stdio};
 
@@ -26,7 +25,7 @@ impl Driver {
         let folder = TempDir::new().expect("a temporary folder");
         let mut command = Command::new("chromedriver");
         // Neither a proxy of the environment nor anybody's profile has a part in this.
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_else(OsString::new));
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         for home in ["HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"] {
             command.env(home, folder.path());
         }

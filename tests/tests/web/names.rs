@@ -1,7 +1,8 @@
 //! Names that try to be more than names.
 
-use forgewatch_tests::gallery::ODD;
+use forgewatch_tests::gallery::{ODD, shown};
 use serde_json::json;
+use url::form_urlencoded;
 
 use crate::support::Site;
 
@@ -15,13 +16,9 @@ fn odd_names_are_text_wherever_they_are_shown_and_lead_to_their_own_page() {
     let site = Site::open();
     let browser = &site.browser;
     for name in ODD {
-        let shown = name.replace('\u{202e}', "\\u{202e}");
-        let query: String =
-            url::form_urlencoded::Serializer::new(String::new()).append_pair("q", name).finish();
-        site.visit(&format!("/repositories?{query}"));
-        assert!(browser.is(IS_OURS), "the list of {name:?}");
-        let value = browser.ask("return document.querySelector('[name=q]').value", Vec::new());
-        assert_eq!(value, json!(name), "what was searched for");
+        search(&site, name);
+        let shown = shown(name);
+        search(&site, &shown);
         assert_eq!(browser.text("main tbody th a"), shown);
 
         browser.click("main tbody th a");
@@ -35,4 +32,14 @@ fn odd_names_are_text_wherever_they_are_shown_and_lead_to_their_own_page() {
         browser.until("document.querySelector('main [role=status]')");
         assert_eq!(browser.text("main h1"), shown);
     }
+}
+
+/// Looks for a name, which stays in its field as it was.
+#[track_caller]
+fn search(site: &Site, name: &str) {
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("q", name).finish();
+    site.visit(&format!("/repositories?{query}"));
+    assert!(site.browser.is(IS_OURS), "the list of {name:?}");
+    let value = site.browser.ask("return document.querySelector('[name=q]').value", Vec::new());
+    assert_eq!(value, json!(name), "what was searched for");
 }
