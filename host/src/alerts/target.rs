@@ -10,6 +10,7 @@ mod email;
 mod quote;
 mod reader;
 mod sample;
+mod secrets;
 mod signature;
 mod slack;
 mod template;

@@ -24,6 +24,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
 use super::reader::Reader;
+use super::secrets::Secrets;
 use super::{Message, Refusal};
 use crate::config::{EmailTarget, MailTls};
 use crate::services::http::{Messenger, cause_of, quoted};
@@ -42,6 +43,7 @@ pub(super) struct Email {
     tls: Option<TlsParameters>,
     mode: MailTls,
     account: Option<(String, SecretString)>,
+    secrets: Secrets,
     from: Mailbox,
     to: Vec<Mailbox>,
     limit: Duration,
@@ -72,13 +74,19 @@ impl Email {
             MailTls::Implicit => 465,
             MailTls::None => 25,
         });
+        let account = account?;
+        let mut secrets = Secrets::default();
+        if let Some((username, password)) = &account {
+            secrets.account(username, password.expose_secret());
+        }
         Some(Self {
             name: reader.name.to_owned(),
             host,
             port,
             tls,
             mode: target.tls,
-            account: account?,
+            account,
+            secrets,
             from: from?,
             to: to.into_iter().collect::<Option<_>>()?,
             limit: messenger.timeout() * TIMEOUT_FACTOR,
@@ -186,7 +194,7 @@ impl Email {
 
     /// What an error says, without the password.
     fn seen(&self, error: &Error) -> String {
-        let secrets: Vec<_> = self.account.iter().map(|(_, password)| password.expose_secret()).collect();
+        let secrets = self.secrets.pieces();
         if let Some(code) = error.status() {
             let said = error.source().map(ToString::to_string).unwrap_or_default();
             return format!("it answers {code} ({})", quoted(said.as_bytes(), &secrets));
