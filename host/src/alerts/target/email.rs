@@ -5,6 +5,7 @@
 //!   right. What it refuses of the mail itself is final.
 //! - A mailbox that is refused costs the others nothing: they get the mail, and the log says who does not.
 
+mod bounded;
 mod letter;
 
 use std::error::Error as _;
@@ -29,6 +30,7 @@ use super::{Message, Refusal};
 use crate::config::{EmailTarget, MailTls};
 use crate::services::http::{Messenger, cause_of, quoted};
 use crate::text::printable;
+use bounded::Bounded;
 
 /// A mail takes this many times as long as a request: it is as many exchanges, and servers are slow to greet.
 const TIMEOUT_FACTOR: u32 = 3;
@@ -138,9 +140,17 @@ impl Email {
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, Refusal> {
         let hello = ClientId::default();
-        let wrapped = self.tls.clone().filter(|_| self.mode == MailTls::Implicit);
-        let server = (self.host.as_str(), self.port);
-        let connection = AsyncSmtpConnection::connect_tokio1(server, None, &hello, wrapped, None).await;
+        let connection = match self.mode {
+            MailTls::Implicit => {
+                let server = (self.host.as_str(), self.port);
+                AsyncSmtpConnection::connect_tokio1(server, None, &hello, self.tls.clone(), None).await
+            }
+            MailTls::Starttls | MailTls::None => {
+                let stream = Bounded::connect(&self.host, self.port).await;
+                let stream = stream.map_err(|error| self.later(&cause_of(&error)))?;
+                AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello).await
+            }
+        };
         let mut connection = connection.map_err(|error| self.later(&self.seen(&error)))?;
         if let Some(tls) = self.tls.clone().filter(|_| self.mode == MailTls::Starttls) {
             if !connection.can_starttls() {
