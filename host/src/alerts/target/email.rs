@@ -95,6 +95,11 @@ impl Email {
         })
     }
 
+    /// How long a mail may take.
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
+    }
+
     pub(super) async fn send(&self, message: &Message) -> Result<(), Refusal> {
         let letter = letter::write(message, &self.from, &self.to)
             .map_err(|detail| Refusal::Refused { detail })?
