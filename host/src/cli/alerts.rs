@@ -55,7 +55,10 @@ impl Test {
         };
         let name = &self.target;
         let kind = configured.kind();
-        match runtime.block_on(self.send(loaded, configured)) {
+        let sent = runtime.block_on(self.send(loaded, configured));
+        // A message that is stuck must not hold the process.
+        runtime.shutdown_background();
+        match sent {
             Ok(Ok(())) => print(&format!("target {name} ({kind}) took the test message")),
             Ok(Err(refusal)) => {
                 tell(
