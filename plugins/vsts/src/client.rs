@@ -51,12 +51,21 @@ pub(crate) struct Ask<'a> {
     query: &'a str,
     body: Option<(&'static str, Vec<u8>)>,
     timeout: Option<Duration>,
+    or_preview: bool,
 }
 
 impl<'a> Ask<'a> {
     /// What is at a path below the base URL.
     pub(crate) fn get(path: &'a str) -> Self {
-        Self { method: Method::GET, root: None, path, query: "?", body: None, timeout: None }
+        Self {
+            method: Method::GET,
+            root: None,
+            path,
+            query: "?",
+            body: None,
+            timeout: None,
+            or_preview: false,
+        }
     }
 
     /// Sends something there.
@@ -72,6 +81,11 @@ impl<'a> Ask<'a> {
     /// With a query, which ends where the version belongs.
     pub(crate) fn with_query(self, query: &'a str) -> Self {
         Self { query, ..self }
+    }
+
+    /// In a preview, where the server has no more than that.
+    pub(crate) fn or_preview(self) -> Self {
+        Self { or_preview: true, ..self }
     }
 
     /// Below another root than the base URL.
@@ -189,7 +203,7 @@ impl Client {
             let step = self.version.load(Ordering::Relaxed);
             let response = self.host.http(self.request(ask, &format!("{}{preview}", VERSIONS[step]))).await?;
             // Both are said before anything is done.
-            if preview.is_empty() && verdict::wants_preview(&response) {
+            if ask.or_preview && preview.is_empty() && verdict::wants_preview(&response) {
                 preview = PREVIEW;
             } else if step + 1 < VERSIONS.len() && verdict::wants_older_version(&response) {
                 self.version.fetch_max(step + 1, Ordering::Relaxed);

@@ -82,7 +82,8 @@ pub(crate) async fn search(client: &Client, query: &IssueQuery) -> Result<FoundI
         "searchText": query.text(), "$skip": 0, "$top": query.limit(), "includeFacets": false,
     });
     let body = wanted.to_string().into_bytes();
-    let response = client.ask(&Ask::send(Method::POST, &path, "application/json", body).below(&root)).await?;
+    let ask = Ask::send(Method::POST, &path, "application/json", body).below(&root).or_preview();
+    let response = client.ask(&ask).await?;
     if let Some(fault) = verdict::fault_in(Area::WorkItems, &response) {
         return Err(failed(&response, &about, &fault));
     }

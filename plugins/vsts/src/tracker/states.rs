@@ -27,7 +27,7 @@ pub(crate) async fn states(client: &Client, project: &str, kind: &str) -> Result
     let (project, kind) = (named(&about, "project", project)?, named(&about, "kind", kind)?);
     let path =
         format!("{}/_apis/wit/workitemtypes/{}/states", segment::encode(project), segment::encode(kind));
-    let response = client.ask(&Ask::get(&path)).await?;
+    let response = client.ask(&Ask::get(&path).or_preview()).await?;
     if let Some(fault) = verdict::fault_in(Area::WorkItems, &response) {
         return Err(failed(&response, &about, &fault));
     }
