@@ -22,4 +22,5 @@ pub use plan::Labels;
 pub use report::TargetReport;
 pub use run::{Alerts, Handle, Source};
 pub use settings::Settings;
+pub(crate) use target::test_message;
 pub use target::{Refusal, Target};

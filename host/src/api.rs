@@ -2,6 +2,7 @@
 //!
 //! - It shows what the ledger and the state say and hands on what is asked for; it decides and keeps nothing.
 //! - Whatever clients send ends in an answer of one shape; their number, their time and what they hold are limited.
+//! - Pages for people are made elsewhere, of what `view` gives, and served behind the same guard.
 //! - Absent: TLS and HTTP/2, which are for a proxy in front of it, and permission for other origins.
 
 mod access;
@@ -24,7 +25,8 @@ mod serve;
 mod status;
 mod stored;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+pub(crate) mod view;
 
 use std::io;
 use std::net::SocketAddr;
@@ -38,6 +40,8 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 pub use access::{Access, Admissible, Gate, Unprotected};
+pub(crate) use access::{Known, Scope};
+pub(crate) use answer::response;
 
 use crate::alerts::TargetReport;
 use crate::daemon::{Handle, Ledger};
@@ -46,6 +50,7 @@ use error::Error;
 use openapi::Documents;
 use route::Routes;
 use stored::Stored;
+use view::{Pages, View};
 
 /// Requests that are answered at once; further ones wait.
 const MOST_REQUESTS: usize = 64;
@@ -93,7 +98,7 @@ pub enum BindError {
 
 /// The address that a client's connection comes from.
 #[derive(Clone, Copy)]
-struct Peer(SocketAddr);
+pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// What all requests share.
 struct Shared {
@@ -135,9 +140,15 @@ impl Server {
 
     /// Answers until `stop`; then streams end at once, and requests under way have a few seconds. Cancelling it ends
     /// everything at once.
-    pub async fn serve(self, sources: Sources, stop: CancellationToken) {
+    pub(crate) async fn serve(
+        self,
+        sources: Sources,
+        pages: impl FnOnce(View) -> Pages,
+        stop: CancellationToken,
+    ) {
         let shared = Arc::new(Shared::new(self.gate, sources, stop.clone()));
-        serve::serve(self.listener, router(shared), stop).await;
+        let pages = pages(View(Arc::clone(&shared)));
+        serve::serve(self.listener, router(shared, pages), stop).await;
     }
 }
 
@@ -164,6 +175,15 @@ impl Shared {
         Arc::clone(&self.requests).acquire_owned().await.ok()
     }
 
+    /// A place for one more stream of events.
+    fn stream(&self) -> Result<OwnedSemaphorePermit, Error> {
+        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
+            Error::unavailable(format!(
+                "there are {MOST_STREAMS} streams of events already, which is all there may be"
+            ))
+        })
+    }
+
     /// Looks at all of the ledger, on a thread that may be busy for a while.
     async fn look<T: Send + 'static>(
         self: &Arc<Self>,
@@ -183,7 +203,7 @@ fn listener(listen: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// All routes behind the guard.
-fn router(shared: Arc<Shared>) -> Router {
+fn router(shared: Arc<Shared>, pages: Pages) -> Router {
     let mut routes = Routes::new(Arc::clone(&shared));
     probes::add(&mut routes, shared.gate.is_on_loopback());
     status::add(&mut routes);
@@ -194,7 +214,8 @@ fn router(shared: Arc<Shared>) -> Router {
     alerts::add(&mut routes);
     events::add(&mut routes);
     commands::add(&mut routes);
-    let router = routes.finish();
+    let router = routes.finish().merge(pages.routes);
     let router = router.fallback(route::nowhere).method_not_allowed_fallback(route::wrong_method);
-    router.layer(from_fn(move |request, next| guard::guard(Arc::clone(&shared), request, next)))
+    let guard = from_fn(move |request, next| guard::guard(Arc::clone(&shared), request, next));
+    (pages.around)(router.layer(guard))
 }

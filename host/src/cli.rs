@@ -3,6 +3,7 @@
 //! Standard output carries a command's result, standard error everything else. Nothing here panics when a
 //! stream is closed. Wrong usage and a wrong configuration end with status 2.
 
+mod alerts;
 mod check;
 mod config;
 mod output;
@@ -49,6 +50,9 @@ enum Command {
     Route(route::Arguments),
     Status(status::Arguments),
     Plan(plan::Arguments),
+    /// See whether those who are to be told of incidents can be told.
+    #[command(subcommand)]
+    Alerts(alerts::Command),
     /// List, inspect, verify and lock plugins; write one and test it.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -183,6 +187,7 @@ pub fn run() -> ExitCode {
                 Command::Route(arguments) => arguments.run(&global),
                 Command::Status(arguments) => arguments.run(&global),
                 Command::Plan(arguments) => arguments.run(&global),
+                Command::Alerts(command) => command.run(&global),
                 Command::Plugin(command) => command.run(&global),
                 Command::Config(command) => command.run(&global),
                 Command::State(command) => command.run(&global),

@@ -24,3 +24,4 @@ pub mod state;
 pub mod sweep;
 pub mod text;
 pub mod verdict;
+mod web;

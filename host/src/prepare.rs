@@ -30,6 +30,7 @@ use crate::text::printable;
 pub use finds::Finds;
 pub(crate) use identities::{Trouble, read_secret};
 pub use listing::PluginEntry;
+pub(crate) use parts::{http_problem, http_settings};
 pub use rooms::Rooms;
 pub use world::{Watched, World};
 

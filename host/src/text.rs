@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use url::Url;
 
@@ -84,6 +85,19 @@ pub fn json_printable(lines: &str) -> Cow<'_, str> {
 /// Two small digits for each byte.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A length of time in its two largest units.
+pub fn rough(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let unit = if seconds < 3600 {
+        1
+    } else if seconds < 86_400 {
+        60
+    } else {
+        3600
+    };
+    humantime::format_duration(Duration::from_secs(seconds / unit * unit)).to_string()
 }
 
 /// A path, made harmless; no system takes one that is longer than what is shown.

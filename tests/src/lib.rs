@@ -17,6 +17,8 @@ pub mod haystack;
 pub mod patch;
 #[cfg(target_os = "linux")]
 pub mod process;
+#[cfg(target_os = "linux")]
+pub mod receivers;
 pub mod records;
 #[cfg(target_os = "linux")]
 pub mod running;

@@ -97,6 +97,11 @@ pub struct Told {
     pub url: Option<Url>,
 }
 
+impl Message {
+    /// The version of the shape that there is now.
+    pub const SCHEMA: u32 = 1;
+}
+
 impl Told {
     /// An incident, with what it is routed by.
     pub fn new(

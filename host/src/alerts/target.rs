@@ -1,8 +1,36 @@
 //! Somebody who can be told, ready to be told something.
+//!
+//! - What can be wrong with a target's settings is found when it is prepared, all of it at once; its secrets are read
+//!   then and appear nowhere but in what is sent to it.
+//! - A message is sent once and within a bounded time. Trying again is its sender's business, and so is order.
 
+mod alertmanager;
+mod answer;
+mod email;
+mod quote;
+mod reader;
+mod sample;
+mod signature;
+mod slack;
+mod template;
+mod webhook;
+mod words;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::message::Message;
+use crate::config::{AlertTarget, Loaded, Problem};
+use crate::prepare::{http_problem, http_settings};
+use crate::services::http::Messenger;
+
+use alertmanager::Alertmanager;
+use email::Email;
+use reader::Reader;
+pub(crate) use sample::test_message;
+use slack::Slack;
+use webhook::Webhook;
 
 /// Why a message was not taken. Safe to print; holds no secret and no address that is one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,20 +52,60 @@ pub enum Refusal {
 }
 
 /// Somebody who can be told.
-pub struct Target {}
+pub struct Target {
+    kind: &'static str,
+    way: Way,
+    messenger: Arc<Messenger>,
+}
+
+enum Way {
+    Webhook(Box<Webhook>),
+    Slack(Slack),
+    Alertmanager(Alertmanager),
+    Email(Box<Email>),
+}
 
 impl Target {
-    /// The targets of a configuration, by name; what is wrong with them is told.
-    pub async fn prepare_all(
-        _loaded: &crate::config::Loaded,
-        _problems: &mut Vec<crate::config::Problem>,
-    ) -> std::collections::BTreeMap<String, Self> {
-        todo!()
+    /// The targets of a configuration, by name, as far as they can be used. Reads their secrets and certificates and
+    /// tries their templates; asks nobody.
+    pub async fn prepare_all(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTreeMap<String, Self> {
+        let mut targets = BTreeMap::new();
+        if !loaded.config.alerts.targets.is_empty() {
+            let messenger = messenger(loaded, problems);
+            for (name, target) in &loaded.config.alerts.targets {
+                let prepared = Self::of(loaded, name, target, messenger.as_ref(), problems).await;
+                targets.extend(prepared.map(|target| (name.clone(), target)));
+            }
+        }
+        targets
+    }
+
+    /// One of them, in the same way.
+    pub async fn prepare(
+        loaded: &Loaded,
+        name: &str,
+        target: &AlertTarget,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
+        let messenger = messenger(loaded, problems);
+        Self::of(loaded, name, target, messenger.as_ref(), problems).await
+    }
+
+    async fn of(
+        loaded: &Loaded,
+        name: &str,
+        target: &AlertTarget,
+        messenger: Option<&Arc<Messenger>>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
+        let mut reader = Reader { loaded, name, problems };
+        let way = Way::prepare(target, &mut reader, messenger.map(Arc::as_ref)).await?;
+        Some(Self { kind: target.kind(), way, messenger: Arc::clone(messenger?) })
     }
 
     /// The word for its kind.
     pub fn kind(&self) -> &'static str {
-        todo!()
+        self.kind
     }
 
     /// Tells it something, within a bounded time. Cancelling it may leave the message delivered or not.
@@ -45,17 +113,58 @@ impl Target {
     /// # Errors
     ///
     /// It did not take it.
-    pub async fn send(&self, _message: &Message) -> Result<(), Refusal> {
-        todo!()
+    pub async fn send(&self, message: &Message) -> Result<(), Refusal> {
+        let messenger = &self.messenger;
+        match &self.way {
+            Way::Webhook(webhook) => webhook.send(message, messenger).await,
+            Way::Slack(slack) => slack.send(message, messenger).await,
+            Way::Alertmanager(alertmanager) => alertmanager.send(message, messenger).await,
+            Way::Email(email) => email.send(message).await,
+        }
     }
 
     /// How many incidents one message may hold.
     pub fn most_incidents(&self) -> usize {
-        todo!()
+        match self.way {
+            Way::Webhook(_) => 100,
+            Way::Alertmanager(_) => 500,
+            // One message to people, however many there are; it names the first of them.
+            Way::Slack(_) | Way::Email(_) => 100_000,
+        }
     }
 
     /// How often it wants to hear of what is still open, beside reminders; none where it remembers.
     pub fn refresh_every(&self) -> Option<Duration> {
-        todo!()
+        matches!(self.way, Way::Alertmanager(_)).then_some(alertmanager::REFRESH)
     }
+}
+
+impl Way {
+    async fn prepare(
+        target: &AlertTarget,
+        reader: &mut Reader<'_>,
+        messenger: Option<&Messenger>,
+    ) -> Option<Self> {
+        Some(match target {
+            AlertTarget::Webhook(target) => Self::Webhook(Box::new(Webhook::prepare(target, reader).await?)),
+            AlertTarget::Slack(target) => Self::Slack(Slack::prepare(target, reader).await?),
+            AlertTarget::Alertmanager(target) => {
+                Self::Alertmanager(Alertmanager::prepare(target, reader).await?)
+            }
+            AlertTarget::Email(target) => {
+                Self::Email(Box::new(Email::prepare(target, reader, messenger).await?))
+            }
+        })
+    }
+}
+
+/// What all requests go through; the client of the plugins may have the same fault, which is told once.
+fn messenger(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Arc<Messenger>> {
+    let tell = |error| {
+        let problem = http_problem(loaded, &error);
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    };
+    Messenger::new(&http_settings(loaded)).map_err(tell).map(Arc::new).ok()
 }

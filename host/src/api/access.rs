@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::error::Error;
-pub(super) use crate::config::ApiScope as Scope;
+pub(crate) use crate::config::ApiScope as Scope;
 use crate::config::{Api, ApiAuth, HostPort, Loaded, Problem};
 use crate::prepare::{Trouble, read_secret};
 use crate::services::log_limit::Allowance;
@@ -71,7 +71,9 @@ impl Access {
             }
         }
         let are_all = tokens.len() == api.tokens.len();
-        are_all.then(|| Self { auth: api.auth, hosts: api.hosts.clone(), tokens })
+        let public = loaded.config.public_url.as_ref().and_then(|url| HostPort::of(url.expose()));
+        let hosts = api.hosts.iter().cloned().chain(public).collect();
+        are_all.then_some(Self { auth: api.auth, hosts, tokens })
     }
 
     fn is_open(&self) -> bool {
@@ -79,11 +81,10 @@ impl Access {
     }
 
     /// What a token allows. Takes the same time whichever token it is or is not.
-    fn scope_of(&self, token: &str) -> Option<Scope> {
-        let presented = digest(token);
+    fn scope_of(&self, Known(presented): &Known) -> Option<Scope> {
         let mut found = 0_u8;
         for token in &self.tokens {
-            let is_it: Choice = token.digest.ct_eq(&presented);
+            let is_it: Choice = token.digest.ct_eq(presented);
             let better = u8::max(found, token.scope as u8);
             found = u8::conditional_select(&found, &better, is_it);
         }
@@ -113,6 +114,16 @@ fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
+/// A token that was shown, by its digest.
+#[derive(Clone, Copy)]
+pub(crate) struct Known([u8; 32]);
+
+impl Known {
+    fn of(token: &str) -> Self {
+        Self(digest(token))
+    }
+}
+
 /// Tokens and names that leave the API protected.
 pub struct Admissible(Arc<Access>);
 
@@ -127,7 +138,7 @@ impl Gate {
     /// # Errors
     ///
     /// Anybody could come in.
-    pub(super) fn new(listen: SocketAddr, access: Access) -> Result<Self, Unprotected> {
+    pub(crate) fn new(listen: SocketAddr, access: Access) -> Result<Self, Unprotected> {
         let access = protected(listen, access)?;
         let refusals = Mutex::new(Allowance::new(5, 2));
         Ok(Self { listen, access: RwLock::new(access), refusals })
@@ -139,7 +150,7 @@ impl Gate {
     }
 
     /// Whether anybody may come in.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.access().is_open()
     }
 
@@ -186,7 +197,7 @@ impl Gate {
             let message = "a token is needed: send `authorization: Bearer TOKEN`";
             return Err(unauthorized(message, "Bearer realm=\"forgewatch\""));
         };
-        match access.scope_of(token) {
+        match access.scope_of(&Known::of(token)) {
             Some(allowed) if allowed >= scope => Ok(()),
             Some(_) => Err(Error::forbidden("the token's scopes do not allow this: it takes `operate`")),
             None => {
@@ -195,6 +206,21 @@ impl Gate {
                 Err(unauthorized("the token is not known here", header))
             }
         }
+    }
+
+    /// A token that is configured; it is told of one that is not.
+    pub(crate) fn recognise(&self, token: &str, peer: Option<IpAddr>) -> Option<Known> {
+        let known = Known::of(token);
+        let scope = self.scope(&known);
+        if scope.is_none() {
+            self.tell_of_unknown_token(peer);
+        }
+        scope.map(|_| known)
+    }
+
+    /// What a token allows; nothing, if it is not configured any more.
+    pub(crate) fn scope(&self, known: &Known) -> Option<Scope> {
+        self.access().scope_of(known)
     }
 
     fn tell_of_unknown_token(&self, peer: Option<IpAddr>) {
@@ -236,7 +262,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 #[cfg(test)]
 impl Access {
-    pub(super) fn with(auth: ApiAuth, hosts: &[&str], tokens: &[(&str, Scope)]) -> Self {
+    pub(crate) fn with(auth: ApiAuth, hosts: &[&str], tokens: &[(&str, Scope)]) -> Self {
         let tokens = tokens.iter().map(|(token, scope)| Token { digest: digest(token), scope: *scope });
         let hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
         Self { auth, hosts, tokens: tokens.collect() }

@@ -83,7 +83,7 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body>
     }
 }
 
-pub(super) fn response(status: StatusCode, media: &'static str, body: impl Into<Body>) -> Response<Body> {
+pub(crate) fn response(status: StatusCode, media: &'static str, body: impl Into<Body>) -> Response<Body> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));

@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::Shared;
 use super::access::Scope;
 use super::answer::{Accepted, Found};
 use super::error::Error;
@@ -35,14 +36,18 @@ struct Wanted {
 input!(Wanted);
 
 async fn check(call: Call<Wanted>) -> Result<Accepted<Asked>, Error> {
-    let mut repositories = call.input.repositories;
+    check_all(&call.shared, call.input.repositories).await.map(Accepted)
+}
+
+/// Has repositories checked.
+pub(super) async fn check_all(shared: &Shared, mut repositories: Vec<String>) -> Result<Asked, Error> {
     repositories.sort_unstable();
     repositories.dedup();
-    let asked = call.shared.handle.check_now(repositories).await.map_err(stopping)?;
+    let asked = shared.handle.check_now(repositories).await.map_err(stopping)?;
     if asked.accepted.is_empty() && asked.running.is_empty() {
         return Err(Error::not_found("none of these repositories is watched").with_details(asked.unknown));
     }
-    Ok(Accepted(asked))
+    Ok(asked)
 }
 
 async fn reload(call: Call<Nothing>) -> Result<Found<ConfigReport>, Error> {

@@ -13,8 +13,8 @@ const LONGEST_MESSAGE: usize = 1000;
 
 /// Why there is no other answer.
 #[derive(Clone, Debug)]
-pub(super) struct Error {
-    pub(super) status: StatusCode,
+pub(crate) struct Error {
+    pub(crate) status: StatusCode,
     body: ErrorBody,
     challenge: Option<&'static str>,
 }
@@ -41,31 +41,31 @@ struct Trouble {
 }
 
 impl Error {
-    pub(super) fn new(status: StatusCode, code: &'static str, message: impl AsRef<str>) -> Self {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl AsRef<str>) -> Self {
         let message = printable(message.as_ref(), LONGEST_MESSAGE).into_owned();
         let error = Trouble { code, message, details: Vec::new() };
         Self { status, body: ErrorBody { error }, challenge: None }
     }
 
-    pub(super) fn bad_request(message: impl AsRef<str>) -> Self {
+    pub(crate) fn bad_request(message: impl AsRef<str>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
-    pub(super) fn forbidden(message: impl AsRef<str>) -> Self {
+    pub(crate) fn forbidden(message: impl AsRef<str>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", message)
     }
 
-    pub(super) fn not_found(message: impl AsRef<str>) -> Self {
+    pub(crate) fn not_found(message: impl AsRef<str>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
     /// Nothing is wrong with the request; the same one may do later.
-    pub(super) fn unavailable(message: impl AsRef<str>) -> Self {
+    pub(crate) fn unavailable(message: impl AsRef<str>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
     }
 
     /// Our own fault. Its cause is for the log.
-    pub(super) fn internal(cause: &dyn std::fmt::Display) -> Self {
+    pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
         let cause = cause.to_string();
         tracing::error!("a request of the API failed: {}", printable(&cause, LONGEST_MESSAGE));
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed; the log says why")
@@ -81,8 +81,20 @@ impl Error {
         Self { challenge: Some(challenge), ..self }
     }
 
-    pub(super) fn into_response(self) -> Response<Body> {
+    /// One sentence for people.
+    pub(crate) fn message(&self) -> &str {
+        &self.body.error.message
+    }
+
+    /// What it is about, where that is more than one thing.
+    pub(crate) fn details(&self) -> &[String] {
+        &self.body.error.details
+    }
+
+    /// As an answer, for programs. It carries itself along for whoever shows it to people.
+    pub(crate) fn into_response(self) -> Response<Body> {
         let mut response = json(self.status, &self.body);
+        response.extensions_mut().insert(self.clone());
         if let Some(challenge) = self.challenge {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }

@@ -58,19 +58,19 @@ struct Seq(#[schemars(range(min = 0, max = 9_223_372_036_854_775_807_i64))] i64)
 
 /// One entry of the journal.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Event {
+pub(crate) struct Event {
     /// Its number: later ones have higher numbers.
     seq: i64,
     /// Its id; a later one with the same id on the same day stands in for it.
     id: String,
     kind: EventKind,
-    at: Time,
+    pub(crate) at: Time,
     integration: Option<String>,
     repository: Option<String>,
     /// What groups it with others of the same cause.
     fingerprint: Option<String>,
     /// What is special about it.
-    payload: Value,
+    pub(crate) payload: Value,
 }
 
 impl From<StoredEvent> for Event {

@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Shared;
 use super::access::Scope;
 use super::answer::{Found, Time};
 use super::error::Error;
@@ -34,7 +35,7 @@ pub(super) fn add(routes: &mut Routes) {
 /// Which incidents.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Query {
+pub(super) struct Query {
     state: IncidentState,
     /// How many at most.
     limit: Limit,
@@ -55,11 +56,11 @@ enum IncidentState {
 
 /// One cause, and what it costs.
 #[derive(Serialize, JsonSchema)]
-struct Incident {
+pub(crate) struct Incident {
     /// Unique for ever.
     id: String,
     /// The same for every incident of the same cause.
-    fingerprint: String,
+    pub(crate) fingerprint: String,
     state: IncidentState,
     integration: String,
     /// The repository, when it is that one's alone.
@@ -82,14 +83,19 @@ struct Incident {
 
 /// A page of incidents.
 #[derive(Serialize, JsonSchema)]
-struct IncidentPage {
+pub(crate) struct IncidentPage {
     items: Vec<Incident>,
     /// The cursor of the next page, if there is one.
     next: Option<Cursor>,
 }
 
 async fn list(call: Call<Query>) -> Result<Found<IncidentPage>, Error> {
-    let Query { state, limit, cursor } = call.input;
+    page(&call.shared, call.input).await.map(Found)
+}
+
+/// The page that was asked for.
+pub(super) async fn page(shared: &Shared, query: Query) -> Result<IncidentPage, Error> {
+    let Query { state, limit, cursor } = query;
     let place = cursor.map(|cursor| IncidentCursor {
         at: Moment::from(UNIX_EPOCH + Duration::from_millis(cursor.key.min(i64::MAX as u64))).into(),
         id: String::from_utf8_lossy(&cursor.name).into_owned(),
@@ -97,10 +103,9 @@ async fn list(call: Call<Query>) -> Result<Found<IncidentPage>, Error> {
     // One more than there is room for shows whether there are more.
     let most = limit.get() + 1;
     let mut found = match state {
-        IncidentState::Open => call.shared.handle.read(|ledger| open(ledger.incidents.open(), place, most)),
+        IncidentState::Open => shared.handle.read(|ledger| open(ledger.incidents.open(), place, most)),
         IncidentState::Resolved => {
-            let rows =
-                call.shared.stored.read(move |state| state.incidents(false, place.as_ref(), most)).await?;
+            let rows = shared.stored.read(move |state| state.incidents(false, place.as_ref(), most)).await?;
             rows.iter().map(kept).collect::<Result<_, _>>()?
         }
     };
@@ -110,23 +115,27 @@ async fn list(call: Call<Query>) -> Result<Found<IncidentPage>, Error> {
         let (at, id) = place_of(incident);
         Cursor { order: 0, key: u64::try_from(at.unix_ms()).unwrap_or(0), name: id.as_bytes().to_vec() }
     });
-    Ok(Found(IncidentPage { items: found.into_iter().map(Incident::from).collect(), next }))
+    Ok(IncidentPage { items: found.into_iter().map(Incident::from).collect(), next })
 }
 
 async fn get(call: Call<Nothing>) -> Result<Found<Incident>, Error> {
-    let id = call.name;
+    one(&call.shared, &call.name).await.map(Found)
+}
+
+/// An incident, open or resolved.
+pub(super) async fn one(shared: &Shared, id: &str) -> Result<Incident, Error> {
     let found =
-        call.shared.handle.read(|ledger| ledger.incidents.open().find(|incident| incident.id == id).cloned());
+        shared.handle.read(|ledger| ledger.incidents.open().find(|incident| incident.id == id).cloned());
     let found = match found {
         Some(open) => Some(open),
         None => {
-            let wanted = id.clone();
-            let row = call.shared.stored.read(move |state| state.incident(&wanted)).await?;
+            let wanted = id.to_owned();
+            let row = shared.stored.read(move |state| state.incident(&wanted)).await?;
             row.as_ref().map(kept).transpose()?
         }
     };
     let unknown = || Error::not_found(format!("there is no incident `{id}`"));
-    found.map(|incident| Found(incident.into())).ok_or_else(unknown)
+    found.map(Incident::from).ok_or_else(unknown)
 }
 
 /// The first `most` after a place, newest first.
@@ -151,6 +160,19 @@ fn place_of(incident: &journal::Incident) -> (Moment, &str) {
 fn kept(row: &IncidentRow) -> Result<journal::Incident, Error> {
     serde_json::from_str(&row.incident)
         .map_err(|error| Error::internal(&format_args!("the incident `{}` cannot be read: {error}", row.id)))
+}
+
+impl Incident {
+    /// Whom it holds and why, in short.
+    pub(crate) fn headline(&self) -> String {
+        let is_over = if self.resolved_at.is_some() { "resolved" } else { "open" };
+        format!(
+            "{is_over}: {} repositories of {} are {}",
+            self.affected,
+            self.integration,
+            self.reason.as_str()
+        )
+    }
 }
 
 impl From<journal::Incident> for Incident {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
+use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jsonschema::Validator;
 use percent_encoding::percent_decode_str;
@@ -130,7 +131,7 @@ fn leave_null_out(schema: &mut Value) {
 }
 
 /// Name and value of each parameter of a query.
-pub(super) fn pairs(query: &str) -> impl Iterator<Item = Result<(String, String), Error>> {
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = Result<(String, String), Error>> {
     let decode = |text: &str| {
         let text = text.replace('+', " ");
         match percent_decode_str(&text).decode_utf8() {
@@ -169,25 +170,36 @@ pub(super) fn of_query<T: Input>(query: &str) -> Result<T, Error> {
 
 /// A JSON body.
 pub(super) async fn of_body<T: Input>(headers: &HeaderMap, body: Body) -> Result<T, Error> {
-    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media = media.split(';').next().unwrap_or_default().trim();
-    if !media.eq_ignore_ascii_case("application/json") {
-        let message = "the body has to be JSON, with `content-type: application/json`";
-        return Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
-    }
-    let bytes = match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Err(_) => {
-            let message = format!("the body was not there within {BODY_TIMEOUT:?}");
-            return Err(Error::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message));
-        }
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
-            return Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
-        }
-        Ok(Err(_)) => return Err(Error::bad_request("the body ends too early")),
-    };
+    let bytes = bytes_of_body(headers, body, "application/json").await?;
     let value = serde_json::from_slice(&bytes)
         .map_err(|error| Error::bad_request(format!("the body is no JSON: {error}")))?;
     T::form().judge(value)
+}
+
+/// Name and value of each field of a form that a browser sends.
+pub(crate) async fn form_of_body(headers: &HeaderMap, body: Body) -> Result<Vec<(String, String)>, Error> {
+    let bytes = bytes_of_body(headers, body, "application/x-www-form-urlencoded").await?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| Error::bad_request("the form is not UTF-8"))?;
+    pairs(text).collect()
+}
+
+/// A body of a kind, within its limits.
+async fn bytes_of_body(headers: &HeaderMap, body: Body, media: &str) -> Result<Bytes, Error> {
+    let sent = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !sent.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media) {
+        let message = format!("the body has to be sent with `content-type: {media}`");
+        return Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
+    }
+    match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Err(_) => {
+            let message = format!("the body was not there within {BODY_TIMEOUT:?}");
+            Err(Error::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message))
+        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+            Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message))
+        }
+        Ok(Err(_)) => Err(Error::bad_request("the body ends too early")),
+    }
 }

@@ -29,7 +29,7 @@ pub(super) fn add(routes: &mut Routes) {
 
 /// An installed account or organisation on a forge.
 #[derive(Serialize, JsonSchema)]
-struct Integration {
+pub(crate) struct Integration {
     name: String,
     /// The provider's key.
     provider: String,
@@ -131,7 +131,7 @@ async fn get(call: Call<Nothing>) -> Result<Found<Integration>, Error> {
 }
 
 /// All integrations, or one.
-fn all(ledger: &Ledger, only: Option<&str>) -> Vec<Integration> {
+pub(super) fn all(ledger: &Ledger, only: Option<&str>) -> Vec<Integration> {
     let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
     for (watched, entry) in ledger.iter() {
         let name = watched.target.integration.name.as_str();
@@ -148,6 +148,12 @@ fn all(ledger: &Ledger, only: Option<&str>) -> Vec<Integration> {
 }
 
 impl Integration {
+    /// How many repositories it has of each verdict, by its word.
+    pub(crate) fn verdicts(&self) -> [(&'static str, usize); 4] {
+        let Verdicts { granted, denied, indeterminate, unknown } = self.counts.verdicts;
+        [("denied", denied), ("indeterminate", indeterminate), ("unknown", unknown), ("granted", granted)]
+    }
+
     fn of(ledger: &Ledger, integration: &sweep::Integration, counts: Counts) -> Self {
         let standby = ledger.integrations.get(&integration.name).cloned().unwrap_or_default();
         let base_url = integration.services.domain_name();

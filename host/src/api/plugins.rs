@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
+use super::Shared;
 use super::access::Scope;
 use super::answer::Found;
 use super::error::Error;
@@ -26,7 +27,11 @@ struct PluginList {
 }
 
 async fn list(call: Call<Nothing>) -> Result<Found<PluginList>, Error> {
-    let world = call.shared.handle.read(|ledger| Arc::clone(&ledger.world));
-    let items = spawn_blocking(move || world.plugins()).await;
-    items.map(|items| Found(PluginList { items })).map_err(|error| Error::internal(&error))
+    all(&call.shared).await.map(|items| Found(PluginList { items }))
+}
+
+/// All library files.
+pub(super) async fn all(shared: &Shared) -> Result<Vec<PluginEntry>, Error> {
+    let world = shared.handle.read(|ledger| Arc::clone(&ledger.world));
+    spawn_blocking(move || world.plugins()).await.map_err(|error| Error::internal(&error))
 }

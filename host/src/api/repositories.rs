@@ -3,9 +3,12 @@
 mod choose;
 mod item;
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Shared;
 use super::access::Scope;
 use super::answer::Found;
 use super::error::Error;
@@ -41,7 +44,7 @@ pub(super) fn add(routes: &mut Routes) {
 /// Which repositories, and in which order.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Query {
+pub(super) struct Query {
     /// What is believed of it; `unknown` before there was any clear answer.
     verdict: Option<VerdictFilter>,
     /// Why.
@@ -80,39 +83,53 @@ struct Label(#[schemars(regex(pattern = "^[^:]*:"))] String);
 /// A page of repositories.
 #[derive(Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-struct RepositoryPage {
+pub(crate) struct RepositoryPage {
     items: Vec<Repository>,
     /// How many fit, on all pages.
-    total: usize,
+    pub(crate) total: usize,
     /// The cursor of the next page, if there is one.
     next: Option<Cursor>,
+}
+
+/// A repository and when what is seen of it is believed.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct RepositoryWithRules {
+    #[serde(flatten)]
+    repository: Repository,
+    rules: Rules,
 }
 
 /// A repository with everything about it.
 #[derive(Serialize, JsonSchema)]
 struct RepositoryDetail {
     #[serde(flatten)]
-    repository: Repository,
-    rules: Rules,
+    found: RepositoryWithRules,
     /// Its latest events, newest first; `/api/v1/events` has the others.
     history: Vec<Event>,
 }
 
 async fn list(call: Call<Query>) -> Result<Found<RepositoryPage>, Error> {
-    let query = call.input;
-    let page = call.shared.look(move |ledger| choose::page(ledger, &query)).await??;
-    Ok(Found(page))
+    page(&call.shared, call.input).await.map(Found)
+}
+
+/// The page that was asked for.
+pub(super) async fn page(shared: &Arc<Shared>, query: Query) -> Result<RepositoryPage, Error> {
+    shared.look(move |ledger| choose::page(ledger, &query)).await?
+}
+
+/// A repository by its name.
+pub(super) fn one(shared: &Shared, name: &str) -> Result<RepositoryWithRules, Error> {
+    let found = shared.handle.read(|ledger| {
+        let (watched, entry) = ledger.get(name)?;
+        let (repository, rules) = (Repository::of(ledger, watched, entry), Rules::of(&watched.rules));
+        Some(RepositoryWithRules { repository, rules })
+    });
+    found.ok_or_else(|| Error::not_found(format!("no repository `{name}` is watched")))
 }
 
 async fn get(call: Call<Nothing>) -> Result<Found<RepositoryDetail>, Error> {
-    let name = &call.name;
-    let found = call.shared.handle.read(|ledger| {
-        let (watched, entry) = ledger.get(name)?;
-        Some((Repository::of(ledger, watched, entry), Rules::of(&watched.rules)))
-    });
-    let (repository, rules) =
-        found.ok_or_else(|| Error::not_found(format!("no repository `{name}` is watched")))?;
+    let found = one(&call.shared, &call.name)?;
     let filter = EventFilter { repository: Some(call.name), ..EventFilter::default() };
     let history = call.shared.stored.read(move |state| state.events(&filter, None, None, HISTORY)).await?;
-    Ok(Found(RepositoryDetail { repository, rules, history: history.into_iter().map(Event::from).collect() }))
+    Ok(Found(RepositoryDetail { found, history: history.into_iter().map(Event::from).collect() }))
 }

@@ -2,6 +2,7 @@
 
 use tokio::task::spawn_blocking;
 
+use super::Shared;
 use super::access::Scope;
 use super::answer::Found;
 use super::error::Error;
@@ -16,10 +17,14 @@ pub(super) fn add(routes: &mut Routes) {
 }
 
 async fn status(call: Call<Nothing>) -> Result<Found<Report>, Error> {
-    let shared = call.shared;
+    of(&call.shared).await.map(Found)
+}
+
+/// The daemon at a glance.
+pub(super) async fn of(shared: &Shared) -> Result<Report, Error> {
     let handle = shared.handle.clone();
     let report =
         spawn_blocking(move || Report::of(&handle)).await.map_err(|error| Error::internal(&error))?;
     let ready = report.ready && *shared.ready.borrow() && !shared.stop.is_cancelled();
-    Ok(Found(Report { ready, alerts: (shared.alerts)(), ..report }))
+    Ok(Report { ready, alerts: (shared.alerts)(), ..report })
 }

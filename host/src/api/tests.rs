@@ -2,7 +2,7 @@
 
 mod access;
 mod events;
-mod fixture;
+pub(crate) mod fixture;
 mod lists;
 mod rules;
 mod socket;

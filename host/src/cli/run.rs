@@ -122,8 +122,14 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
     );
     let each = Arc::new(AtomicBool::new(loaded.config.api.repository_metrics));
     let telling = watch::Sender::new(Arc::new(telling));
-    let follower =
-        Following { logging, gate: server.gate(), each: Arc::clone(&each), telling: telling.clone() };
+    let is_https = Arc::new(AtomicBool::new(is_public_over_tls(&loaded)));
+    let follower = Following {
+        logging,
+        gate: server.gate(),
+        each: Arc::clone(&each),
+        telling: telling.clone(),
+        is_https: Arc::clone(&is_https),
+    };
     let request = global.request();
     let (metrics_of, metrics_of_alerts) = (metrics.clone(), metrics.clone());
     let beginning = Beginning {
@@ -157,7 +163,8 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
     };
     let address = server.address();
     let closing = CancellationToken::new();
-    let serving = tokio::spawn(server.serve(sources, closing.clone()));
+    let pages = move |view| crate::web::pages(view, is_https);
+    let serving = tokio::spawn(server.serve(sources, pages, closing.clone()));
     tracing::info!("ready: {repositories} repositories are watched, http://{address} answers");
     notifier.ready(&format!("{repositories} repositories are watched"));
     let _watchdog =
@@ -239,6 +246,7 @@ struct Following {
     gate: Arc<Gate>,
     each: Arc<AtomicBool>,
     telling: watch::Sender<Arc<alerts::Settings>>,
+    is_https: Arc<AtomicBool>,
 }
 
 impl Follower for Following {
@@ -260,15 +268,22 @@ impl Follower for Following {
             let (gate, logging, each) =
                 (Arc::clone(&self.gate), self.logging.clone(), Arc::clone(&self.each));
             let telling = self.telling.clone();
+            let (is_https, is_public) = (Arc::clone(&self.is_https), is_public_over_tls(loaded));
             let (level, wanted) = (loaded.config.logging.level, loaded.config.api.repository_metrics);
             Ok(Box::new(move || {
                 gate.replace(access);
                 logging.set_level(level);
                 each.store(wanted, Ordering::Relaxed);
                 telling.send_replace(Arc::new(settings));
+                is_https.store(is_public, Ordering::Relaxed);
             }) as TakeOver)
         })
     }
+}
+
+/// Whether people reach the page over TLS, which something in front of the daemon ends.
+fn is_public_over_tls(loaded: &Loaded) -> bool {
+    loaded.config.public_url.as_ref().is_some_and(|url| url.expose().scheme() == "https")
 }
 
 fn failed(error: impl std::fmt::Display) -> ExitCode {

@@ -1,10 +1,12 @@
 //! How the daemon does, in short: what its API tells and what `forgewatch status` reads. The JSON form is a contract.
 
+mod notices;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
+pub use notices::{Notice, Weight};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -182,29 +182,31 @@ pub(super) fn discoveries(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTree
 }
 
 fn http_client(loaded: &Loaded, former: Option<&World>, problems: &mut Vec<Problem>) -> Option<HttpClient> {
+    let former = former.map(|former| former.services.client());
+    let client = HttpClient::new(http_settings(loaded), former);
+    client.map_err(|error| problems.push(http_problem(loaded, &error))).ok()
+}
+
+/// What the configuration says of every client.
+pub(crate) fn http_settings(loaded: &Loaded) -> HttpSettings {
     let http = &loaded.config.http;
-    let settings = HttpSettings {
+    HttpSettings {
         timeout: http.timeout.get(),
         ca_file: http.ca_file.clone(),
         proxy: http.proxy.as_ref().map(|proxy| proxy.expose().to_string()),
         concurrency: usize::from(http.concurrency),
         max_response_bytes: http.max_response_bytes,
+    }
+}
+
+/// Why there is no such client.
+pub(crate) fn http_problem(loaded: &Loaded, error: &BuildError) -> Problem {
+    let (key, help) = match error {
+        BuildError::CaFile { .. } => ("ca_file", Some("give a file of PEM certificates".to_owned())),
+        BuildError::Proxy { .. } => ("proxy", None),
+        _ => {
+            return Problem { key: "http".to_owned(), source: None, message: error.to_string(), help: None };
+        }
     };
-    let problem = |error: BuildError| {
-        let (key, help) = match &error {
-            BuildError::CaFile { .. } => ("ca_file", Some("give a file of PEM certificates".to_owned())),
-            BuildError::Proxy { .. } => ("proxy", None),
-            _ => {
-                return Problem {
-                    key: "http".to_owned(),
-                    source: None,
-                    message: error.to_string(),
-                    help: None,
-                };
-            }
-        };
-        loaded.problem(&["http", key], error.to_string(), help)
-    };
-    let former = former.map(|former| former.services.client());
-    HttpClient::new(settings, former).map_err(|error| problems.push(problem(error))).ok()
+    loaded.problem(&["http", key], error.to_string(), help)
 }

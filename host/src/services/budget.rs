@@ -25,8 +25,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use url::{Origin, Url};
 
-pub(super) use told::retry_after_s;
 use told::{Word, word};
+pub(super) use told::{retry_after, retry_after_s};
 
 /// What is kept for those who wait for an answer, in percent of a limit: at least one request of ten.
 const RESERVE_PERCENT: u64 = 10;

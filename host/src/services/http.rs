@@ -8,10 +8,12 @@
 //! Judging what may be requested and adding credentials are absent here: what arrives is sent.
 
 mod cause;
+mod messenger;
 mod own;
 mod settings;
 mod tls;
 
+use std::error::Error;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use reqwest::{Client, ClientBuilder, StatusCode};
 use tokio::sync::Semaphore;
 use url::Url;
 
+pub(crate) use messenger::{Messenger, Post, Reply, quoted};
 pub use own::{AskError, ask};
 pub use settings::{BuildError, HttpSettings};
 
@@ -138,7 +141,7 @@ impl HttpClient {
         let mut via = String::new();
         if let Some((proxy, shown)) = settings.proxy()? {
             builder = builder.proxy(proxy);
-            via = format!(" (through the proxy `{shown}`)");
+            via = through(&shown);
         }
         Ok(Self {
             shared: Arc::new(Shared {
@@ -249,6 +252,16 @@ impl Shared {
             body_state,
         })
     }
+}
+
+/// What to add to a failure of a request that went through a proxy.
+fn through(proxy: &str) -> String {
+    format!(" (through the proxy `{proxy}`)")
+}
+
+/// Why an exchange of another protocol failed, in the words that requests have for it.
+pub(crate) fn cause_of(error: &(dyn Error + 'static)) -> String {
+    cause::of(error).text
 }
 
 /// What holds for every client.

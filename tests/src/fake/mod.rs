@@ -58,6 +58,7 @@ pub use catalogue::exception;
 pub use faults::{Match, Times};
 pub use limits::{RateLimit, Spelling};
 pub use recording::{Counters, Kind, Recorded};
+pub(crate) use tls::Authority;
 pub use tls::Presented;
 pub use token_errors::TokenError;
 pub use tokens::{App, ExpiresIn, Flavour, Rotation};

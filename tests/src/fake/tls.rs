@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -73,7 +74,26 @@ impl Authority {
         Ok(config)
     }
 
+    /// A certificate for a host in lower case and its key, as PEM files hold them.
+    pub(crate) fn pem_pair(&self, host: &str) -> Result<(String, String), rcgen::Error> {
+        let presented = self.presented.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned();
+        let (certificate, key) = self.certify(host, &presented.unwrap_or_default())?;
+        Ok((certificate.pem(), key.serialize_pem()))
+    }
+
     fn make(&self, host: &str, presented: &Presented) -> Result<ServerConfig, Box<dyn std::error::Error>> {
+        let (certificate, key) = self.certify(host, presented)?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        Ok(ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+            )?)
+    }
+
+    fn certify(&self, host: &str, presented: &Presented) -> Result<(Certificate, KeyPair), rcgen::Error> {
         let names = match presented {
             Presented::WrongName(other) => vec![other.clone()],
             _ if is_loopback(host) => ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec(),
@@ -91,15 +111,7 @@ impl Authority {
             _ => &self.trusted,
         };
         let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, signer)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        Ok(ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-            )?)
+        Ok((params.signed_by(&key, signer)?, key))
     }
 }
 

@@ -2,6 +2,7 @@
 //! goes wrong in every way that forges do.
 #![cfg(target_os = "linux")]
 
+mod alerts;
 mod answers;
 mod batches;
 mod budgets;

@@ -125,7 +125,7 @@ impl Shared {
             Told::new(&incident, entry.severity, entry.labels, settings.page.as_ref())
         });
         Message {
-            schema: 1,
+            schema: Message::SCHEMA,
             delivery: delivery.id.clone(),
             event: delivery.event,
             at: Moment::now().into(),

@@ -17,9 +17,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Event, EventFilter};
+use crate::api::Shared;
 use crate::api::error::Error;
 use crate::api::stored::Stored;
-use crate::api::{MOST_STREAMS, Shared};
 use crate::state::{Health, State, StoredEvent};
 
 /// Events that are read at once.
@@ -51,11 +51,7 @@ pub(super) async fn open(
     filter: EventFilter,
     from: Option<i64>,
 ) -> Result<Body, Error> {
-    let place = Arc::clone(&shared.streams).try_acquire_owned().map_err(|_| {
-        Error::unavailable(format!(
-            "there are {MOST_STREAMS} streams of events already, which is all there may be"
-        ))
-    })?;
+    let place = shared.stream()?;
     let health = shared.handle.health();
     let last = shared.stored.read(State::last_seq).await?;
     let (seen, gap) = match from {

@@ -14,6 +14,7 @@ use tower::ServiceExt;
 
 use crate::api::access::{Access, Gate};
 use crate::api::stored::Stored;
+use crate::api::view::{Pages, View};
 use crate::api::{Shared, Sources, router};
 use crate::config::ApiAuth;
 use crate::daemon::fake::{self, Fake};
@@ -22,37 +23,46 @@ use crate::journal::{Cause, Fingerprint};
 use crate::state::{Event, EventKind, IncidentRow, Save, State, Writer};
 use crate::verdict::{Confirmed, Moment, Reason};
 
-pub(super) const LISTEN: &str = "127.0.0.1:9477";
+pub(crate) const LISTEN: &str = "127.0.0.1:9477";
 
 /// An API and the daemon behind it.
-pub(super) struct Fixture {
-    pub(super) daemon: Fake,
-    pub(super) journal: Journal,
-    pub(super) ready: watch::Sender<bool>,
-    pub(super) stop: CancellationToken,
-    pub(super) shared: Arc<Shared>,
+pub(crate) struct Fixture {
+    pub(crate) daemon: Fake,
+    pub(crate) journal: Journal,
+    pub(crate) ready: watch::Sender<bool>,
+    pub(crate) stop: CancellationToken,
+    pub(in crate::api) shared: Arc<Shared>,
     router: Router,
 }
 
 /// An answer that is there as a whole.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
 }
 
 impl Fixture {
     /// Listening on loopback, without tokens.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::listening(LISTEN, Access::with(ApiAuth::Tokens, &[], &[]))
     }
 
-    pub(super) fn listening(listen: &str, access: Access) -> Self {
+    pub(crate) fn listening(listen: &str, access: Access) -> Self {
         Self::with_world(listen, access, fake::world(REPOSITORIES))
     }
 
-    pub(super) fn with_world(listen: &str, access: Access, world: crate::prepare::World) -> Self {
+    pub(crate) fn with_world(listen: &str, access: Access, world: crate::prepare::World) -> Self {
+        Self::with_pages(listen, access, world, |_| no_pages())
+    }
+
+    pub(crate) fn with_pages(
+        listen: &str,
+        access: Access,
+        world: crate::prepare::World,
+        pages: impl FnOnce(View) -> Pages,
+    ) -> Self {
         let daemon = Fake::start(fake::ledger(world));
         let gate = Arc::new(Gate::new(listen.parse().unwrap(), access).unwrap());
         let (ready, seen_ready) = watch::channel(true);
@@ -62,15 +72,20 @@ impl Fixture {
         let journal = Journal::new();
         shared.stored = Stored(Arc::clone(&journal.state));
         let shared = Arc::new(shared);
-        Self { daemon, journal, ready, stop, router: router(Arc::clone(&shared)), shared }
+        let pages = pages(View(Arc::clone(&shared)));
+        Self { daemon, journal, ready, stop, router: router(Arc::clone(&shared), pages), shared }
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.shared.gate
     }
 
     /// The answer as it begins.
-    pub(super) async fn send(&self, request: Request<Body>) -> Response<Body> {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.unwrap()
     }
 
-    pub(super) async fn answer(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn answer(&self, request: Request<Body>) -> Answer {
         let (parts, body) = self.send(request).await.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
@@ -78,24 +93,24 @@ impl Fixture {
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.answer(request("GET", path).body(Body::empty()).unwrap()).await
     }
 
-    pub(super) async fn post(&self, path: &str, body: &str) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
         let request = request("POST", path).header("content-type", "application/json");
         self.answer(request.body(Body::from(body.to_owned())).unwrap()).await
     }
 
     /// The names of the items of a page, which has to be one.
-    pub(super) async fn names(&self, query: &str) -> Vec<String> {
+    pub(crate) async fn names(&self, query: &str) -> Vec<String> {
         let answer = self.get(&format!("/api/v1/repositories?{query}")).await;
         assert_eq!(answer.status, 200, "{query}: {}", answer.body);
         names(&answer.body)
     }
 
     /// Has a repository confirmed for a reason, at a second.
-    pub(super) fn confirm(&self, name: &str, reason: Reason, second: u64) {
+    pub(crate) fn confirm(&self, name: &str, reason: Reason, second: u64) {
         self.daemon.change(|ledger| {
             let index = ledger.index(name).unwrap();
             let entry = &mut ledger.entries[index];
@@ -105,7 +120,7 @@ impl Fixture {
     }
 
     /// Has a repository checked, with nothing confirmed.
-    pub(super) fn check(&self, name: &str, reason: Reason, second: u64) {
+    pub(crate) fn check(&self, name: &str, reason: Reason, second: u64) {
         self.daemon.change(|ledger| {
             let index = ledger.index(name).unwrap();
             see(&mut ledger.entries[index], reason, second);
@@ -113,7 +128,7 @@ impl Fixture {
     }
 
     /// Opens an incident for these repositories; its fingerprint.
-    pub(super) fn open_incident(&self, reason: Reason, names: &[&str], second: u64) -> String {
+    pub(crate) fn open_incident(&self, reason: Reason, names: &[&str], second: u64) -> String {
         let print = Fingerprint::new("acme", reason, Cause::of(reason), names[0]);
         self.daemon.change(|ledger| {
             ledger.incidents.failed(&print, "it is so", at(second));
@@ -127,7 +142,12 @@ impl Fixture {
     }
 }
 
-pub(super) fn sources(daemon: &Fake, ready: watch::Receiver<bool>) -> Sources {
+/// An API by itself.
+pub(crate) fn no_pages() -> Pages {
+    Pages { routes: Router::new(), around: Box::new(|router| router) }
+}
+
+pub(crate) fn sources(daemon: &Fake, ready: watch::Receiver<bool>) -> Sources {
     Sources {
         handle: daemon.handle.clone(),
         stored: Arc::new(State::open_read_only(std::path::Path::new("/nonexistent/state.db")).unwrap()),
@@ -154,21 +174,21 @@ const REPOSITORIES: [(&str, Labels); 5] = [
     ("epsilon", &[]),
 ];
 
-pub(super) fn request(method: &str, path: &str) -> axum::http::request::Builder {
+pub(crate) fn request(method: &str, path: &str) -> axum::http::request::Builder {
     Request::builder().method(method).uri(path).header("host", LISTEN)
 }
 
-pub(super) fn names(page: &Value) -> Vec<String> {
+pub(crate) fn names(page: &Value) -> Vec<String> {
     let items = page["items"].as_array().unwrap().iter();
     items.map(|item| item["name"].as_str().unwrap().to_owned()).collect()
 }
 
-pub(super) fn at(second: u64) -> Moment {
+pub(crate) fn at(second: u64) -> Moment {
     (std::time::UNIX_EPOCH + std::time::Duration::from_secs(second)).into()
 }
 
 /// A state with a journal, written behind the API's back.
-pub(super) struct Journal {
+pub(crate) struct Journal {
     folder: TempDir,
     state: Arc<State>,
 }
@@ -181,7 +201,7 @@ impl Journal {
     }
 
     /// Appends an event; its number.
-    pub(super) fn append(&self, kind: EventKind, repository: &str) -> i64 {
+    pub(crate) fn append(&self, kind: EventKind, repository: &str) -> i64 {
         let seq = self.state.last_seq().unwrap() + 1;
         let event = Event {
             id: format!("event-{seq}"),
@@ -196,14 +216,30 @@ impl Journal {
         seq
     }
 
-    pub(super) async fn keep(&self, incidents: Vec<IncidentRow>) {
+    /// Appends a transition.
+    pub(crate) fn change(&self, repository: &str, second: u64, from: Option<&str>, to: &str) {
+        let event = Event {
+            id: format!("transition-{second}"),
+            kind: EventKind::Generic,
+            at: at(second).into(),
+            integration: Some("acme".to_owned()),
+            repository: Some(repository.to_owned()),
+            fingerprint: None,
+            payload: serde_json::json!({
+                "generic": "transition", "from": { "reason": from }, "to": { "reason": to }, "detail": "it is so",
+            }),
+        };
+        self.state.append(&event).unwrap();
+    }
+
+    pub(crate) async fn keep(&self, incidents: Vec<IncidentRow>) {
         let writer = Writer::start(&self.folder.path().join("state.db")).unwrap();
         writer.submit(Save { incidents, ..Save::default() });
         writer.flush().await.unwrap();
     }
 
     /// Deletes these events.
-    pub(super) fn forget(&self, seqs: std::ops::RangeInclusive<i64>) {
+    pub(crate) fn forget(&self, seqs: std::ops::RangeInclusive<i64>) {
         let connection = rusqlite::Connection::open(self.folder.path().join("state.db")).unwrap();
         let query = "DELETE FROM events WHERE seq BETWEEN ?1 AND ?2";
         connection.execute(query, (seqs.start(), seqs.end())).unwrap();

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::fixture::{Fixture, sources};
+use super::fixture::{Fixture, no_pages, sources};
 use crate::api::access::Access;
 use crate::api::{BindError, Server};
 use crate::config::ApiAuth;
@@ -28,8 +28,11 @@ impl Served {
         let access = Access::with(ApiAuth::Tokens, &[], &[]);
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), access).await.unwrap();
         let address = server.address();
-        let serving =
-            tokio::spawn(server.serve(sources(&api.daemon, api.ready.subscribe()), api.stop.clone()));
+        let serving = tokio::spawn(server.serve(
+            sources(&api.daemon, api.ready.subscribe()),
+            |_| no_pages(),
+            api.stop.clone(),
+        ));
         Self { api, address, serving }
     }
 

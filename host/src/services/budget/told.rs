@@ -80,6 +80,11 @@ fn in_one(text: &str) -> Option<Spelt<'_>> {
 
 /// The `Retry-After` of an answer in seconds, between 1 s and 15 min; `None` when there is none to be read.
 pub(in crate::services) fn retry_after_s(headers: &HeaderMap, now: SystemTime) -> Option<u64> {
+    Some(retry_after(headers, now)?.clamp(1, 900))
+}
+
+/// The same as it was said, however long or short.
+pub(in crate::services) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<u64> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds = match text.bytes().all(|byte| byte.is_ascii_digit()) {
         true if text.is_empty() => return None,
@@ -91,7 +96,7 @@ pub(in crate::services) fn retry_after_s(headers: &HeaderMap, now: SystemTime) -
             wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
         }
     };
-    Some(seconds.clamp(1, 900))
+    Some(seconds)
 }
 
 /// What time it is at the forge.

@@ -7,7 +7,7 @@ use rustls::CertificateError;
 
 use crate::text::printable;
 
-/// The cause of a failed request.
+/// The cause of a failed exchange.
 pub(super) struct Cause {
     /// Whether the connection was refused, or broke before an answer.
     pub(super) is_refused_or_reset: bool,
@@ -15,8 +15,8 @@ pub(super) struct Cause {
     pub(super) text: String,
 }
 
-pub(super) fn of(error: &reqwest::Error) -> Cause {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+pub(super) fn of(error: &(dyn Error + 'static)) -> Cause {
+    let mut next = Some(error);
     let mut last = String::new();
     while let Some(error) = next {
         if let Some(cause) = known(error) {

@@ -1,0 +1,85 @@
+//! Programs that take JSON by POST, signed where there is a secret.
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::answer::judged;
+use super::reader::{Reader, secrets_of};
+use super::signature::{self, SigningKey};
+use super::template::Template;
+use super::{Message, Refusal};
+use crate::config::WebhookTarget;
+use crate::services::http::{Messenger, Post};
+
+const ID: HeaderName = HeaderName::from_static("webhook-id");
+const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// A program that takes JSON by POST.
+pub(super) struct Webhook {
+    url: Url,
+    key: Option<(SecretString, SigningKey)>,
+    authorization: Option<(SecretString, HeaderValue)>,
+    template: Option<Template>,
+}
+
+impl Webhook {
+    pub(super) async fn prepare(target: &WebhookTarget, reader: &mut Reader<'_>) -> Option<Self> {
+        let url = reader.secret_url(&target.url, target.allow_insecure_http).await;
+        let key = match &target.secret {
+            Some(secret) => signing_key(reader.secret("secret", secret).await, reader).map(Some),
+            None => Some(None),
+        };
+        let authorization = reader.authorization(target.authorization.as_ref()).await;
+        let template = match &target.template {
+            Some(source) => Template::compile(source)
+                .map_err(|problem| reader.wrong("template", problem.message, problem.help))
+                .map(Some)
+                .ok(),
+            None => Some(None),
+        };
+        Some(Self { url: url?, key: key?, authorization: authorization?, template: template? })
+    }
+
+    pub(super) async fn send(&self, message: &Message, messenger: &Messenger) -> Result<(), Refusal> {
+        let body = match &self.template {
+            Some(template) => template.render(message),
+            None => serde_json::to_string(message).map_err(|error| error.to_string()),
+        };
+        let body = body.map_err(|detail| Refusal::Refused { detail })?.into_bytes();
+        let headers = self.headers(message, &body)?;
+        let mut secrets: Vec<&str> = secrets_of(&self.url).collect();
+        secrets.extend(self.key.iter().map(|(secret, _)| secret.expose_secret()));
+        secrets.extend(self.authorization.iter().map(|(secret, _)| secret.expose_secret()));
+        judged(messenger.post(Post { url: &self.url, headers, body, secrets }).await)
+    }
+
+    fn headers(&self, message: &Message, body: &[u8]) -> Result<HeaderMap, Refusal> {
+        let mut headers = HeaderMap::new();
+        let id = HeaderValue::try_from(&message.delivery)
+            .map_err(|error| Refusal::Refused { detail: format!("its id is none: {error}") })?;
+        let timestamp = message.at.0.unix_ms().div_euclid(1000);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ID, id);
+        headers.insert(TIMESTAMP, timestamp.into());
+        if let Some((_, key)) = &self.key {
+            let signature = key.sign(&message.delivery, timestamp, body);
+            // Base64 fits into any header.
+            headers.extend(HeaderValue::try_from(signature).ok().map(|value| (SIGNATURE, value)));
+        }
+        headers.extend(self.authorization.iter().map(|(_, value)| (AUTHORIZATION, value.clone())));
+        Ok(headers)
+    }
+}
+
+fn signing_key(secret: Option<SecretString>, reader: &mut Reader<'_>) -> Option<(SecretString, SigningKey)> {
+    let secret = secret?;
+    match SigningKey::parse(secret.expose_secret()) {
+        Ok(key) => Some((secret, key)),
+        Err(message) => {
+            reader.wrong("secret", message, signature::HELP);
+            None
+        }
+    }
+}

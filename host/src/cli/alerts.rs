@@ -1,0 +1,116 @@
+//! `forgewatch alerts`: whether those who are to be told of incidents can be told.
+
+use std::process::ExitCode;
+
+use anstyle::AnsiColor;
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{GlobalArgs, USAGE, print, refuse, runtime, tell};
+use crate::alerts::{Happening, Refusal, Target, test_message};
+use crate::config::{AlertTarget, HttpUrl, Loaded, Problem, Problems, nearest};
+
+/// Exit status for a message that was not taken.
+const NOT_TAKEN: u8 = 1;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Test(Test),
+}
+
+/// Send a message that is marked as a test to one target, and say whether it was taken.
+///
+/// It goes the way of real ones, and nothing is remembered of it; a daemon may be running. At an Alertmanager it ends by
+/// itself within minutes.
+///
+/// Exit status: 0 the target took it, 1 it did not, 2 wrong usage or configuration.
+#[derive(Args, Debug)]
+pub(super) struct Test {
+    /// The name of a target, as under `[alerts.targets]`.
+    #[arg(value_name = "TARGET")]
+    target: String,
+    /// What the message says of its incident.
+    #[arg(long, value_enum, default_value_t = Event::Opened)]
+    event: Event,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Event {
+    /// It began.
+    Opened,
+    /// It goes on.
+    Reminded,
+    /// It is over.
+    Resolved,
+}
+
+impl From<Event> for Happening {
+    fn from(event: Event) -> Self {
+        match event {
+            Event::Opened => Self::Opened,
+            Event::Reminded => Self::Reminded,
+            Event::Resolved => Self::Resolved,
+        }
+    }
+}
+
+impl Command {
+    pub(super) fn run(self, global: &GlobalArgs) -> ExitCode {
+        let Self::Test(test) = self;
+        match global.load() {
+            Ok(loaded) => test.run(&loaded),
+            Err(status) => status,
+        }
+    }
+}
+
+impl Test {
+    fn run(&self, loaded: &Loaded) -> ExitCode {
+        let Some(configured) = loaded.config.alerts.targets.get(&self.target) else {
+            tell(AnsiColor::Red, "error", unknown(&self.target, loaded));
+            return ExitCode::from(USAGE);
+        };
+        let runtime = match runtime() {
+            Ok(runtime) => runtime,
+            Err(status) => return status,
+        };
+        let name = &self.target;
+        let kind = configured.kind();
+        match runtime.block_on(self.send(loaded, configured)) {
+            Ok(Ok(())) => print(&format!("target {name} ({kind}) took the test message")),
+            Ok(Err(refusal)) => {
+                tell(
+                    AnsiColor::Red,
+                    "error",
+                    format_args!("target {name} ({kind}) did not take it: {refusal}"),
+                );
+                ExitCode::from(NOT_TAKEN)
+            }
+            Err(problems) => refuse(&problems),
+        }
+    }
+
+    async fn send(&self, loaded: &Loaded, configured: &AlertTarget) -> Result<Result<(), Refusal>, Problems> {
+        let mut problems = Vec::new();
+        let target = Target::prepare(loaded, &self.target, configured, &mut problems).await;
+        let target = target.filter(|_| problems.is_empty()).ok_or(Problems(problems))?;
+        let page = loaded.config.public_url.as_ref().map(HttpUrl::expose);
+        Ok(target.send(&test_message(self.event.into(), page)).await)
+    }
+}
+
+/// That there is no such target, and which there are.
+fn unknown(name: &str, loaded: &Loaded) -> Problem {
+    let targets = &loaded.config.alerts.targets;
+    let names: Vec<_> = targets.keys().map(String::as_str).collect();
+    let help = match (nearest(name, names.iter().copied()), names.as_slice()) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, []) => "add a table such as [alerts.targets.ops] to the configuration".to_owned(),
+        (None, names) => format!("there are: {}", names.join(", ")),
+    };
+    Problem {
+        key: String::new(),
+        source: None,
+        message: format!("`{}` is not among the targets of alerts", name.escape_debug()),
+        help: Some(help),
+    }
+}

@@ -1,0 +1,183 @@
+//! One repository over time, as a picture and as the table that says the same.
+//!
+//! Both come out of the journal's changes and of what is believed now. What the journal does not hold any more is left
+//! blank, not guessed.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::api::view::Event;
+use crate::daemon::Ledger;
+use crate::verdict::{Moment, Reason, Stamp, Verdict};
+
+/// Units of the whole picture.
+const WIDTH: f64 = 1000.0;
+/// Less could not be seen.
+const NARROWEST: f64 = 2.0;
+/// The picture shows at least so long.
+const SHORTEST: Duration = Duration::from_secs(60 * 60);
+/// Marks below the picture.
+const MARKS: u32 = 4;
+
+/// What is believed of the repository at this moment.
+pub(super) struct Now {
+    reason: Option<Reason>,
+    since: Option<Moment>,
+    stale: bool,
+}
+
+/// One stretch of time.
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Stretch {
+    verdict: &'static str,
+    reason: Option<Reason>,
+    /// None when it began before what is known.
+    from: Option<Stamp>,
+    /// None while it goes on.
+    until: Option<Stamp>,
+    detail: String,
+    x: f64,
+    width: f64,
+}
+
+/// A moment below the picture.
+#[derive(Debug, PartialEq, Serialize)]
+struct Mark {
+    x: f64,
+    at: Stamp,
+}
+
+/// The picture.
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Picture {
+    start: Stamp,
+    end: Stamp,
+    marks: Vec<Mark>,
+    /// Latest first.
+    stretches: Vec<Stretch>,
+}
+
+/// A change that the journal tells of.
+enum Change<'a> {
+    Turned { from: Option<Reason>, to: Reason, detail: &'a str },
+    Stale { reason: Reason, since: Option<Moment> },
+}
+
+impl Now {
+    pub(super) fn of(ledger: &Ledger, name: &str) -> Option<Self> {
+        let (_, entry) = ledger.get(name)?;
+        let since = entry.standing.confirmed.map(|confirmed| confirmed.since);
+        Some(Self { reason: entry.reason(), since, stale: entry.stale })
+    }
+}
+
+impl Picture {
+    /// Out of a repository's events, latest first.
+    pub(super) fn of(events: &[Event], now: Option<Now>, end: Moment) -> Self {
+        let changes: Vec<_> = events.iter().rev().filter_map(|it| Some((it.at.0, change(it)?))).collect();
+        let mut stretches: Vec<Stretch> = Vec::new();
+        for (at, change) in &changes {
+            match change {
+                Change::Turned { from, to, detail } => {
+                    let open = stretches.iter_mut().rfind(|it| it.until.is_none());
+                    match (open, from) {
+                        (Some(open), _) => open.until = Some((*at).into()),
+                        (None, Some(from)) => {
+                            stretches.push(Stretch::new(*from, None, Some(*at), ""));
+                        }
+                        (None, None) => {}
+                    }
+                    stretches.push(Stretch::new(*to, Some(*at), None, detail));
+                }
+                // What is believed goes on beside it.
+                Change::Stale { reason, since } => {
+                    let stretch = Stretch::new(*reason, Some(since.unwrap_or(*at)), Some(*at), "");
+                    stretches.push(stretch);
+                }
+            }
+        }
+        if let Some(now) = now {
+            goes_on(&mut stretches, &now);
+        }
+        Self::drawn(stretches, end)
+    }
+
+    fn drawn(mut stretches: Vec<Stretch>, end: Moment) -> Self {
+        let earliest = stretches.iter().filter_map(|it| it.from.or(it.until)).map(|at| at.0).min();
+        let longest = earliest.map_or(SHORTEST, |earliest| end.since(earliest));
+        // What was there before is seen to have been there.
+        let is_cut = stretches.iter().any(|it| it.from.is_none());
+        let shown = longest.max(SHORTEST).mul_f64(if is_cut { 1.1 } else { 1.0 });
+        let start = end.shifted(-i64::try_from(shown.as_millis()).unwrap_or(i64::MAX));
+        let x_of = |at: Moment| at.since(start).as_secs_f64() / shown.as_secs_f64().max(1.0) * WIDTH;
+        for stretch in &mut stretches {
+            let x = stretch.from.map_or(0.0, |from| x_of(from.0));
+            let until = stretch.until.map_or(WIDTH, |until| x_of(until.0));
+            let width = (until - x).max(NARROWEST);
+            (stretch.x, stretch.width) = (rounded(x.min(WIDTH - width)), rounded(width));
+        }
+        stretches.sort_by_key(|it| std::cmp::Reverse((it.from.map(|at| at.0), it.until.map(|at| at.0))));
+        let marks = (0..=MARKS).map(|number| {
+            let share = f64::from(number) / f64::from(MARKS);
+            Mark { x: rounded(share * WIDTH), at: start.after(shown.mul_f64(share)).into() }
+        });
+        Self { start: start.into(), end: end.into(), marks: marks.collect(), stretches }
+    }
+
+    /// What holds now, in a word.
+    pub(super) fn headline(&self) -> &'static str {
+        self.stretches.iter().find(|it| it.until.is_none()).map_or("not checked yet", |it| it.verdict)
+    }
+}
+
+/// What is believed now is the last stretch, whether or not the journal knows since when.
+fn goes_on(stretches: &mut Vec<Stretch>, now: &Now) {
+    let Some(reason) = now.reason else { return };
+    if now.stale && reason.verdict() == Verdict::Indeterminate {
+        if let Some(last) = stretches.iter_mut().rfind(|it| it.verdict == "indeterminate") {
+            last.until = None;
+            return;
+        }
+        stretches.push(Stretch::new(reason, None, None, ""));
+        return;
+    }
+    if !stretches.iter().any(|it| it.until.is_none()) {
+        stretches.push(Stretch::new(reason, now.since, None, ""));
+    }
+}
+
+impl Stretch {
+    fn new(reason: Reason, from: Option<Moment>, until: Option<Moment>, detail: &str) -> Self {
+        Self {
+            verdict: reason.verdict().as_str(),
+            reason: Some(reason),
+            from: from.map(Stamp),
+            until: until.map(Stamp),
+            detail: detail.to_owned(),
+            x: 0.0,
+            width: 0.0,
+        }
+    }
+}
+
+fn change(event: &Event) -> Option<Change<'_>> {
+    let payload = &event.payload;
+    let reason = |value: &serde_json::Value| serde_json::from_value::<Reason>(value.clone()).ok();
+    match payload["generic"].as_str()? {
+        "transition" => Some(Change::Turned {
+            from: reason(&payload["from"]["reason"]),
+            to: reason(&payload["to"]["reason"])?,
+            detail: payload["detail"].as_str().unwrap_or_default(),
+        }),
+        "stale" => {
+            let since = payload["since"].as_str().and_then(|text| humantime::parse_rfc3339(text).ok());
+            Some(Change::Stale { reason: reason(&payload["reason"])?, since: since.map(Moment::from) })
+        }
+        _ => None,
+    }
+}
+
+fn rounded(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}

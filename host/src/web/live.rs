@@ -1,0 +1,78 @@
+//! What tells an open page that it may be out of date: server-sent events that say nothing else.
+//!
+//! The page fetches itself anew then, through the same doors as ever. A stream ends with the session.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use bytes::Bytes;
+use futures_util::stream::unfold;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Site;
+use super::headers::dressed;
+use super::sessions::{Key, Use};
+use super::visit::{Answered, Visit};
+use crate::api::response;
+use crate::state::Health;
+
+/// Two events are so far apart at least.
+const CALM: Duration = Duration::from_secs(2);
+/// How long a connection is silent at most. What changes without reaching the disk is seen then.
+const LONGEST_SILENCE: Duration = Duration::from_secs(15);
+
+struct Stream {
+    site: Arc<Site>,
+    session: Option<Key>,
+    health: watch::Receiver<Health>,
+    /// Before that nothing is told.
+    calm_until: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+pub(super) async fn open(visit: Visit) -> Answered {
+    let Visit { site, visitor, .. } = visit;
+    let (place, mut health) = (site.view.stream()?, site.view.health());
+    health.mark_unchanged();
+    let stream = Stream { session: visitor.session, health, calm_until: Instant::now(), _place: place, site };
+    // The first comment makes the answer begin at once.
+    let first = Some(Bytes::from_static(b"retry: 5000\n\n"));
+    let stream = unfold((stream, first), |(mut stream, first)| async move {
+        let frame = match first {
+            Some(first) => first,
+            None => stream.next().await?,
+        };
+        Some((Ok::<_, Infallible>(frame), (stream, None)))
+    });
+    Ok(dressed(response(StatusCode::OK, "text/event-stream", Body::from_stream(stream))))
+}
+
+impl Stream {
+    /// What is sent next; nothing when the session or the daemon ends.
+    async fn next(&mut self) -> Option<Bytes> {
+        let stop = self.site.view.stop().clone();
+        stop.run_until_cancelled(async {
+            sleep_until(self.calm_until).await;
+            // No answer within that time is one as well: somebody else may have changed what is shown.
+            let _ = timeout(LONGEST_SILENCE, self.health.changed()).await;
+            self.calm_until = Instant::now() + CALM;
+        })
+        .await?;
+        self.is_let_in().then(|| Bytes::from_static(b"event: changed\ndata: 1\n\n"))
+    }
+
+    fn is_let_in(&self) -> bool {
+        let gate = self.site.view.gate();
+        if gate.is_open() {
+            return true;
+        }
+        let Some(key) = self.session else { return false };
+        let mut sessions = self.site.sessions();
+        let token = sessions.find(key, Use::Page, Instant::now()).map(|session| session.token);
+        token.is_some_and(|token| gate.scope(&token).is_some())
+    }
+}
