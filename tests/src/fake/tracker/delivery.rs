@@ -167,15 +167,13 @@ async fn send(delivery: &Delivery) -> Option<u16> {
         request = request.header(name, value);
     }
     let request = request.body(Full::new(Bytes::from(delivery.body.clone()))).ok()?;
-    let answered = async {
+    // Its sender goes with it, and with that the connection ends.
+    let answered = async move {
         let answer = sender.send_request(request).await.ok()?;
         let status = answer.status().as_u16();
         // What it says besides is nobody's business, but it has to come.
         answer.into_body().collect().await.ok()?;
         Some(status)
     };
-    tokio::select! {
-        status = answered => status,
-        _ = connection => None,
-    }
+    tokio::join!(answered, connection).0
 }
