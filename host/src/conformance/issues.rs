@@ -198,7 +198,7 @@ async fn recorded(
 ) {
     let Some(replay) = subject.replay.as_ref().filter(|replay| replay.issue.is_some()) else { return };
     run.case(GROUP, format!("{}: as recorded", operation.name()), async {
-        host.plays(replay.script());
+        host.plays(replay.script_of_issues());
         host.take_asked();
         let said = operation.ask(of, client, host).await;
         unrecorded(host)?;

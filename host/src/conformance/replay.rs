@@ -57,6 +57,9 @@ pub(super) struct Tracked {
     /// The forge's id of the subscription.
     #[serde(default = "one")]
     pub(super) subscription: String,
+    /// What the forge answers where issues are asked for, and no check ever asks.
+    #[serde(default)]
+    answers: Vec<Recorded>,
 }
 
 impl Tracked {
@@ -67,6 +70,7 @@ impl Tracked {
             key: one(),
             text: "shop".to_owned(),
             subscription: one(),
+            answers: Vec::new(),
         }
     }
 }
@@ -219,7 +223,8 @@ impl Replay {
             let shown = printable(&self.identity_kind, 100);
             return Err(format!("`identity_kind` is `{shown}`: write one of {}", IDENTITY_KINDS.join(", ")));
         }
-        for (number, recorded) in (1..).zip(&self.answers) {
+        let of_issue = self.issue.iter().flat_map(|issue| &issue.answers);
+        for (number, recorded) in (1..).zip(self.answers.iter().chain(of_issue)) {
             if recorded.method().is_none() {
                 let shown = printable(&recorded.method, 100);
                 return Err(format!(
@@ -237,6 +242,13 @@ impl Replay {
     /// Answers as recorded.
     pub(super) fn script(&self) -> Script {
         self.script_with(|_, recorded| recorded.response())
+    }
+
+    /// Answers as recorded, those about issues as well.
+    pub(super) fn script_of_issues(&self) -> Script {
+        let mut all = self.clone();
+        all.answers.extend(self.issue.iter().flat_map(|issue| issue.answers.iter().cloned()));
+        all.script()
     }
 
     /// Answers as `change` makes them out of what is recorded, by number.
