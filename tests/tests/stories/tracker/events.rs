@@ -21,7 +21,7 @@ fn secret() -> Arc<HookSecret> {
 
 async fn subscribe(desk: &Desk, receiver: &Receiver, project: Option<&str>) -> String {
     let url = receiver.url("/hooks/contoso");
-    let made = desk.client.subscribe(desk.host(), &url, project, secret()).await.unwrap();
+    let made = desk.client.subscribe(desk.host(), &url, project, secret()).await.expect("it subscribes");
     assert_eq!((made.status(), made.detail()), (SubscriptionStatus::Enabled, ""));
     made.id().to_owned()
 }
@@ -42,7 +42,7 @@ fn attempts(desk: &Desk, count: usize) {
 
 async fn read(desk: &Desk, request: &Received) -> WebhookEvent {
     let delivery = WebhookDelivery::new(request.body.as_bytes());
-    desk.provider().parse_webhook(desk.host(), &delivery).await.unwrap()
+    desk.provider().parse_webhook(desk.host(), &delivery).await.expect("a delivery")
 }
 
 #[tokio::test(flavor = "multi_thread")]
