@@ -6,6 +6,7 @@
 //! - Text of others is made printable and escaped where it is put out, in `render`, whoever wrote it.
 //! - Absent: accounts (an API token signs in), and anything of another server: no font, no script, no picture.
 
+mod alerts;
 mod assets;
 mod attempts;
 mod bar;
@@ -73,6 +74,7 @@ pub(crate) fn pages(view: View, is_https: Arc<AtomicBool>) -> Pages {
         .route("/incidents", page(&site, "/incidents", incidents::list))
         .route("/incidents/{*name}", page(&site, "/incidents/", incidents::show))
         .route("/integrations", page(&site, "/integrations", integrations::list))
+        .route("/alerts", page(&site, "/alerts", alerts::list))
         .route("/plugins", page(&site, "/plugins", plugins::list))
         .route("/live", page(&site, "/live", live::open))
         .merge(login::routes(&site))

@@ -17,10 +17,17 @@ import asyncio
 import email
 import email.policy
 import json
+import logging
+import os
 import ssl
 import sys
+import warnings
 
 from aiosmtpd.smtp import SMTP, AuthResult
+
+# What a server should not be is what some tests want.
+logging.disable()
+warnings.simplefilter("ignore")
 
 settings = json.loads(sys.argv[1])
 steps = list(settings.get("steps", []))
@@ -128,6 +135,7 @@ async def main():
             authenticator=authenticate if signs_in else None,
             auth_required=signs_in,
             auth_require_tls=starttls,
+            auth_exclude_mechanism=[] if signs_in else ["LOGIN", "PLAIN"],
             loop=loop,
         )
 
@@ -136,9 +144,6 @@ async def main():
     say({"port": server.sockets[0].getsockname()[1]})
     # Whoever started this closes its standard input at the end, however it ends.
     await loop.run_in_executor(None, sys.stdin.read)
-    sys.stdout.flush()
-    import os
-
     os._exit(0)
 
 

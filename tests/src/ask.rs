@@ -26,6 +26,12 @@ impl Reply {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
+
+    /// The value of a header, if it is there.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
+        headers.find_map(|(known, value)| known.eq_ignore_ascii_case(name).then_some(value))
+    }
 }
 
 /// Asks for a path; what is sent along is JSON.
@@ -47,8 +53,22 @@ pub fn ask_with(
     headers: &[&str],
     body: &str,
 ) -> io::Result<Reply> {
+    send(address, method, path, &[headers, &["Content-Type: application/json"]].concat(), body)
+}
+
+/// The same where the headers say what is sent along.
+///
+/// # Errors
+/// Like [`ask`].
+pub fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[&str],
+    body: &str,
+) -> io::Result<Reply> {
     let length = format!("Content-Length: {}", body.len());
-    let headers = [headers, &["Content-Type: application/json", length.as_str()]].concat();
+    let headers = [headers, &[length.as_str()]].concat();
     let answer = talk(address, (head(address, method, path, &headers) + body).as_bytes())?;
     let parsed = answer.split_once("\r\n\r\n").and_then(|(head, body)| {
         let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;

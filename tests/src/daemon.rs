@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::ask::{Reply, ask};
-use crate::process::{Process, wait_for};
+use crate::process::{Process, wait_for, within};
 use crate::records::Records;
 use crate::running::Running;
 use crate::sandbox::{Run, Sandbox};
@@ -39,8 +39,18 @@ impl Daemon {
     /// If it is not for 20 seconds.
     #[track_caller]
     pub fn start(sandbox: &Sandbox) -> Self {
+        Self::start_within(Duration::from_secs(20), sandbox)
+    }
+
+    /// The same with so much time until it has to be ready, for very many repositories.
+    ///
+    /// # Panics
+    /// If it is not by then.
+    #[track_caller]
+    pub fn start_within(limit: Duration, sandbox: &Sandbox) -> Self {
         let running = Running::start(sandbox.command(&["run", "--log-level=info"]));
-        running.tells("ready: ", 1);
+        let ready = within(limit, || running.told_since("ready: ", 0));
+        assert!(ready.is_some(), "it is not ready after {limit:?}:\n{}", running.errors());
         Self { running, records: Records::of(sandbox) }
     }
 

@@ -4,7 +4,6 @@
 //! Figures are reported and never judged, since they are this machine's; what is lost, repeated or not told is wrong
 //! on every machine. The forge runs in this process, so the two share the processor.
 
-mod figures;
 mod metrics;
 mod phases;
 mod pulse;

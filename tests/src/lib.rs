@@ -5,6 +5,8 @@
 
 pub mod abi;
 pub mod ask;
+#[cfg(target_os = "linux")]
+pub mod browser;
 pub mod build;
 #[cfg(target_os = "linux")]
 pub mod contract;
@@ -13,6 +15,10 @@ pub mod daemon;
 #[cfg(target_os = "linux")]
 pub mod endurance;
 pub mod fake;
+#[cfg(target_os = "linux")]
+mod figures;
+#[cfg(target_os = "linux")]
+pub mod gallery;
 pub mod haystack;
 pub mod patch;
 #[cfg(target_os = "linux")]
@@ -23,6 +29,8 @@ pub mod records;
 #[cfg(target_os = "linux")]
 pub mod running;
 pub mod sandbox;
+#[cfg(target_os = "linux")]
+pub mod screenshots;
 #[cfg(target_os = "linux")]
 pub mod soak;
 pub mod watchlist;

@@ -50,11 +50,13 @@ impl Process {
 
     /// Its children, those that wait to be reaped too.
     pub fn children(self) -> Vec<Self> {
-        let entries = fs::read_dir("/proc").expect("the process table").flatten();
-        let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         let own = self.0.as_raw_nonzero().to_string();
-        let processes = ids.filter_map(|id| Pid::from_raw(id).map(Self));
-        processes.filter(|process| process.stat().get(1) == Some(&own)).collect()
+        all().filter(|process| process.stat().get(1) == Some(&own)).collect()
+    }
+
+    /// Those that a signal to the group that it leads reaches, itself among them.
+    pub fn group(self) -> Vec<Self> {
+        all().filter(|process| process.is_in_group_of(self)).collect()
     }
 
     /// Its workers for the plugin `key` that have not ended, in the order of their start.
@@ -123,6 +125,12 @@ impl Process {
     }
 }
 
+fn all() -> impl Iterator<Item = Process> {
+    let entries = fs::read_dir("/proc").expect("the process table").flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    ids.filter_map(|id| Pid::from_raw(id).map(Process))
+}
+
 /// Waits until there is `what`, looking again and again.
 ///
 /// # Panics
@@ -133,9 +141,14 @@ pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// What `look` finds, looking again and again for 20 seconds.
-pub(crate) fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) fn eventually<T>(look: impl FnMut() -> Option<T>) -> Option<T> {
+    within(LIMIT, look)
+}
+
+/// What `look` finds within this time, looking again and again.
+pub(crate) fn within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
-    while start.elapsed() < LIMIT {
+    while start.elapsed() < limit {
         if let Some(found) = look() {
             return Some(found);
         }

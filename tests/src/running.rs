@@ -1,6 +1,6 @@
 //! The host while it runs: what it has printed so far, and its workers.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,12 +56,20 @@ impl Running {
     ///
     /// # Panics
     /// If it cannot be started.
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        Self::try_start(command).expect("the binary can be started")
+    }
+
+    /// The same with a command that may not be there.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn try_start(mut command: Command) -> io::Result<Self> {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let mut child = command.spawn().expect("the binary can be started");
+        let mut child = command.spawn()?;
         let stdout = Stream::new(child.stdout.take().expect("it is piped"));
         let stderr = Stream::new(child.stderr.take().expect("it is piped"));
-        Self { child, stdout, stderr }
+        Ok(Self { child, stdout, stderr })
     }
 
     /// The host's process.

@@ -317,6 +317,11 @@ impl Outbox {
         self.of_target(target).filter(|(_, entry)| pending(entry)).count()
     }
 
+    /// Whether anything is different from what was saved.
+    pub(super) fn has_changes(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
     /// What is different from what was saved, each with what is to be saved of it. It has to be saved, or marked again.
     pub(super) fn changes(&mut self) -> Vec<(Key, Option<String>)> {
         let changed = std::mem::take(&mut self.changed);

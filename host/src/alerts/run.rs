@@ -81,6 +81,8 @@ struct Book {
     outbox: Outbox,
     seen: Option<i64>,
     saved: Option<i64>,
+    /// Whether it was told that the state is of no use at the moment.
+    in_trouble: bool,
 }
 
 impl Alerts {
@@ -104,7 +106,7 @@ impl Alerts {
                 None
             }
         });
-        let book = Book { outbox: Outbox::restored(entries), seen, saved: seen };
+        let book = Book { outbox: Outbox::restored(entries), seen, saved: seen, in_trouble: false };
         let shared = Arc::new(Shared {
             source,
             state,
@@ -165,47 +167,58 @@ impl Shared {
     /// Takes in what becomes of incidents until it is told to stop.
     async fn follow(self: Arc<Self>, stop: CancellationToken) {
         let (mut settings, mut health) = (self.settings.subscribe(), self.health.clone());
-        let (mut senders, mut served) = (JoinSet::new(), BTreeSet::new());
+        let (mut senders, mut served) = (JoinSet::new(), BTreeMap::new());
         let (mut reopened, mut is_other) = (health.borrow().reopened, true);
         loop {
             let current = Arc::clone(&settings.borrow_and_update());
             for name in current.targets.keys() {
-                if served.insert(name.clone()) {
-                    senders.spawn(Arc::clone(&self).serve(name.clone(), stop.clone()));
-                }
+                served.entry(name.clone()).or_insert_with(|| {
+                    senders.spawn(Arc::clone(&self).serve(name.clone(), stop.clone())).id()
+                });
             }
-            let now_reopened = health.borrow_and_update().reopened;
-            if now_reopened != reopened {
+            let now = health.borrow_and_update().clone();
+            if now.reopened != reopened {
                 self.book().begin_again();
-                (reopened, is_other) = (now_reopened, true);
+                (reopened, is_other) = (now.reopened, true);
             }
-            let taken = {
-                let (shared, settings) = (Arc::clone(&self), Arc::clone(&current));
-                spawn_blocking(move || shared.take_in(&settings, is_other)).await
-            };
-            let is_read = match taken {
-                Ok(Ok(())) => true,
-                Ok(Err(error)) => {
-                    tracing::warn!("what became of incidents cannot be read, and is told later: {error}");
-                    false
-                }
-                Err(panic) => {
-                    tracing::error!("alerts failed, which is a fault of forgewatch: {panic}");
-                    false
-                }
-            };
-            is_other &= !is_read;
+            // What cannot be written has to be told all the same.
+            is_other |= !now.persisting;
+            let is_read = self.take_in_apart(&current, is_other).await;
+            is_other = !is_read || !now.persisting;
+            let is_news = self.book().outbox.has_changes();
             let is_saved = self.save().await;
-            self.news.send_replace(());
+            if is_news {
+                self.news.send_replace(());
+            }
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = settings.changed() => is_other = true,
                 changed = health.changed() => if changed.is_err() { break },
-                () = sleep(STATE_AGAIN), if !is_read || !is_saved => {}
+                () = sleep(STATE_AGAIN), if is_other || !is_saved => {}
+                Some(Err(panic)) = senders.join_next() => {
+                    tracing::error!("alerts failed, which is a fault of forgewatch, and go on: {panic}");
+                    served.retain(|_, id| *id != panic.id());
+                }
             }
         }
         // Each ends by itself, after what it is sending.
         while senders.join_next().await.is_some() {}
+    }
+
+    /// The same as [`Shared::take_in`] where it may block; whether it could be read.
+    async fn take_in_apart(self: &Arc<Self>, settings: &Arc<Settings>, is_other: bool) -> bool {
+        let (shared, settings) = (Arc::clone(self), Arc::clone(settings));
+        match spawn_blocking(move || shared.take_in(&settings, is_other)).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                self.tell_trouble("what became of incidents cannot be read, and is told later", &error);
+                false
+            }
+            Err(panic) => {
+                tracing::error!("alerts failed, which is a fault of forgewatch: {panic}");
+                false
+            }
+        }
     }
 
     /// Takes in what the journal has since the last time and, when `is_other`, what is open and what has ended meanwhile.
@@ -278,6 +291,13 @@ impl Shared {
         book.outbox.note(incident, routed_by, &settings.plan, Moment::now());
     }
 
+    /// Once for each time in which the state is of no use.
+    fn tell_trouble(&self, what: &str, error: &StateError) {
+        if !std::mem::replace(&mut self.book().in_trouble, true) {
+            tracing::warn!("{what}: {error}");
+        }
+    }
+
     /// Saves what is different; whether nothing is left to save.
     async fn save(self: &Arc<Self>) -> bool {
         let _turn = self.saving.lock().await;
@@ -298,12 +318,16 @@ impl Shared {
         let mut book = self.book();
         match saved {
             Ok(()) => {
-                book.saved = seen;
+                (book.saved, book.in_trouble) = (seen, false);
                 true
             }
             Err(error) => {
-                tracing::warn!("what is owed to targets of alerts is not saved: {error}");
                 book.outbox.mark(changes.into_iter().map(|(key, _): (AlertKey, _)| key));
+                drop(book);
+                self.tell_trouble(
+                    "what targets of alerts were told is not saved, and may be told again",
+                    &error,
+                );
                 false
             }
         }

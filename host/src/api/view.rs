@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use super::Peer;
@@ -21,6 +22,7 @@ use super::integrations;
 pub(crate) use super::integrations::Integration;
 use super::repositories::{self, RepositoryPage, RepositoryWithRules};
 use super::{Shared, commands, plugins, status};
+use crate::alerts::TargetReport;
 use crate::daemon::{Asked, Ledger, Report};
 use crate::prepare::PluginEntry;
 use crate::state::{EventFilter, Health};
@@ -122,6 +124,16 @@ impl View {
     /// A fault of our own.
     pub(crate) async fn integrations(&self) -> Result<Vec<Integration>, Error> {
         self.0.look(|ledger| integrations::all(ledger, None)).await
+    }
+
+    /// All targets of alerts, in name order.
+    ///
+    /// # Errors
+    ///
+    /// A fault of our own.
+    pub(crate) async fn alerts(&self) -> Result<Vec<TargetReport>, Error> {
+        let shared = Arc::clone(&self.0);
+        spawn_blocking(move || (shared.alerts)()).await.map_err(|error| Error::internal(&error))
     }
 
     /// All library files.

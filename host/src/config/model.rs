@@ -186,6 +186,9 @@ pub struct Http {
     /// Proxy for every request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<ProxyUrl>,
+    /// What is asked without the proxy: hosts and domains with all below them, addresses, networks like `10.0.0.0/8`.
+    #[schemars(inner(length(min = 1), regex(pattern = r"^[^,\s]+$")))]
+    pub no_proxy: Vec<String>,
     /// Requests in flight at once.
     #[schemars(range(min = 1, max = 1024))]
     pub concurrency: u16,
@@ -200,6 +203,7 @@ impl Default for Http {
             timeout: Period::from_secs(10),
             ca_file: None,
             proxy: None,
+            no_proxy: Vec::new(),
             concurrency: 64,
             max_response_bytes: 16 << 20,
         }

@@ -170,26 +170,52 @@ fn mask(value: &mut Value, path: &mut Vec<String>) {
             if address || text.contains("://") {
                 *text = mask_user_info(text).into_owned();
             }
+            if is_hook(path) {
+                mask_path(text);
+            }
         }
         _ => {}
     }
 }
 
-/// Below `identities` everything may be, but for references and what is known to be public.
+/// Below `identities` everything may be, but for references and what is known to be public; of a target of alerts, what
+/// should be a reference.
 fn may_be_secret(path: &[String]) -> bool {
     const PUBLIC: [&str; 8] =
         ["kind", "username", "header", "token_url", "client_id", "scope", "expires_at", "tenant"];
-    let path = if path.first().is_some_and(|key| key == "profiles") {
-        path.get(2..).unwrap_or_default()
-    } else {
-        path
-    };
-    let keys: Vec<_> = path.iter().map(String::as_str).collect();
-    match keys.as_slice() {
+    const REFERENCES: [&str; 3] = ["env", "file", "command"];
+    match without_profile(path).as_slice() {
         ["identities", _, key] => !PUBLIC.contains(key),
-        ["identities", _, _, key] => !["env", "file", "command"].contains(key),
+        ["identities", _, _, key] | ["alerts", "targets", _, "url", key] => !REFERENCES.contains(key),
         ["identities", ..] => true,
+        ["alerts", "targets", _, "secret" | "authorization" | "password", rest @ ..] => {
+            !rest.first().is_some_and(|key| REFERENCES.contains(key))
+        }
         _ => false,
+    }
+}
+
+/// Whether this is where the address of a webhook belongs as a reference, and an Alertmanager's as it is.
+fn is_hook(path: &[String]) -> bool {
+    matches!(without_profile(path).as_slice(), ["alerts", "targets", _, "url"])
+}
+
+fn without_profile(path: &[String]) -> Vec<&str> {
+    let below = if path.first().is_some_and(|key| key == "profiles") { 2 } else { 0 };
+    path.get(below..).unwrap_or_default().iter().map(String::as_str).collect()
+}
+
+/// Keeps of an address what says which machine it is.
+fn mask_path(text: &mut String) {
+    let Some(host) = text.find("://").map(|at| at + 3) else {
+        "***".clone_into(text);
+        return;
+    };
+    if let Some(end) = text[host..].find(['/', '?', '#'])
+        && text[host + end..] != *"/"
+    {
+        text.truncate(host + end);
+        text.push_str("/***");
     }
 }
 
@@ -210,12 +236,26 @@ mod tests {
             },
             "profiles": { "p": { "identities": { "a": { "token": ["hunter2"] } } } },
             "integrations": { "i": { "domain_name": "x:hunter2@host", "metadata": { "mail": "a@b" } } },
+            "alerts": { "targets": {
+                "a": { "url": "https://hooks.example/hunter2", "secret": "hunter2", "password": { "odd": "hunter2" } },
+                "b": { "url": { "env": "Y", "odd": "hunter2" }, "authorization": ["hunter2"] },
+                "c": { "url": "http://x:hunter2@am.example:9093/" },
+                "d": { "url": "hunter2" }
+            } },
             "providers": { "p": { "options": { "roots": ["https://x:hunter2@host/"] } } }
         });
         mask(&mut value, &mut Vec::new());
         let text = value.to_string();
         assert!(!text.contains("hunter2"), "{text}");
-        for kept in ["\"env\":\"X\"", "[\"pass\",\"ado\"]", "\"a@b\"", "http://***@p:1"] {
+        for kept in [
+            "\"env\":\"X\"",
+            "[\"pass\",\"ado\"]",
+            "\"a@b\"",
+            "http://***@p:1",
+            "\"env\":\"Y\"",
+            "\"https://hooks.example/***\"",
+            "\"http://***@am.example:9093/\"",
+        ] {
             assert!(text.contains(kept), "{kept} in {text}");
         }
     }

@@ -98,6 +98,7 @@ fn resolve_paths(values: &mut Dict, base: &Path) {
         &["plugins", "lock_file"],
         &["identities", "*", "*", "file"],
         &["api", "tokens", "*", "token", "file"],
+        &["alerts", "targets", "*", "*", "file"],
     ] {
         resolve_at(values, pattern, base);
     }

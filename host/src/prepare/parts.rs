@@ -194,6 +194,7 @@ pub(crate) fn http_settings(loaded: &Loaded) -> HttpSettings {
         timeout: http.timeout.get(),
         ca_file: http.ca_file.clone(),
         proxy: http.proxy.as_ref().map(|proxy| proxy.expose().to_string()),
+        no_proxy: http.no_proxy.clone(),
         concurrency: usize::from(http.concurrency),
         max_response_bytes: http.max_response_bytes,
     }

@@ -139,9 +139,9 @@ impl HttpClient {
         let authorities = settings.ca_file.as_deref().zip(authorities.as_deref());
         let mut builder = builder(authorities)?.pool_max_idle_per_host(settings.concurrency);
         let mut via = String::new();
-        if let Some((proxy, shown)) = settings.proxy()? {
+        if let Some((proxy, through)) = settings.proxy(None)? {
             builder = builder.proxy(proxy);
-            via = through(&shown);
+            via = through;
         }
         Ok(Self {
             shared: Arc::new(Shared {
@@ -252,11 +252,6 @@ impl Shared {
             body_state,
         })
     }
-}
-
-/// What to add to a failure of a request that went through a proxy.
-fn through(proxy: &str) -> String {
-    format!(" (through the proxy `{proxy}`)")
 }
 
 /// Why an exchange of another protocol failed, in the words that requests have for it.

@@ -7,13 +7,16 @@ use super::{State, StateError};
 /// A target and an incident.
 pub type AlertKey = (String, String);
 
+/// What is owed: each with its JSON.
+pub type AlertRows = Vec<(AlertKey, String)>;
+
 impl State {
     /// All that is owed, and the number of the last event that was taken in for it, if any ever was.
     ///
     /// # Errors
     ///
     /// The store cannot be read.
-    pub fn alerts(&self) -> Result<(Option<i64>, Vec<(AlertKey, String)>), StateError> {
+    pub fn alerts(&self) -> Result<(Option<i64>, AlertRows), StateError> {
         self.read_current(|connection| {
             let seen =
                 connection.query_row("SELECT seq FROM alerts_seen", [], |row| row.get(0)).optional()?;

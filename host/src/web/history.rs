@@ -16,7 +16,9 @@ const WIDTH: f64 = 1000.0;
 /// Less could not be seen.
 const NARROWEST: f64 = 2.0;
 /// The picture shows at least so long.
-const SHORTEST: Duration = Duration::from_secs(60 * 60);
+const SHORTEST: Duration = Duration::from_secs(15 * 60);
+/// Of longer ones the marks tell the dates alone.
+const LONGEST_WITH_TIME: Duration = Duration::from_secs(4 * 24 * 60 * 60);
 /// Marks below the picture.
 const MARKS: u32 = 4;
 
@@ -45,7 +47,7 @@ pub(super) struct Stretch {
 #[derive(Debug, PartialEq, Serialize)]
 struct Mark {
     x: f64,
-    at: Stamp,
+    label: String,
 }
 
 /// The picture.
@@ -120,14 +122,15 @@ impl Picture {
         stretches.sort_by_key(|it| std::cmp::Reverse((it.from.map(|at| at.0), it.until.map(|at| at.0))));
         let marks = (0..=MARKS).map(|number| {
             let share = f64::from(number) / f64::from(MARKS);
-            Mark { x: rounded(share * WIDTH), at: start.after(shown.mul_f64(share)).into() }
+            let at = start.after(shown.mul_f64(share));
+            Mark { x: rounded(share * WIDTH), label: label(at, number == MARKS, shown) }
         });
         Self { start: start.into(), end: end.into(), marks: marks.collect(), stretches }
     }
 
     /// What holds now, in a word.
     pub(super) fn headline(&self) -> &'static str {
-        self.stretches.iter().find(|it| it.until.is_none()).map_or("not checked yet", |it| it.verdict)
+        self.stretches.iter().find(|it| it.until.is_none()).map_or("not known yet", |it| it.verdict)
     }
 }
 
@@ -161,6 +164,17 @@ impl Stretch {
     }
 }
 
+/// As exactly as the picture can be read.
+fn label(at: Moment, is_last: bool, shown: Duration) -> String {
+    let time = at.to_string();
+    match (is_last, time.get(..10), time.get(5..10), time.get(11..16)) {
+        (true, ..) => "now".to_owned(),
+        (_, Some(date), ..) if shown > LONGEST_WITH_TIME => date.to_owned(),
+        (_, _, Some(day), Some(minute)) => format!("{day} {minute}"),
+        _ => time,
+    }
+}
+
 fn change(event: &Event) -> Option<Change<'_>> {
     let payload = &event.payload;
     let reason = |value: &serde_json::Value| serde_json::from_value::<Reason>(value.clone()).ok();
@@ -180,4 +194,95 @@ fn change(event: &Event) -> Option<Change<'_>> {
 
 fn rounded(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::tests::fixture::{at, event};
+
+    fn turned(second: u64, from: Option<&str>, to: &str) -> Event {
+        event(second, json!({ "generic": "transition", "from": { "reason": from }, "to": { "reason": to } }))
+    }
+
+    fn drawn(events: Vec<Event>, now: Option<(Reason, u64)>, stale: bool, end: u64) -> Vec<Value> {
+        let now = now.map(|(reason, since)| Now { reason: Some(reason), since: Some(at(since)), stale });
+        let latest_first: Vec<_> = events.into_iter().rev().collect();
+        let picture = serde_json::to_value(Picture::of(&latest_first, now, at(end))).unwrap();
+        picture["stretches"].as_array().unwrap().clone()
+    }
+
+    fn brief(stretch: &Value) -> (&str, f64, f64) {
+        (
+            stretch["verdict"].as_str().unwrap(),
+            stretch["x"].as_f64().unwrap(),
+            stretch["width"].as_f64().unwrap(),
+        )
+    }
+
+    #[test]
+    fn changes_follow_each_other_up_to_now() {
+        let events = vec![
+            turned(10_000, None, "granted"),
+            turned(15_000, Some("granted"), "not_found"),
+            turned(17_500, Some("not_found"), "granted"),
+        ];
+        let stretches = drawn(events, Some((Reason::Granted, 17_500)), false, 20_000);
+        let briefly: Vec<_> = stretches.iter().map(brief).collect();
+        assert_eq!(briefly, [("granted", 750.0, 250.0), ("denied", 500.0, 250.0), ("granted", 0.0, 500.0)]);
+        assert_eq!(stretches[0]["until"], Value::Null);
+        assert_eq!(stretches[2]["from"], "1970-01-01T02:46:40.000Z");
+    }
+
+    #[test]
+    fn what_was_before_the_journal_is_there_without_a_beginning() {
+        let events = vec![turned(10_000, Some("granted"), "forbidden")];
+        let stretches = drawn(events, Some((Reason::Forbidden, 10_000)), false, 20_000);
+        assert_eq!(stretches[0]["verdict"], "denied");
+        assert_eq!((&stretches[1]["verdict"], &stretches[1]["from"]), (&json!("granted"), &Value::Null));
+        assert_eq!(stretches[1]["x"], 0.0);
+        assert!(stretches[1]["width"].as_f64().unwrap() > 50.0, "{stretches:?}");
+    }
+
+    #[test]
+    fn what_is_believed_now_needs_no_event() {
+        let stretches = drawn(Vec::new(), Some((Reason::Granted, 10_000)), false, 20_000);
+        assert_eq!(stretches.iter().map(brief).collect::<Vec<_>>(), [("granted", 0.0, 1000.0)]);
+        assert_eq!(drawn(Vec::new(), None, false, 20_000), Vec::<Value>::new());
+    }
+
+    #[test]
+    fn no_clear_answer_is_shown_beside_what_was_believed() {
+        let stale = event(
+            15_000,
+            json!({ "generic": "stale", "reason": "unreachable", "since": "1970-01-01T03:20:00.000Z" }),
+        );
+        let events = vec![turned(10_000, None, "granted"), stale];
+        let stretches = drawn(events, Some((Reason::Unreachable, 10_000)), true, 20_000);
+        let briefly: Vec<_> = stretches.iter().map(brief).collect();
+        assert_eq!(briefly, [("indeterminate", 200.0, 800.0), ("granted", 0.0, 1000.0)]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_no_picture_that_cannot_be_drawn() {
+        let events = vec![turned(30_000, None, "granted"), turned(10_000, Some("granted"), "disabled")];
+        for stretch in drawn(events, Some((Reason::Disabled, 10_000)), false, 20_000) {
+            let (_, x, width) = brief(&stretch);
+            assert!(x >= 0.0 && width > 0.0 && x + width <= WIDTH + 0.1, "{stretch}");
+        }
+    }
+
+    #[test]
+    fn other_entries_of_the_journal_are_no_changes() {
+        let odd = [
+            json!({}),
+            json!({ "generic": "found" }),
+            json!({ "generic": "transition", "to": 7 }),
+            json!([]),
+        ];
+        let events = odd.into_iter().map(|payload| event(10_000, payload)).collect();
+        assert_eq!(drawn(events, None, false, 20_000), Vec::<Value>::new());
+    }
 }

@@ -21,9 +21,9 @@ use crate::api::response;
 use crate::state::Health;
 
 /// Two events are so far apart at least.
-const CALM: Duration = Duration::from_secs(2);
+pub(super) const CALM: Duration = Duration::from_secs(2);
 /// How long a connection is silent at most. What changes without reaching the disk is seen then.
-const LONGEST_SILENCE: Duration = Duration::from_secs(15);
+pub(super) const LONGEST_SILENCE: Duration = Duration::from_secs(15);
 
 struct Stream {
     site: Arc<Site>,

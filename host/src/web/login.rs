@@ -17,7 +17,7 @@ use url::form_urlencoded;
 use super::Site;
 use super::headers::{html, see_other};
 use super::render::{Frame, render};
-use super::visit::{Answered, Visit, is_from_our_page, is_of_page, peer, posted};
+use super::visit::{Answered, Visit, is_from_our_page, peer, posted};
 use super::{refusals, sessions};
 use crate::api::view::{Error, form_of_body, pairs};
 
@@ -37,6 +37,20 @@ pub(super) fn routes(site: &Arc<Site>) -> Router {
     Router::new().route("/login", show.merge(sign_in)).route("/logout", posted(site, "/logout", sign_out))
 }
 
+/// What the form says.
+struct Door<'a> {
+    next: &'a str,
+    problem: Option<&'a str>,
+    /// Whether a page of another site led here.
+    is_led_here: bool,
+}
+
+impl<'a> Door<'a> {
+    fn again(next: &'a str, problem: &'a str) -> Self {
+        Self { next, problem: Some(problem), is_led_here: false }
+    }
+}
+
 /// Where to sign in, and then go on to `wanted`.
 pub(super) fn place(wanted: &str) -> String {
     match wanted {
@@ -53,12 +67,11 @@ fn next(pairs: &[(String, String)]) -> &str {
     let wanted = pairs.iter().find(|(name, _)| name == "next").map_or("/", |(_, wanted)| wanted);
     let path = wanted.split('?').next().unwrap_or_default();
     let is_page = path == "/"
-        || ["/repositories", "/incidents", "/integrations", "/plugins"]
+        || ["/repositories", "/incidents", "/integrations", "/alerts", "/plugins"]
             .iter()
             .any(|page| path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
     let is_plain = wanted.len() <= LONGEST_PLACE && wanted.bytes().all(|byte| byte.is_ascii_graphic());
-    let is_ours = is_page && is_plain && !wanted.contains('\\') && is_of_page(&axum::http::Method::GET, path);
-    if is_ours { wanted } else { "/" }
+    if is_page && is_plain && !wanted.contains('\\') { wanted } else { "/" }
 }
 
 fn show(site: &Site, request: &Request) -> Answered {
@@ -66,7 +79,10 @@ fn show(site: &Site, request: &Request) -> Answered {
     if site.visitor(request.headers()).is_some() {
         return Ok(see_other(next(&query)));
     }
-    form(StatusCode::OK, next(&query), None)
+    // The browser keeps the session's cookie back then; a request of our own page carries it.
+    let site = request.headers().get("sec-fetch-site");
+    let is_led_here = site.is_some_and(|site| site == "cross-site" || site == "same-site");
+    form(StatusCode::OK, Door { next: next(&query), problem: None, is_led_here })
 }
 
 async fn sign_in(site: &Site, request: Request) -> Answered {
@@ -80,14 +96,14 @@ async fn sign_in(site: &Site, request: Request) -> Answered {
     }
     let token = form_sent.iter().find(|(name, _)| name == "token").map_or("", |(_, token)| token.trim());
     if token.is_empty() {
-        return form(StatusCode::FORBIDDEN, next, Some("A token is needed."));
+        return form(StatusCode::FORBIDDEN, Door::again(next, "A token is needed."));
     }
     let now = Instant::now();
     if let Err(wait) = site.attempts().begin(peer, now) {
         return too_many(next, wait);
     }
     let Some(known) = site.view.gate().recognise(token, peer) else {
-        return form(StatusCode::FORBIDDEN, next, Some("This token is not known here."));
+        return form(StatusCode::FORBIDDEN, Door::again(next, "This token is not known here."));
     };
     site.attempts().succeeded(peer);
     let mut sessions = site.sessions();
@@ -100,7 +116,7 @@ async fn sign_in(site: &Site, request: Request) -> Answered {
 fn too_many(next: &str, wait: Duration) -> Answered {
     let seconds = wait.as_secs() + 1;
     let said = format!("Too many wrong tokens. Try again in {seconds} seconds.");
-    let mut answer = form(StatusCode::TOO_MANY_REQUESTS, next, Some(&said))?;
+    let mut answer = form(StatusCode::TOO_MANY_REQUESTS, Door::again(next, &said))?;
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     Ok(answer)
 }
@@ -112,8 +128,8 @@ async fn sign_out(visit: Visit) -> Answered {
     Ok(with_cookie(&visit.site, see_other("/login"), "", Duration::ZERO))
 }
 
-fn form(status: StatusCode, next: &str, problem: Option<&str>) -> Answered {
-    let text = render("login.html", Frame::bare("Sign in"), context! { next, problem });
+fn form(status: StatusCode, Door { next, problem, is_led_here }: Door<'_>) -> Answered {
+    let text = render("login.html", Frame::bare("Sign in"), context! { next, problem, is_led_here });
     text.map(|text| html(status, text)).map_err(|error| refusals::fault(&error))
 }
 

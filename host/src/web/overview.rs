@@ -1,6 +1,6 @@
 //! Everything at a glance: how access stands, what is wrong now and what to do, and whether the daemon itself is well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::context;
 use serde::Serialize;
@@ -43,6 +43,8 @@ pub(super) struct Group {
 pub(super) struct Groups {
     pub(super) shown: Vec<Group>,
     pub(super) more: usize,
+    /// The integrations whose forges are the cause of some.
+    unclear: BTreeSet<String>,
 }
 
 /// An integration with its bar.
@@ -51,6 +53,8 @@ struct Brief {
     #[serde(flatten)]
     report: IntegrationReport,
     repositories: usize,
+    /// Whether it is an open incident that its forge cannot be asked.
+    is_unclear: bool,
     shares: Vec<Share>,
 }
 
@@ -73,7 +77,7 @@ pub(super) async fn show(visit: Visit) -> Answered {
         groups_more => groups.more,
         daemon => value(report.notices_of_daemon()),
         forges => value(report.notices_of_forges()),
-        integrations => value(briefs(&report)),
+        integrations => value(briefs(&report, &groups.unclear)),
         integrations_in_all,
         report => value(&report),
     };
@@ -98,7 +102,7 @@ fn mood(report: &Report) -> &'static str {
     }
 }
 
-fn briefs(report: &Report) -> Vec<Brief> {
+fn briefs(report: &Report, unclear: &BTreeSet<String>) -> Vec<Brief> {
     let mut integrations: Vec<&IntegrationReport> = report.integrations.iter().collect();
     // What is alike stays in the order of names.
     integrations.sort_by_key(|it| {
@@ -107,6 +111,7 @@ fn briefs(report: &Report) -> Vec<Brief> {
     });
     let shown = integrations.into_iter().take(MOST_INTEGRATIONS).map(|it| Brief {
         report: it.clone(),
+        is_unclear: unclear.contains(&it.name),
         repositories: it.granted + it.denied + it.indeterminate + it.unknown,
         shares: shares([
             ("denied", it.denied),
@@ -129,7 +134,9 @@ impl Groups {
         let mut groups: Vec<_> = groups.into_values().collect();
         groups.sort_by_key(|group| (std::cmp::Reverse(group.affected), group.first_seen));
         let more = groups.len().saturating_sub(MOST_GROUPS);
-        Self { shown: groups.into_iter().take(MOST_GROUPS).map(Group::from).collect(), more }
+        let of_forges = groups.iter().filter(|group| group.latest.cause == Cause::Forge);
+        let unclear = of_forges.map(|group| group.latest.integration.clone()).collect();
+        Self { shown: groups.into_iter().take(MOST_GROUPS).map(Group::from).collect(), more, unclear }
     }
 }
 

@@ -1,21 +1,22 @@
 //! Templates, and what they may do with what they are given.
 //!
-//! Every text that a template puts out goes through `printable` and is then escaped for HTML; nothing that comes from
-//! outside is ever marked as safe. A name that a template uses and nobody gave is an error.
+//! Every text that a template puts out goes through `printable` and is then escaped for HTML; but what a visitor has typed
+//! comes back into its field as it was, escaped. A name that a template uses and nobody gave is an error.
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use minijinja::value::Serde;
 use minijinja::{
-    AutoEscape, Environment, Error, Output, State, UndefinedBehavior, Value, context, escape_formatter,
+    AutoEscape, Environment, Error, HtmlEscape, Output, State, UndefinedBehavior, Value, context,
+    escape_formatter,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::visit::Visitor;
 use super::{assets, words};
-use crate::text::{printable, rough};
+use crate::text::printable;
 
 /// Characters of any one text.
 const LONGEST: usize = 2_000;
@@ -26,7 +27,7 @@ const IN_SEGMENT: AsciiSet =
 /// The same in the value of a query.
 const IN_QUERY: AsciiSet = IN_SEGMENT.remove(b'/');
 
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 12] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("parts.html", include_str!("templates/parts.html")),
     ("overview.html", include_str!("templates/overview.html")),
@@ -35,6 +36,7 @@ const TEMPLATES: [(&str, &str); 11] = [
     ("incidents.html", include_str!("templates/incidents.html")),
     ("incident.html", include_str!("templates/incident.html")),
     ("integrations.html", include_str!("templates/integrations.html")),
+    ("alerts.html", include_str!("templates/alerts.html")),
     ("plugins.html", include_str!("templates/plugins.html")),
     ("login.html", include_str!("templates/login.html")),
     ("refusal.html", include_str!("templates/refusal.html")),
@@ -98,7 +100,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     for (name, asset) in
         [("style_path", &assets::STYLE), ("script_path", &assets::SCRIPT), ("icon_path", &assets::ICON)]
     {
-        environment.add_global(name, asset.path.as_str());
+        environment.add_global(name, Value::from_safe_string(asset.path.clone()));
     }
     environment.add_global("version", env!("CARGO_PKG_VERSION"));
     for (name, text) in TEMPLATES {
@@ -137,11 +139,19 @@ fn add_filters(environment: &mut Environment<'_>) {
     environment.add_filter("way_out", |word: &str| words::way_out(word));
     environment.add_filter("number", number);
     environment.add_filter("utc", utc);
-    environment.add_filter("span", |seconds: f64| rough(Duration::from_secs_f64(seconds.clamp(0.0, 1e10))));
+    environment
+        .add_filter("span", |seconds: f64| words::span(Duration::from_secs_f64(seconds.clamp(0.0, 1e10))));
+    environment.add_filter("typed", typed);
+    environment.add_filter("verdict_of", |word: &str| words::verdict_of(word));
     environment.add_filter("path", path);
     environment.add_filter("param", |text: &str| utf8_percent_encode(text, &IN_QUERY).to_string());
     environment.add_filter("quoted", |text: &str| text.split('`').map(str::to_owned).collect::<Vec<_>>());
     environment.add_filter("sentence", sentence);
+}
+
+/// What a visitor has typed, as it was: it goes back into the field that it came from, escaped and otherwise unchanged.
+fn typed(text: &str) -> Value {
+    Value::from_safe_string(HtmlEscape(text).to_string())
 }
 
 /// With a separator at each thousand.

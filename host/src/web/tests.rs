@@ -1,6 +1,7 @@
 //! Pages over a ledger made by hand.
 
 mod lists;
+mod live;
 mod pages;
 mod refusals;
 mod sessions;

@@ -2,7 +2,10 @@
 //!
 //! The words of the API stay recognisable: they are what filters, logs and the documents say.
 
+use std::time::Duration;
+
 use crate::journal::Cause;
+use crate::text::rough;
 use crate::verdict::Reason;
 
 /// Every reason, in the order in which a list of them is read.
@@ -32,7 +35,7 @@ pub(super) fn verdict(word: &str) -> &'static str {
         "denied" => "Denied",
         "indeterminate" => "Indeterminate",
         "stale" => "Stale",
-        _ => "Not checked yet",
+        _ => "Not known yet",
     }
 }
 
@@ -43,7 +46,7 @@ pub(super) fn verdict_meaning(word: &str) -> &'static str {
         "denied" => "the integration has no access",
         "indeterminate" => "nobody could say yet: an outage or a limit is no loss",
         "stale" => "no clear answer for long, whatever was believed before",
-        _ => "no answer yet",
+        _ => "no answer yet, or none that is confirmed",
     }
 }
 
@@ -89,6 +92,29 @@ pub(super) fn reason_meaning(word: &str) -> &'static str {
     }
 }
 
+/// The verdict that follows from a reason.
+pub(super) fn verdict_of(reason: &str) -> &'static str {
+    find(reason).map_or("unknown", |reason| reason.verdict().as_str())
+}
+
+/// A length of time in its two largest units, spelled out.
+pub(super) fn span(duration: Duration) -> String {
+    let parts = rough(duration);
+    let spelled = parts.split(' ').take(2).map(|part| {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = part.split_at(digits);
+        let unit = match unit {
+            "s" => "second",
+            "m" => "minute",
+            "h" => "hour",
+            other => other.trim_end_matches('s'),
+        };
+        let plural = if number == "1" { "" } else { "s" };
+        format!("{number} {unit}{plural}")
+    });
+    spelled.collect::<Vec<_>>().join(" ")
+}
+
 fn find(word: &str) -> Option<Reason> {
     REASONS.into_iter().find(|reason| reason.as_str() == word)
 }
@@ -107,4 +133,36 @@ pub(super) fn cause(word: &str) -> &'static str {
 /// What to do about it.
 pub(super) fn way_out(word: &str) -> &'static str {
     CAUSES.into_iter().find(|cause| cause.as_str() == word).map_or("", Cause::way_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_spelled_out_in_two_units() {
+        let cases = [
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (90, "1 minute 30 seconds"),
+            (900, "15 minutes"),
+            (7_200, "2 hours"),
+            (97_200, "1 day 3 hours"),
+            (3_600_000, "1 month 11 days"),
+        ];
+        for (seconds, expected) in cases {
+            assert_eq!(span(Duration::from_secs(seconds)), expected);
+        }
+    }
+
+    #[test]
+    fn every_reason_and_cause_has_words_of_its_own() {
+        let names: std::collections::BTreeSet<_> = REASONS.map(|it| reason(it.as_str())).into();
+        assert_eq!(names.len(), REASONS.len());
+        assert!(!names.contains("unknown"));
+        assert!(REASONS.iter().all(|it| !reason_meaning(it.as_str()).is_empty()));
+        let causes: std::collections::BTreeSet<_> = CAUSES.map(|it| cause(it.as_str())).into();
+        assert_eq!(causes.len(), CAUSES.len());
+        assert!(CAUSES.iter().all(|it| !way_out(it.as_str()).is_empty()));
+    }
 }

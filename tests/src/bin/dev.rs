@@ -23,9 +23,11 @@ fn main() -> ExitCode {
         Some("endurance") => endurance(),
         #[cfg(target_os = "linux")]
         Some("contract") => contract(),
-        _ => {
-            Err("usage: dev quickstart|describe-abi|renew-baseline|soak|endurance|contract [OPTION…]".into())
-        }
+        #[cfg(target_os = "linux")]
+        Some("screenshots") => screenshots(),
+        _ => Err("usage: dev quickstart|describe-abi|renew-baseline|soak|endurance|contract|screenshots \
+                  [OPTION…]"
+            .into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -154,6 +156,23 @@ fn contract() -> Result<(), Box<dyn Error>> {
     } else {
         Err("what the daemon answers is not what it says: see above".into())
     }
+}
+
+/// Has a browser take pictures of all pages, and tells how soon the overview comes.
+#[cfg(target_os = "linux")]
+fn screenshots() -> Result<(), Box<dyn Error>> {
+    let mut options = forgewatch_tests::screenshots::Options::default();
+    let mut arguments = std::env::args().skip(2);
+    while let Some(option) = arguments.next() {
+        let value = arguments.next().ok_or_else(|| format!("`{option}` needs a value"))?;
+        match option.as_str() {
+            "--repositories" => options.repositories = value.parse()?,
+            "--out" => options.out = value.into(),
+            _ => return Err("usage: dev screenshots [--repositories N] [--out DIR]".into()),
+        }
+    }
+    print!("{}", forgewatch_tests::screenshots::screenshots(&options)?);
+    Ok(())
 }
 
 /// Freezes ABI 1 as it is now: plugin-api's sources for the old provider and the old host, and the description that

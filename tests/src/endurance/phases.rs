@@ -8,11 +8,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::process::Signal;
 
 use super::Report;
-use super::figures::{Series, mib, ms, seconds};
 use super::metrics::{Bucket, quantile};
 use super::pulse::Pulse;
-use super::state::Turn;
+use super::state::{State, Turn};
 use super::subject::{LIVELY, Subject, name};
+use crate::figures::{Series, mib, ms, seconds};
 use crate::process::Process;
 
 const SAMPLE: Duration = Duration::from_secs(1);
@@ -83,6 +83,7 @@ pub(super) fn revoke(subject: &mut Subject, report: &mut Report) {
     let (start, asked) = (Instant::now(), subject.asked());
     subject.wait_for("an incident", || subject.running().told_since("are affected (", told));
     let (noticed, requests) = (start.elapsed(), subject.asked() - asked);
+    killed_before_telling(subject, &state, seq, report);
     thread::sleep(REVOKED);
     let told = subject.running().told();
     subject.revoke(false);
@@ -90,6 +91,8 @@ pub(super) fn revoke(subject: &mut Subject, report: &mut Report) {
     subject.wait_for("its end", || subject.running().told_since(" is over, which", told));
     let resolved = start.elapsed();
     let recovered = subject.take_time("all to have access again", |state| state.believed(false) <= before);
+    // Two messages each, and an alert that is gone.
+    until_told(subject, [2, 2, 2, 0], report);
     let (opened, ended) = (state.incidents("opened", seq), state.incidents("resolved", seq));
     let turns = state.turns(seq);
     let lost = turns.values().filter(|turns| turns.iter().any(|(_, to)| to == "denied")).count();
@@ -112,6 +115,38 @@ pub(super) fn revoke(subject: &mut Subject, report: &mut Report) {
     });
     report.expect(lost > 0, || "nobody lost access to a revoked identity".to_owned());
     report.expect(odd.is_none(), || format!("lost or returned twice, or not at all: {odd:?}"));
+}
+
+/// The daemon is killed after an incident is on disk and before anybody is told of it.
+fn killed_before_telling(subject: &mut Subject, state: &State, seq: i64, report: &mut Report) {
+    subject.wait_for("the incident on disk", || (state.incidents("opened", seq) == 1).then_some(()));
+    let before = subject.told.counts();
+    subject.end(Signal::KILL);
+    let again = subject.start();
+    report.expect(before == [0; 4], || format!("it was told too early to be killed before: {before:?}"));
+    report.tell("revoke", format!("killed before anybody was told, ready again after {}", ms(again)));
+    until_told(subject, [1; 4], report);
+}
+
+/// Waits until everybody was told so often, and sees whether somebody hears more.
+fn until_told(subject: &Subject, expected: [usize; 4], report: &mut Report) {
+    let start = Instant::now();
+    let is_enough = |told: [usize; 4]| told[..3].iter().zip(expected).all(|(told, wanted)| *told >= wanted);
+    subject.wait_for("messages", || {
+        thread::sleep(SAMPLE / 10);
+        is_enough(subject.told.counts()).then_some(())
+    });
+    let took = start.elapsed();
+    thread::sleep(REVOKED);
+    let told = subject.told.counts();
+    report.tell(
+        "revoke",
+        format!(
+            "webhook, chat, mail, Alertmanager: {told:?} messages and alerts, the last after {}",
+            seconds(took)
+        ),
+    );
+    report.expect(told == expected, || format!("{told:?} messages and alerts instead of {expected:?}"));
 }
 
 /// The configuration is wrong, then longer, then a little different.

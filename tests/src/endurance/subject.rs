@@ -14,6 +14,7 @@ use super::metrics::Metrics;
 use super::state::State;
 use crate::fake::{Fake, Kind, Standing, World, contoso};
 use crate::process::Process;
+use crate::receivers::{Alertmanager, MailServer, MailSettings, Receiver};
 use crate::running::Running;
 use crate::sandbox::{Run, Sandbox};
 
@@ -34,6 +35,54 @@ pub(super) struct Subject {
     sandbox: Sandbox,
     listen: SocketAddr,
     running: Option<Running>,
+    pub(super) told: Told,
+}
+
+/// Everybody who is told of incidents.
+pub(super) struct Told {
+    hook: Receiver,
+    chat: Receiver,
+    alertmanager: Alertmanager,
+    mail: MailServer,
+}
+
+impl Told {
+    fn start() -> Self {
+        Self {
+            hook: Receiver::start(),
+            chat: Receiver::start(),
+            alertmanager: Alertmanager::start(),
+            mail: MailServer::start(&MailSettings::default()),
+        }
+    }
+
+    /// The settings, with a time that is long enough to be killed in.
+    fn settings(&self) -> String {
+        format!(
+            "[alerts]\ndefault = [\"hook\", \"chat\", \"prometheus\", \"mail\"]\ngroup_wait = \"10s\"\n\
+             [alerts.targets]\n\
+             hook = {{ kind = \"webhook\", url = {{ file = \"hook.url\" }}, allow_insecure_http = true }}\n\
+             chat = {{ kind = \"slack\", url = {{ file = \"chat.url\" }}, allow_insecure_http = true }}\n\
+             prometheus = {{ kind = \"alertmanager\", url = {:?}, allow_insecure_http = true }}\n\
+             mail = {{ kind = \"email\", host = \"127.0.0.1\", port = {}, tls = \"none\", \
+             from = \"watch@example.org\", to = [\"ops@example.org\"] }}\n",
+            self.alertmanager.url(),
+            self.mail.port(),
+        )
+    }
+
+    /// Messages about whole integrations that webhook, chat and mailbox have, and alerts that Alertmanager shows.
+    pub(super) fn counts(&self) -> [usize; 4] {
+        let of_all = self.hook.requests();
+        let of_all = of_all.iter().filter(|it| it.json()["incidents"][0]["repository"].is_null()).count();
+        let is_of_all = |text: &str| text.contains("unauthorized at ");
+        let chat = self.chat.requests();
+        let chat = chat.iter().filter(|it| is_of_all(&it.body)).count();
+        let mail = self.mail.mails().iter().filter(|mail| is_of_all(&mail.body)).count();
+        let alerts = self.alertmanager.alerts("/api/v2/alerts");
+        let alerts = alerts.iter().filter(|alert| alert["labels"]["cause"] == "identity").count();
+        [of_all, chat, mail, alerts]
+    }
 }
 
 impl Subject {
@@ -54,7 +103,10 @@ impl Subject {
             sandbox,
             listen: free.expect("loopback has a free port"),
             running: None,
+            told: Told::start(),
         };
+        subject.sandbox.write("hook.url", subject.told.hook.url("/"));
+        subject.sandbox.write("chat.url", subject.told.chat.url("/"));
         subject.configure(subject.repositories, "");
         subject
     }
@@ -65,8 +117,10 @@ impl Subject {
             "state.path = \"state.db\"\napi.listen = \"{}\"\nschedule.confirm_after = \"5s\"\n\
              defaults.interval = \"{}\"\n[identities.reader]\nkind = \"pat\"\ntoken = {{ env = \"PAT\" }}\n\
              [integrations.large]\nprovider = \"{KEY}\"\ndomain_name = \"https://dev.azure.com/large/\"\n\
-             identity = \"reader\"\n[repositories]\n",
-            self.listen, self.interval,
+             identity = \"reader\"\n{}[repositories]\n",
+            self.listen,
+            self.interval,
+            self.told.settings(),
         );
         for number in 0..repositories {
             let (project, repository) = (number % PROJECTS, number / PROJECTS);

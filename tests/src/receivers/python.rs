@@ -38,7 +38,8 @@ pub fn is_well_signed(request: &Received, secret: &str) -> bool {
         request.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     let sent = json!({ "secret": secret, "headers": headers, "body": request.body }).to_string();
     let mut command = script("verify_webhook.py");
-    let mut child = command.stdin(Stdio::piped()).spawn().expect("python can be started");
+    let mut child =
+        command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("python can be started");
     child.stdin.take().expect("it is piped").write_all(sent.as_bytes()).expect("it reads");
     child.wait().expect("it ends").success()
 }

@@ -1,14 +1,18 @@
 //! `forgewatch alerts test`: what it says and what arrives, when all is well and when it is not.
 
+use std::time::{Duration, SystemTime};
+
+use forgewatch_tests::fake::Presented;
 use forgewatch_tests::receivers::{Alertmanager, Answer, Certified, MailServer, MailSettings, Receiver};
+use forgewatch_tests::sandbox::Sandbox;
 use serde_json::Value;
 
-use crate::support::{AUTHORIZATION, HOOK, keeps_secrets, sandbox};
+use crate::support::{AUTHORIZATION, HOOK, SIGNING, keeps_secrets, sandbox};
 
 /// A sandbox with the webhook `ops` at this address.
-fn webhook(url: &str, more: &str) -> forgewatch_tests::sandbox::Sandbox {
+fn webhook(url: &str, more: &str) -> Sandbox {
     let settings = format!("ops = {{ kind = \"webhook\", url = {{ env = \"HOOK\" }}, {more} }}");
-    let mut sandbox = sandbox("http.timeout = \"2s\"\n", &settings);
+    let mut sandbox = sandbox("http.timeout = \"3s\"\n", &settings);
     sandbox.set_variable("HOOK", url);
     sandbox
 }
@@ -46,24 +50,20 @@ broken = {{ kind = "slack", url = {{ env = "NOT_SET" }} }}
     assert!(text.contains("*Test, as if opened:*") && text.contains("nothing has happened"), "{text}");
     let alert = &alertmanager.wait_for(1)[0];
     assert_eq!(alert["labels"]["alertname"], "ForgewatchTest");
-    let ends = humantime(alert["endsAt"].as_str().unwrap());
-    assert!(ends < std::time::SystemTime::now() + std::time::Duration::from_secs(600), "{alert}");
+    let ends = humantime::parse_rfc3339(alert["endsAt"].as_str().unwrap()).unwrap();
+    assert!(ends < SystemTime::now() + Duration::from_secs(600), "{alert}");
     let letter = &mail.wait_for(1)[0];
     assert!(letter.header("Subject").unwrap().starts_with("[forgewatch] Test, as if opened: "), "{letter:?}");
     assert!(letter.body.contains("This is a test: nothing has happened."), "{letter:?}");
 
-    for (event, word) in [("reminded", "still open"), ("resolved", "resolved")] {
+    for (count, event, word) in [(2, "reminded", "still open"), (3, "resolved", "resolved")] {
         sandbox.run(&["alerts", "test", "mail", "--event", event]).exits(0);
-        let letter = mail.mails().pop().unwrap();
+        let letter = mail.wait_for(count).remove(count - 1);
         assert!(letter.header("Subject").unwrap().contains(&format!("as if {word}")), "{letter:?}");
     }
     sandbox.run(&["alerts", "test", "am", "--event", "resolved"]).exits(0);
     alertmanager.wait_for(0);
     assert!(!sandbox.path("state").exists(), "a test is remembered");
-}
-
-fn humantime(text: &str) -> std::time::SystemTime {
-    ::humantime::parse_rfc3339(text).unwrap()
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn another_name_is_told_with_those_that_there_are() {
             "{run:?}"
         );
     }
-    let empty = forgewatch_tests::sandbox::Sandbox::new();
+    let empty = Sandbox::new();
     let run = empty.run(&["alerts", "test", "ops"]).exits(2);
     assert!(run.stderr.contains("add a table such as [alerts.targets.ops]"), "{run:?}");
     sandbox.run(&["alerts", "test"]).exits(2);
@@ -150,6 +150,31 @@ fn settings_of_mail_and_alertmanager_are_judged_too() {
 }
 
 #[test]
+fn a_secret_in_place_of_its_reference_is_refused_and_shown_nowhere() {
+    let hook = format!("\"https://hooks.example.org/services/{HOOK}\"");
+    for (kind, url, more) in [
+        ("slack", hook.as_str(), String::new()),
+        ("webhook", hook.as_str(), String::new()),
+        ("webhook", "{ env = \"HOOK\" }", format!(", secret = {SIGNING:?}")),
+        ("webhook", "{ env = \"HOOK\" }", format!(", authorization = {AUTHORIZATION:?}")),
+        ("webhook", "{ env = \"HOOK\" }", format!(", authorization = {{ value = {AUTHORIZATION:?} }}")),
+    ] {
+        let sandbox = sandbox("", &format!("ops = {{ kind = {kind:?}, url = {url}{more} }}"));
+        for arguments in [
+            &["alerts", "test", "ops"][..],
+            &["config", "check"],
+            &["config", "show"],
+            &["config", "explain", "alerts"],
+            &["config", "explain", "alerts.targets.ops.url"],
+        ] {
+            let run = sandbox.run(arguments);
+            assert!(arguments[0] == "config" || run.status == Some(2), "{run:?}");
+            keeps_secrets(&run);
+        }
+    }
+}
+
+#[test]
 fn what_is_not_taken_is_told_with_the_reason_and_without_secrets() {
     let hook = Receiver::start();
     let more = "allow_insecure_http = true, secret = { env = \"SIGNING\" }, authorization = { env = \"AUTHORIZATION\" }";
@@ -171,7 +196,7 @@ fn what_is_not_taken_is_told_with_the_reason_and_without_secrets() {
         (Answer::Bytes(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), "no answer: what came back is not HTTP"),
         (Answer::Bytes(Vec::new()), "no answer: the connection was closed before an answer"),
         (Answer::Reset, "no answer: connection reset"),
-        (Answer::Silence, "no answer: timed out after 2 s"),
+        (Answer::Silence, "no answer: timed out after 3 s"),
     ];
     let count = cases.len();
     for (answer, words) in cases {
@@ -190,7 +215,6 @@ fn what_is_not_taken_is_told_with_the_reason_and_without_secrets() {
 
 #[test]
 fn only_who_is_vouched_for_is_told() {
-    use forgewatch_tests::fake::Presented;
     let cases = [
         (Presented::Proper, None),
         (

@@ -49,7 +49,7 @@ fn with(text: &str, event: Happening) -> Message {
 }
 
 fn messages() -> Vec<(String, Message)> {
-    let long = "x@here <!here> ".repeat(10_000);
+    let long = "x@here <!here> ".repeat(1000);
     let texts = TEXTS.into_iter().map(str::to_owned).chain([long]);
     let mut messages = Vec::new();
     for text in texts {

@@ -1,6 +1,7 @@
 //! A real mail server.
 
 use forgewatch::alerts::Happening;
+use forgewatch_tests::fake::Presented;
 use forgewatch_tests::receivers::{Certified, MailServer, MailSettings, Step};
 use forgewatch_tests::sandbox::Sandbox;
 use tempfile::TempDir;
@@ -96,7 +97,7 @@ async fn what_the_server_says_of_the_mail_is_final_and_all_else_a_matter_of_time
     let planned = steps.map(|(at, answer, _)| Some(Step { at, answer }));
     let server = MailServer::start(&MailSettings { steps: &planned, ..Default::default() });
     let dir = TempDir::new().unwrap();
-    let top = "http.timeout = \"300ms\"\n";
+    let top = "http.timeout = \"1s\"\n";
     let target = target(dir.path(), top, &settings(&server, "tls = \"none\"\n")).await;
     let sent = message(Happening::Opened, vec![told(1, Happening::Opened)]);
     for (at, answer, is_final) in steps {
@@ -143,7 +144,6 @@ fn sandboxed(server: &MailServer, top: &str, more: &str) -> Sandbox {
 
 #[test]
 fn who_is_not_trusted_gets_nothing_and_a_password_is_told_nobody() {
-    use forgewatch_tests::fake::Presented;
     let account = "username = \"watch\"\npassword = { env = \"PASSWORD\" }\n";
     let certified = Certified::new();
     let stranger = Certified::presenting(Presented::UnknownAuthority);

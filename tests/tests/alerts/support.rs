@@ -45,23 +45,23 @@ pub(crate) fn keeps_secrets(run: &Run) {
 /// The target `x` of a configuration, prepared in this process. Its secrets are in files of the folder.
 pub(crate) async fn target(dir: &Path, top: &str, target: &str) -> Target {
     for (name, value) in [("authorization", AUTHORIZATION), ("signing", SIGNING), ("password", PASSWORD)] {
-        std::fs::write(dir.join(name), value).unwrap();
+        std::fs::write(dir.join(name), value).expect("a file can be written");
     }
     let file = dir.join("forgewatch.toml");
-    std::fs::write(&file, format!("{top}\n[alerts.targets.x]\n{target}\n")).unwrap();
+    std::fs::write(&file, format!("{top}\n[alerts.targets.x]\n{target}\n")).expect("a file can be written");
     let environment =
         Environment { variables: Vec::new(), system_dir: dir.join("none"), working_dir: dir.to_owned() };
     let request = Request { config: vec![file], profile: None, set: Vec::new(), environment };
-    let loaded = load(&request).into_valid().unwrap();
+    let loaded = load(&request).into_valid().expect("it is valid");
     let mut problems = Vec::new();
     let mut targets = Target::prepare_all(&loaded, &mut problems).await;
     assert_eq!(problems, []);
-    targets.remove("x").unwrap()
+    targets.remove("x").expect("it is prepared")
 }
 
 /// A webhook's settings whose address is in a file.
 pub(crate) fn addressed(dir: &Path, url: &str) -> String {
-    std::fs::write(dir.join("url"), url).unwrap();
+    std::fs::write(dir.join("url"), url).expect("a file can be written");
     "url = { file = \"url\" }\nallow_insecure_http = true\n".to_owned()
 }
 

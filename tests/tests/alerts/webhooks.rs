@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use forgewatch::alerts::Happening;
+use forgewatch_tests::build;
+use forgewatch_tests::receivers::Certified;
 use forgewatch_tests::receivers::{Answer, Receiver, is_well_signed};
 use tempfile::TempDir;
 
-use crate::support::{AUTHORIZATION, HOOK, SIGNING, addressed, message, refused, target, told, unavailable};
+use crate::support::{
+    AUTHORIZATION, HOOK, SIGNING, addressed, message, refused, sandbox, target, told, unavailable,
+};
 
-const SHORT: &str = "http.timeout = \"1s\"\n";
+const SHORT: &str = "http.timeout = \"3s\"\n";
 
 #[tokio::test]
 async fn a_webhook_has_all_there_is_and_a_signature_that_others_accept() {
@@ -118,4 +122,47 @@ async fn a_receiver_is_left_alone_for_as_long_as_it_says_and_an_hour_at_most() {
         let (_, wait) = unavailable(target.send(&sent).await);
         assert_eq!(wait, seconds.map(Duration::from_secs), "{headers:?}");
     }
+}
+
+#[tokio::test]
+async fn the_proxy_is_asked_for_everybody_but_this_machine() {
+    let (proxy, hook, dir) = (Receiver::start(), Receiver::start(), TempDir::new().unwrap());
+    let top = format!("http.proxy = {:?}\n", proxy.url("/"));
+    let sent = message(Happening::Opened, vec![told(1, Happening::Opened)]);
+    for url in ["http://hooks.example.org/x", &hook.url("/here")] {
+        let settings = addressed(dir.path(), url) + "kind = \"slack\"\n";
+        target(dir.path(), &top, &settings).await.send(&sent).await.unwrap();
+    }
+    let lines = |receiver: &Receiver| receiver.requests().into_iter().map(|it| it.line).collect::<Vec<_>>();
+    assert_eq!(lines(&proxy), ["POST http://hooks.example.org/x HTTP/1.1"]);
+    assert_eq!(lines(&hook), ["POST /here HTTP/1.1"]);
+}
+
+#[test]
+fn the_documented_targets_take_what_is_documented() {
+    let readme = std::fs::read_to_string(build::root().join("README.md")).unwrap();
+    let section = readme.split_once("\n**Targets.**").unwrap().1.split("\n## ").next().unwrap();
+    let blocks = section.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let targets: String = blocks.filter(|block| block.contains("[alerts.targets.")).collect();
+    let certified = Certified::new();
+    let hook = Receiver::start_tls(&certified);
+    let mut sandbox = sandbox(&format!("http.ca_file = {:?}\n", certified.ca_file()), &targets);
+    for name in ["OPS_WEBHOOK", "CHAT_WEBHOOK", "DISCORD_WEBHOOK", "TEAMS_WEBHOOK"] {
+        sandbox.set_variable(name, &hook.url(&format!("/{HOOK}")));
+    }
+    sandbox.set_variable("OPS_WEBHOOK_SECRET", SIGNING);
+    for name in ["ops", "chat", "discord", "teams"] {
+        sandbox.run(&["alerts", "test", name]).exits(0);
+    }
+    let requests = hook.wait_for(4);
+    assert!(is_well_signed(&requests[0], SIGNING));
+    let documented = |object: &serde_json::Value| {
+        let keys: Vec<_> = object.as_object().unwrap().keys().cloned().collect();
+        keys.into_iter().find(|key| !section.contains(&format!("`{key}`")))
+    };
+    let body = requests[0].json();
+    assert_eq!(documented(&body).or_else(|| documented(&body["incidents"][0])), None, "it is not documented");
+    assert_eq!(requests[2].json()["content"], "opened: 1 at example, unauthorized");
+    let card = &requests[3].json()["attachments"][0]["content"]["body"];
+    assert_eq!(card[1]["text"], "warning: unauthorized at example");
 }

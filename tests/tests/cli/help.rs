@@ -5,7 +5,7 @@ use forgewatch_tests::sandbox::Sandbox;
 use crate::support::{assert_harmless, assert_has};
 
 /// Every command, as its path of names.
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 24] = [
     &[],
     &["check"],
     &["run"],
@@ -27,6 +27,8 @@ const COMMANDS: [&[&str]; 22] = [
     &["state"],
     &["state", "backup"],
     &["state", "check"],
+    &["alerts"],
+    &["alerts", "test"],
     &["completions"],
 ];
 

@@ -20,3 +20,4 @@ mod secrets;
 mod states;
 mod stops;
 mod support;
+mod web;

@@ -1,6 +1,6 @@
 //! People with mailboxes: one mail to all of them, handed to a mail server of the operator's.
 //!
-//! - Nothing leaves this machine without TLS, and nobody signs in without it.
+//! - Nothing leaves this machine without TLS, the password least of all.
 //! - Whatever goes wrong before the server looks at the mail is a matter of time, a wrong password too: it may be put
 //!   right. What it refuses of the mail itself is final.
 //! - A mailbox that is refused costs the others nothing: they get the mail, and the log says who does not.

@@ -178,7 +178,7 @@ mod tests {
                 "for several incidents",
                 "{% if not loop.last %}",
             ),
-            ("{% include \"/etc/passwd\" %}", "line 1: syntax error", "Jinja"),
+            ("{% include \"/etc/passwd\" %}", "line 1: template not found", "Jinja"),
             (loops, "fuel", "a loop in a loop"),
             ("[\"{{ \"x\" * 300000 }}\"]", "it makes more than 256 KiB", "`incidents[:20]`"),
             ("", "what it makes is no JSON", ""),

@@ -3,7 +3,7 @@ use axum::http::StatusCode;
 
 use super::fixture::{Answer, Fixture, LISTEN, request};
 use crate::api::access::{Access, Gate, Scope};
-use crate::config::{ApiAuth, Environment, Request};
+use crate::config::{ApiAuth, Environment, Loaded, Request};
 
 const TOKENS: &[(&str, Scope)] = &[("reader", Scope::Read), ("operator", Scope::Operate)];
 
@@ -240,6 +240,29 @@ async fn requests_from_pages_of_other_origins_are_refused() {
     assert_eq!(loopback.answer(twice.body(Body::empty()).unwrap()).await.status, 403);
 }
 
+fn load(folder: &tempfile::TempDir, text: &str) -> Loaded {
+    std::fs::write(folder.path().join("c.toml"), text).unwrap();
+    let environment = Environment {
+        variables: Vec::new(),
+        system_dir: folder.path().to_owned(),
+        working_dir: folder.path().to_owned(),
+    };
+    let config = vec!["c.toml".into()];
+    crate::config::load(&Request { config, profile: None, set: Vec::new(), environment })
+}
+
+#[tokio::test]
+async fn the_public_address_is_ours() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let loaded = load(&folder, "public_url = \"https://watch.example.org/\"");
+    assert_eq!(loaded.problems, []);
+    let api = Fixture::listening(LISTEN, Access::of(&loaded, &mut Vec::new()).await.unwrap());
+    assert_eq!(for_host(&api, "watch.example.org").await, 200);
+    assert_eq!(for_host(&api, "watch.example.org:443").await, 200);
+    assert_eq!(for_host(&api, "watch.example.org:80").await, 421);
+    assert_eq!(for_host(&api, "other.example.org").await, 421);
+}
+
 #[tokio::test]
 async fn tokens_are_read_from_where_they_are_kept() {
     let folder = tempfile::TempDir::new().unwrap();
@@ -251,16 +274,7 @@ async fn tokens_are_read_from_where_they_are_kept() {
         [api.tokens.board]
         token = { command = ["printf", "from-a-command"] }
     "#;
-    let load = |text: &str| {
-        std::fs::write(folder.path().join("c.toml"), text).unwrap();
-        let environment = Environment {
-            variables: Vec::new(),
-            system_dir: folder.path().to_owned(),
-            working_dir: folder.path().to_owned(),
-        };
-        let config = vec!["c.toml".into()];
-        crate::config::load(&Request { config, profile: None, set: Vec::new(), environment })
-    };
+    let load = |text: &str| load(&folder, text);
     let mut problems = Vec::new();
     let loaded = load(text);
     assert_eq!(loaded.problems, []);

@@ -1,6 +1,6 @@
 //! An API in this process, and what it answers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
@@ -12,15 +12,16 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::alerts::TargetReport;
 use crate::api::access::{Access, Gate};
 use crate::api::stored::Stored;
-use crate::api::view::{Pages, View};
+use crate::api::view::{Event as ShownEvent, Pages, View};
 use crate::api::{Shared, Sources, router};
 use crate::config::ApiAuth;
 use crate::daemon::fake::{self, Fake};
 use crate::daemon::{Entry, Seen};
 use crate::journal::{Cause, Fingerprint};
-use crate::state::{Event, EventKind, IncidentRow, Save, State, Writer};
+use crate::state::{Event, EventKind, IncidentRow, Save, State, StoredEvent, Writer};
 use crate::verdict::{Confirmed, Moment, Reason};
 
 pub(crate) const LISTEN: &str = "127.0.0.1:9477";
@@ -31,6 +32,8 @@ pub(crate) struct Fixture {
     pub(crate) journal: Journal,
     pub(crate) ready: watch::Sender<bool>,
     pub(crate) stop: CancellationToken,
+    /// How the targets of alerts do.
+    pub(crate) alerts: Arc<Mutex<Vec<TargetReport>>>,
     pub(in crate::api) shared: Arc<Shared>,
     router: Router,
 }
@@ -67,13 +70,16 @@ impl Fixture {
         let gate = Arc::new(Gate::new(listen.parse().unwrap(), access).unwrap());
         let (ready, seen_ready) = watch::channel(true);
         let stop = CancellationToken::new();
-        let sources = sources(&daemon, seen_ready);
+        let alerts = Arc::new(Mutex::new(Vec::<TargetReport>::new()));
+        let told = Arc::clone(&alerts);
+        let alerts_of = Box::new(move || told.lock().unwrap().clone());
+        let sources = Sources { alerts: alerts_of, ..sources(&daemon, seen_ready) };
         let mut shared = Shared::new(gate, sources, stop.clone());
         let journal = Journal::new();
         shared.stored = Stored(Arc::clone(&journal.state));
         let shared = Arc::new(shared);
         let pages = pages(View(Arc::clone(&shared)));
-        Self { daemon, journal, ready, stop, router: router(Arc::clone(&shared), pages), shared }
+        Self { daemon, journal, ready, stop, alerts, router: router(Arc::clone(&shared), pages), shared }
     }
 
     pub(crate) fn gate(&self) -> &Gate {
@@ -185,6 +191,21 @@ pub(crate) fn names(page: &Value) -> Vec<String> {
 
 pub(crate) fn at(second: u64) -> Moment {
     (std::time::UNIX_EPOCH + std::time::Duration::from_secs(second)).into()
+}
+
+/// An entry of the journal as the API shows it.
+pub(crate) fn event(second: u64, payload: Value) -> ShownEvent {
+    StoredEvent {
+        seq: 1,
+        id: "event".to_owned(),
+        kind: EventKind::Generic,
+        at: at(second).into(),
+        integration: None,
+        repository: None,
+        fingerprint: None,
+        payload,
+    }
+    .into()
 }
 
 /// A state with a journal, written behind the API's back.

@@ -407,3 +407,17 @@ async fn a_file_that_changes_after_it_was_read_is_seen() {
     let mut watch = world.loaded().watch();
     assert!(tokio::time::timeout(std::time::Duration::from_secs(5), watch.changed()).await.is_err());
 }
+
+#[test]
+fn a_target_that_hears_of_nothing_is_told() {
+    let target = |name: &str| format!("[alerts.targets.{name}]\nkind = \"slack\"\nurl = {{ env = \"X\" }}\n");
+    let text = format!(
+        "alerts.default = [\"a\"]\nalerts.routes.r.targets = [\"b\"]\n{}{}{}",
+        target("a"),
+        target("b"),
+        target("c")
+    );
+    let loaded = World::new().file("etc/forgewatch.toml", &text).loaded();
+    let told: Vec<_> = loaded.warnings.iter().map(|warning| warning.key.as_str()).collect();
+    assert_eq!(told, ["alerts.targets.c"]);
+}

@@ -9,12 +9,12 @@
 
 use std::time::{Duration, SystemTime};
 
+use reqwest::Client;
 use reqwest::header::HeaderMap;
-use reqwest::{Client, NoProxy};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::{BuildError, HttpSettings, builder, cause, through, tls};
+use super::{BuildError, HttpSettings, builder, cause, tls};
 use crate::services::budget;
 use crate::services::scrub::Scrubber;
 use crate::text::printable;
@@ -65,9 +65,9 @@ impl Messenger {
         let authorities = settings.ca_file.as_deref().map(tls::read).transpose()?;
         let mut builder = builder(settings.ca_file.as_deref().zip(authorities.as_deref()))?;
         let mut via = String::new();
-        if let Some((proxy, shown)) = settings.proxy()? {
-            builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(THIS_MACHINE)));
-            via = through(&shown);
+        if let Some((proxy, through)) = settings.proxy(Some(THIS_MACHINE))? {
+            builder = builder.proxy(proxy);
+            via = through;
         }
         let client = builder.pool_max_idle_per_host(0).build();
         let client = client.map_err(|source| BuildError::Client { source })?;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::Proxy;
+use reqwest::{NoProxy, Proxy};
 
 use crate::text::mask_url;
 
@@ -17,6 +17,8 @@ pub struct HttpSettings {
     pub ca_file: Option<PathBuf>,
     /// The URL of a proxy for all requests, perhaps with user name and password.
     pub proxy: Option<String>,
+    /// Hosts, domains with all below them, addresses and networks that are asked without it.
+    pub no_proxy: Vec<String>,
     /// How many requests may be under way at once.
     pub concurrency: usize,
     /// The largest decoded body that is taken.
@@ -29,6 +31,7 @@ impl Default for HttpSettings {
             timeout: Duration::from_secs(10),
             ca_file: None,
             proxy: None,
+            no_proxy: Vec::new(),
             concurrency: 64,
             max_response_bytes: 16 * 1024 * 1024,
         }
@@ -36,15 +39,22 @@ impl Default for HttpSettings {
 }
 
 impl HttpSettings {
-    /// The proxy, and how it may be shown.
-    pub(super) fn proxy(&self) -> Result<Option<(Proxy, String)>, BuildError> {
+    /// The proxy, which `also` these hosts are asked without, and what to add to a failure of a request that went
+    /// through it.
+    pub(super) fn proxy(&self, also: Option<&str>) -> Result<Option<(Proxy, String)>, BuildError> {
         let Some(text) = &self.proxy else {
             return Ok(None);
         };
         let shown = mask_url(text).into_owned();
         let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         match (scheme.as_deref(), Proxy::all(text)) {
-            (Some("http" | "https"), Ok(proxy)) => Ok(Some((proxy, shown))),
+            (Some("http" | "https"), Ok(proxy)) => {
+                let unless =
+                    if self.no_proxy.is_empty() { "" } else { ", unless `http.no_proxy` has its host" };
+                let without: Vec<&str> = self.no_proxy.iter().map(String::as_str).chain(also).collect();
+                let via = format!(" (through the proxy `{shown}`{unless})");
+                Ok(Some((proxy.no_proxy(NoProxy::from_string(&without.join(","))), via)))
+            }
             _ => Err(BuildError::Proxy { shown }),
         }
     }
@@ -56,6 +66,7 @@ impl fmt::Debug for HttpSettings {
             .field("timeout", &self.timeout)
             .field("ca_file", &self.ca_file)
             .field("proxy", &self.proxy.as_deref().map(mask_url))
+            .field("no_proxy", &self.no_proxy)
             .field("concurrency", &self.concurrency)
             .field("max_response_bytes", &self.max_response_bytes)
             .finish()

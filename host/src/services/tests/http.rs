@@ -53,6 +53,25 @@ async fn only_what_may_help_and_cannot_harm_is_repeated() {
 }
 
 #[tokio::test]
+async fn what_is_named_is_asked_without_the_proxy() {
+    let server = Server::start(|_, _| answer(200, &[], "ok")).await;
+    let nobody = Server::start(|_, _| answer(200, &[], "")).await;
+    let closed = nobody.url("");
+    drop(nobody);
+    for (without, is_asked) in [("10.0.0.0/8", false), ("127.0.0.0/8", true), ("127.0.0.1", true)] {
+        let mut fixture = Fixture::new();
+        fixture.http.proxy = Some(closed.clone());
+        fixture.http.no_proxy = vec!["corp.example".to_owned(), without.to_owned()];
+        let integration = fixture.integration(&server.url(""), None);
+        let answer = integration.http(&Request::new(Method::GET, server.url("x")), None).await;
+        assert_eq!(answer.is_ok(), is_asked, "{without}");
+        let told =
+            answer.err().map(|failure| failure.detail().contains("unless `http.no_proxy` has its host"));
+        assert_ne!(told, Some(false));
+    }
+}
+
+#[tokio::test]
 async fn a_failure_names_its_cause_and_no_secret() {
     let mut fixture = Fixture::new();
     let server = Server::start(|_, _| answer(200, &[], "")).await;

@@ -16,14 +16,20 @@
   // How long ago, or until when.
   const units = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
   const words = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+  const lengths = (unit) => new Intl.NumberFormat("en", { style: "unit", unit, unitDisplay: "long" });
+  const put = (element, text) => { if (element.textContent !== text) element.textContent = text; };
   function relative() {
-    for (const time of document.querySelectorAll("main time[datetime]")) {
+    for (const time of document.querySelectorAll("main time[datetime]:not([data-exact])")) {
       const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
       if (Number.isNaN(seconds)) continue;
       const [unit, size] = units.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
-      const text = words.format(Math.trunc(seconds / size), unit);
+      const number = Math.trunc(seconds / size);
+      const since = time.closest(".since");
+      // Of what is to come, as clocks may differ, "since" stays.
+      const isFor = since && number <= 0;
       if (!time.title) time.title = time.textContent;
-      if (time.textContent !== text) time.textContent = text;
+      if (since) put(since.firstElementChild, isFor ? "for" : "since");
+      put(time, isFor ? lengths(unit).format(-number) : words.format(number, unit));
     }
   }
 
@@ -118,7 +124,7 @@
   function show(isLive, text) {
     live.hidden = false;
     live.classList.toggle("on", isLive);
-    if (word.textContent !== text) word.textContent = text;
+    put(word, text);
   }
   function signedOut() {
     disconnect();
@@ -160,6 +166,10 @@
 
   relative();
   setInterval(relative, RELATIVE);
+  // What was done is said once, and not again by who loads the page anew.
+  const flash = document.querySelector(".flash");
+  if (flash) setTimeout(() => { said.textContent = flash.textContent; }, 500);
+  if (location.search === "?asked=1") history.replaceState(null, "", location.pathname);
   if (document.body.dataset.live) {
     connect();
     document.addEventListener("visibilitychange", follow);
@@ -169,7 +179,7 @@
 
   // Browsers keep the session's cookie back when another site leads here; a request of our own carries it.
   const onward = document.getElementById("continue");
-  if (onward && !document.referrer.startsWith(location.origin)) {
+  if (onward) {
     fetch(onward.href, { headers: { accept: "text/html" } }).then((answer) => {
       if (answer.ok && !answer.redirected) location.replace(onward.href);
     }, () => {});

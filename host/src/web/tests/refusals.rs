@@ -16,6 +16,7 @@ async fn every_answer_for_people_forbids_whatever_is_not_ours() {
         "/repositories/alpha",
         "/incidents",
         "/integrations",
+        "/alerts",
         "/plugins",
         "/nowhere",
         "/login",

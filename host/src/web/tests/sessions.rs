@@ -22,7 +22,7 @@ async fn who_is_not_signed_in_is_led_to_the_door_and_back() {
     let door = answer.headers["location"].to_str().unwrap().to_owned();
     assert_eq!(door, "/login?next=%2Frepositories%3Fverdict%3Ddenied%26q%3Da%2526b");
     let shown = page(&web, &door).await;
-    assert!(shown.contains("value=\"&#x2f;repositories?verdict=denied&amp;q=a%26b\""), "{shown}");
+    assert!(shown.contains("value=\"/repositories?verdict=denied&amp;q=a%26b\""), "{shown}");
     let form = [("token", READER), ("next", "/repositories?verdict=denied&q=a%26b")];
     let answer = post(&web, "/login", None, &form).await;
     assert_eq!(answer.headers["location"], "/repositories?verdict=denied&q=a%26b");
@@ -232,4 +232,16 @@ async fn nobody_signs_in_where_nobody_has_to() {
     assert!(!shown.contains("Sign out"), "{shown}");
     let answer = get(&web, "/login?next=%2Fplugins").await;
     assert_eq!((answer.status.as_u16(), answer.headers["location"].to_str().unwrap()), (303, "/plugins"));
+}
+
+#[tokio::test]
+async fn who_comes_from_another_site_may_go_on_and_nobody_else_is_asked() {
+    let web = guarded();
+    let door = |site: &'static str| {
+        let request = browser("GET", "/login?next=%2Fplugins").header("sec-fetch-site", site);
+        web.answer(request.body(Body::empty()).unwrap())
+    };
+    assert!(text(&door("cross-site").await).contains("<a id=\"continue\" href=\"/plugins\">"));
+    assert!(!text(&door("none").await).contains("continue"));
+    assert!(!text(&door("same-origin").await).contains("continue"));
 }

@@ -35,6 +35,7 @@ fn a_target_that_is_down_loses_nothing_and_holds_up_nobody() {
         until_heard(&other, &expected);
     }
     wait_for("a failure", || (!condition(&daemon, "hook")["failing_since"].is_null()).then_some(()));
+    wait_for("all that is owed to the other", || (condition(&daemon, "other")["pending"] == 0).then_some(()));
     let (failing, well) = (condition(&daemon, "hook"), condition(&daemon, "other"));
     assert_eq!((&failing["pending"], text(&failing["kind"])), (&3.into(), "webhook".to_owned()));
     assert!(text(&failing["problem"]).contains("503"), "{failing}");
@@ -93,6 +94,24 @@ fn a_target_that_is_slow_or_makes_no_sense_is_asked_again() {
     daemon.stop();
     assert_eq!(heard(&hook).last(), Some(&("resolved".to_owned(), "p0-r0".to_owned())));
     assert_eq!(hook.requests().len(), 5);
+}
+
+#[test]
+fn a_full_disk_keeps_nobody_from_being_told() {
+    let (fake, hook) = (large(1, 3), Receiver::start());
+    let list = told(3);
+    let sandbox = sandbox(&list, &fake, &[("hook", &hook)]);
+    let daemon = Daemon::start(&sandbox);
+    until_granted(&daemon, 3);
+    daemon.process().limit_files(Some(1));
+    delete(&fake, 0, 0);
+    until_heard(&hook, &[("opened", "p0-r0")]);
+    daemon.process().limit_files(None);
+    daemon.until("the incident", |records| records.open_incidents().pop());
+    restore(&fake, 0, 0);
+    until_heard(&hook, &[("opened", "p0-r0"), ("resolved", "p0-r0")]);
+    daemon.stop();
+    assert_eq!(super::owed(&sandbox), 0);
 }
 
 #[test]

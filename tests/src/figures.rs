@@ -5,10 +5,10 @@ use std::time::Duration;
 
 /// Values in the order of time.
 #[derive(Default)]
-pub(super) struct Series(Vec<f64>);
+pub(crate) struct Series(Vec<f64>);
 
 impl Series {
-    pub(super) fn push(&mut self, value: f64) {
+    pub(crate) fn push(&mut self, value: f64) {
         self.0.push(value);
     }
 
@@ -19,8 +19,19 @@ impl Series {
     }
 
     fn median(&self) -> f64 {
+        self.quantile(50)
+    }
+
+    /// What this part of them, in percent, does not exceed.
+    fn quantile(&self, percent: usize) -> f64 {
         let sorted = self.sorted();
-        sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+        sorted.get(sorted.len() * percent / 100).copied().unwrap_or(0.0)
+    }
+
+    /// Median, 95th percentile and maximum.
+    pub(crate) fn tail(&self) -> impl Display {
+        let max = self.sorted().last().copied().unwrap_or(0.0);
+        format!("median {:.1}, p95 {:.1}, max {max:.1}", self.median(), self.quantile(95))
     }
 
     /// The standard deviation as a part of the mean, in percent.
@@ -32,7 +43,7 @@ impl Series {
     }
 
     /// Minimum, median and maximum, and how much they differ.
-    pub(super) fn evenness(&self) -> impl Display {
+    pub(crate) fn evenness(&self) -> impl Display {
         let deviation = self.deviation_percent();
         format!("{self}, deviation {deviation:.1} %")
     }
@@ -52,14 +63,14 @@ impl FromIterator<f64> for Series {
     }
 }
 
-pub(super) fn ms(time: Duration) -> impl Display {
+pub(crate) fn ms(time: Duration) -> impl Display {
     format!("{:.0} ms", time.as_secs_f64() * 1e3)
 }
 
-pub(super) fn seconds(time: Duration) -> impl Display {
+pub(crate) fn seconds(time: Duration) -> impl Display {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-pub(super) fn mib(bytes: u64) -> impl Display {
+pub(crate) fn mib(bytes: u64) -> impl Display {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
