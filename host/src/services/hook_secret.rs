@@ -2,7 +2,10 @@
 //!
 //! The host makes one and keeps it; a plugin that subscribes writes what stands for it. On its way out, in a body to the
 //! origin of the integration's base URL and nowhere else, the secret takes that place, and the answer comes back without
-//! it. So no plugin sees it, and none can have it sent to another host.
+//! it. So no plugin is given it, and none can have it sent to another host.
+//!
+//! Deliberately absent: defence against a plugin that has its own forge keep the secret where it can read it in a later
+//! call. It proves deliveries of that forge and nothing else.
 
 use std::fmt;
 
