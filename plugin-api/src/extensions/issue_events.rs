@@ -34,21 +34,21 @@ pub const VERSION: u32 = 1;
 #[serde(tag = "operation", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Call {
-    /// [`Provider::subscribe`](crate::Provider::subscribe).
+    /// [`Provider::subscribe`].
     Subscribe(NewSubscription),
-    /// [`Provider::get_subscription`](crate::Provider::get_subscription).
+    /// [`Provider::get_subscription`].
     GetSubscription {
         /// The tracker's own id of it.
         id: String,
     },
-    /// [`Provider::unsubscribe`](crate::Provider::unsubscribe).
+    /// [`Provider::unsubscribe`].
     Unsubscribe {
         /// The tracker's own id of it.
         id: String,
     },
-    /// [`Provider::webhook_proof`](crate::Provider::webhook_proof).
+    /// [`Provider::webhook_proof`].
     WebhookProof,
-    /// [`Provider::parse_webhook`](crate::Provider::parse_webhook).
+    /// [`Provider::parse_webhook`].
     ParseWebhook(WebhookDelivery),
     /// One of a later version.
     #[serde(other)]
