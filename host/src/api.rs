@@ -115,7 +115,7 @@ struct Shared {
 }
 
 impl Server {
-    /// Listens, so that what stands in the way is told before anything runs. Connections wait until [`Server::serve`].
+    /// Listens, so that what stands in the way is told before anything runs. Connections wait until it serves.
     ///
     /// # Errors
     ///

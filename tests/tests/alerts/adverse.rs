@@ -116,12 +116,12 @@ fn mail(port: u16, tls: &str) -> String {
 
 /// Serves one connection; its port, and what comes of that.
 fn serve<T: Send + 'static>(serve: impl FnOnce(TcpStream) -> T + Send + 'static) -> (u16, mpsc::Receiver<T>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let (stream, _) = listener.accept().expect("a client");
+        stream.set_read_timeout(Some(LIMIT)).expect("a limit");
         stream.set_write_timeout(Some(LIMIT)).unwrap();
         let _ = tell.send(serve(stream));
     });
