@@ -14,7 +14,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::error::Error;
 pub(crate) use crate::config::ApiScope as Scope;
-use crate::config::{Api, ApiAuth, HostPort, Loaded, Problem};
+use crate::config::{ApiAuth, Config, HostPort, Loaded, Problem};
 use crate::prepare::{Trouble, read_secret};
 use crate::services::log_limit::Allowance;
 use crate::text::printable;
@@ -57,10 +57,12 @@ impl Access {
     /// As the configuration has it; `None` after telling of each token that cannot be read, or guessed where others
     /// can try.
     pub async fn of(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Self> {
-        let api = &loaded.config.api;
+        let config = &loaded.config;
+        let api = &config.api;
         let mut tokens = Vec::new();
         for (name, configured) in &api.tokens {
-            match read_secret(&configured.token).await.and_then(|secret| hard_to_guess(secret, name, api)) {
+            match read_secret(&configured.token).await.and_then(|secret| hard_to_guess(secret, name, config))
+            {
                 Ok(secret) => tokens.push(Token {
                     digest: digest(secret.expose_secret()),
                     scope: configured.scopes.iter().copied().max().unwrap_or(Scope::Read),
@@ -71,7 +73,7 @@ impl Access {
             }
         }
         let are_all = tokens.len() == api.tokens.len();
-        let public = loaded.config.public_url.as_ref().and_then(|url| HostPort::of(url.expose()));
+        let public = config.public_url.as_ref().and_then(|url| HostPort::of(url.expose()));
         let hosts = api.hosts.iter().cloned().chain(public).collect();
         are_all.then_some(Self { auth: api.auth, hosts, tokens })
     }
@@ -97,13 +99,14 @@ impl Access {
 }
 
 /// The token, if it is long enough for where it is used.
-fn hard_to_guess(token: SecretString, name: &str, api: &Api) -> Result<SecretString, Trouble> {
+fn hard_to_guess(token: SecretString, name: &str, config: &Config) -> Result<SecretString, Trouble> {
     if token.expose_secret().chars().count() >= SHORTEST_TOKEN {
         return Ok(token);
     }
     let message = format!("the token is shorter than {SHORTEST_TOKEN} characters");
     let help = "make one that nobody guesses, like `openssl rand -hex 32` does";
-    if !api.listen.is_on_loopback() && api.auth == ApiAuth::Tokens {
+    let is_reachable = !config.api.listen.is_on_loopback() || config.public_url.is_some();
+    if is_reachable && config.api.auth == ApiAuth::Tokens {
         return Err((message, Some(help.to_owned())));
     }
     tracing::warn!("`api.tokens.{}`: {message}: {help}", printable(name, 200));

@@ -99,13 +99,12 @@ async fn sign_in(site: &Site, request: Request) -> Answered {
         return form(StatusCode::FORBIDDEN, Door::again(next, "A token is needed."));
     }
     let now = Instant::now();
-    if let Err(wait) = site.attempts().begin(peer, now) {
-        return too_many(next, wait);
-    }
     let Some(known) = site.view.gate().recognise(token, peer) else {
-        return form(StatusCode::FORBIDDEN, Door::again(next, "This token is not known here."));
+        return match site.attempts().wrong(peer, now) {
+            Ok(()) => form(StatusCode::FORBIDDEN, Door::again(next, "This token is not known here.")),
+            Err(wait) => too_many(next, wait),
+        };
     };
-    site.attempts().succeeded(peer);
     let mut sessions = site.sessions();
     site.keys(&parts.headers).for_each(|former| sessions.end(former));
     let id = sessions.begin(known, now);

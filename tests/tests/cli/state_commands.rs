@@ -173,7 +173,8 @@ fn a_backup_is_a_state_of_its_own() {
     let run = sandbox.run(&["state", "backup", "copy.db"]).exits(0);
     assert_eq!(run.stderr, "");
     let bytes = fs::metadata(sandbox.path("copy.db")).expect("a backup").len();
-    let told = "; standings 0, incidents 0, events 1, alerts 0, discoveries 0, found 0, metadata 0, identities 0\n";
+    let told =
+        "; standings 0, incidents 0, events 1, alerts 0, discoveries 0, found 0, metadata 0, identities 0\n";
     assert!(run.stdout.starts_with("wrote copy.db: ") && run.stdout.ends_with(told), "{}", run.stdout);
     assert!(fs::read(sandbox.path("kept/state.db")).expect("a store") == before, "it was changed");
     assert_eq!(files(&sandbox.path(""))[&sandbox.path("copy.db")].0, 0o600);

@@ -302,6 +302,14 @@ async fn tokens_are_read_from_where_they_are_kept() {
     let long = load(&short.replace("abcde", "abcdef"));
     assert!(Access::of(&long, &mut problems).await.is_some());
 
+    let local = short.replace("0.0.0.0", "127.0.0.1");
+    assert!(Access::of(&load(&local), &mut problems).await.is_some());
+    let public = load(&format!("public_url = 'https://watch.example.org'\n{local}"));
+    assert!(Access::of(&public, &mut problems).await.is_none(), "a proxy brings others here");
+    assert!(
+        problems.pop().unwrap().to_string().starts_with("api.tokens.ci.token: the token is shorter than 16")
+    );
+
     let missing = load("[api.tokens.ci]\ntoken = { file = \"nothing\" }");
     assert!(Access::of(&missing, &mut problems).await.is_none());
     let problem = problems[0].to_string();
