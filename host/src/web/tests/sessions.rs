@@ -12,7 +12,7 @@ use super::support::{
 use crate::api::tests::fixture::Fixture;
 use crate::api::{Access, Scope};
 use crate::config::ApiAuth;
-use crate::web::sessions::{Key, LONGEST, LONGEST_IDLE, MOST_SESSIONS, Sessions, Use};
+use crate::web::sessions::{Key, LONGEST, LONGEST_IDLE, MOST_OF_TOKEN, MOST_SESSIONS, Sessions, Use};
 
 #[tokio::test]
 async fn who_is_not_signed_in_is_led_to_the_door_and_back() {
@@ -105,6 +105,23 @@ async fn a_session_goes_with_its_token() {
 }
 
 #[tokio::test]
+async fn a_token_that_comes_back_brings_no_session_back() {
+    let web = guarded();
+    let (reader, operator) = (sign_in(&web, READER).await, sign_in(&web, OPERATOR).await);
+    let reload = |tokens| {
+        let access = Access::with(ApiAuth::Tokens, &[], tokens);
+        web.gate().replace(web.gate().admissible(access).unwrap());
+    };
+    reload(&TOKENS[1..]);
+    reload(TOKENS);
+    assert_eq!(get_with(&web, "/", &reader).await.status, 303, "nobody has used it meanwhile");
+    assert_eq!(get_with(&web, "/", &operator).await.status, 200, "its token was there all the time");
+    let again = sign_in(&web, READER).await;
+    reload(TOKENS);
+    assert_eq!(get_with(&web, "/", &again).await.status, 200);
+}
+
+#[tokio::test]
 async fn signing_in_again_ends_the_session_before() {
     let web = guarded();
     let former = sign_in(&web, READER).await;
@@ -138,21 +155,45 @@ fn a_session_ends_by_age_and_by_idleness_and_an_open_page_is_nobody() {
 
 #[test]
 fn of_too_many_sessions_the_one_unused_longest_goes() {
-    let access = Access::with(ApiAuth::Tokens, &[], TOKENS);
-    let gate = crate::api::Gate::new("127.0.0.1:1".parse().unwrap(), access).unwrap();
-    let token = gate.recognise(READER, None).unwrap();
+    let names: Vec<_> = (0..=MOST_SESSIONS / MOST_OF_TOKEN).map(|number| format!("token-{number}")).collect();
+    let tokens: Vec<_> = names.iter().map(|name| (name.as_str(), Scope::Read)).collect();
+    let gate =
+        crate::api::Gate::new("127.0.0.1:1".parse().unwrap(), Access::with(ApiAuth::Tokens, &[], &tokens));
+    let gate = gate.unwrap();
+    let token = |number: usize| gate.recognise(&names[number / MOST_OF_TOKEN], None).unwrap();
     let (mut sessions, start) = (Sessions::default(), Instant::now());
     let later = |seconds: u64| start + Duration::from_secs(seconds);
-    let first = Key::of(sessions.begin(token, start).expose());
-    let second = Key::of(sessions.begin(token, later(1)).expose());
-    for _ in 2..MOST_SESSIONS {
-        sessions.begin(token, later(2));
+    let first = Key::of(sessions.begin(token(0), start).expose());
+    let second = Key::of(sessions.begin(token(1), later(1)).expose());
+    for number in 2..MOST_SESSIONS {
+        sessions.begin(token(number), later(2));
     }
     assert!(sessions.find(first, Use::Person, later(3)).is_some());
-    sessions.begin(token, later(4));
+    sessions.begin(token(MOST_SESSIONS), later(4));
     assert_eq!(sessions.count(), MOST_SESSIONS);
     assert!(sessions.find(second, Use::Person, later(5)).is_none());
     assert!(sessions.find(first, Use::Person, later(5)).is_some());
+}
+
+#[test]
+fn who_signs_in_again_and_again_ends_sessions_of_the_same_token_alone() {
+    let access = Access::with(ApiAuth::Tokens, &[], TOKENS);
+    let gate = crate::api::Gate::new("127.0.0.1:1".parse().unwrap(), access).unwrap();
+    let [reader, operator] = [READER, OPERATOR].map(|token| gate.recognise(token, None).unwrap());
+    let (mut sessions, start) = (Sessions::default(), Instant::now());
+    let later = |seconds: u64| start + Duration::from_secs(seconds);
+    let of_other = Key::of(sessions.begin(operator, start).expose());
+    let first = Key::of(sessions.begin(reader, later(1)).expose());
+    for _ in 1..MOST_OF_TOKEN {
+        sessions.begin(reader, later(2));
+    }
+    assert!(sessions.find(first, Use::Page, later(3)).is_some());
+    for _ in 0..MOST_SESSIONS {
+        sessions.begin(reader, later(4));
+    }
+    assert_eq!(sessions.count(), MOST_OF_TOKEN + 1);
+    assert!(sessions.find(first, Use::Person, later(5)).is_none());
+    assert!(sessions.find(of_other, Use::Person, later(5)).is_some());
 }
 
 async fn guess(web: &Fixture, token: &str) -> u16 {
