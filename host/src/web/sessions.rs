@@ -4,11 +4,13 @@
 //! that is taken away, when nobody used it for an hour, after twelve hours, and with the process.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::api::Known;
@@ -18,6 +20,8 @@ use crate::text::hex;
 pub(super) const MOST_SESSIONS: usize = 1_000;
 /// The same of one token, so that whoever has one ends no sessions of others.
 pub(super) const MOST_OF_TOKEN: usize = 50;
+/// Pages of one session that are kept up to date at once.
+pub(super) const MOST_LIVE: usize = 6;
 /// How long a session lasts at most.
 pub(super) const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
 /// How long it lasts without being used.
@@ -37,6 +41,8 @@ pub(super) struct Session {
     pub(super) token: Known,
     /// What its forms carry.
     pub(super) form_token: Secret,
+    /// Places for its pages that are kept up to date.
+    pub(super) live: Arc<Semaphore>,
     created: Instant,
     seen: Instant,
 }
@@ -87,7 +93,8 @@ impl Sessions {
         self.make_room(MOST_OF_TOKEN, |session| session.token == token);
         self.make_room(MOST_SESSIONS, |_| true);
         let (id, form_token) = (Secret::random(), Secret::random());
-        let session = Session { token, form_token, created: now, seen: now };
+        let live = Arc::new(Semaphore::new(MOST_LIVE));
+        let session = Session { token, form_token, live, created: now, seen: now };
         self.0.insert(Key::of(id.expose()), session);
         id
     }
