@@ -6,8 +6,8 @@ use axum::body::Body;
 use tokio::time::Instant;
 
 use super::support::{
-    OPERATOR, READER, TOKENS, browser, cookie_of, form_token, get, get_with, guarded, page, post, sign_in,
-    text, with, world,
+    OPERATOR, READER, TOKENS, browser, cookie_of, form_token, get, get_with, guarded, page, post, send,
+    sign_in, text, with, world,
 };
 use crate::api::tests::fixture::Fixture;
 use crate::api::{Access, Scope};
@@ -49,6 +49,30 @@ async fn a_cookie_holds_nothing_of_the_token_and_is_for_this_server_alone() {
     assert_eq!(get_with(&over_tls, "/", &pair).await.status, 200);
     let without = pair.replace("__Host-", "");
     assert_eq!(get_with(&over_tls, "/", &without).await.status, 303, "one of another path or port is none");
+}
+
+#[tokio::test]
+async fn who_comes_over_tls_gets_a_cookie_for_that_alone() {
+    let web = guarded();
+    let over_tls = |method, path| {
+        let origin = "https://forgewatch.example.org";
+        browser(method, path).header("origin", origin).header("sec-fetch-site", "same-origin")
+    };
+    let answer = send(&web, over_tls("POST", "/login"), None, &[("token", READER)]).await;
+    let cookie = answer.headers["set-cookie"].to_str().unwrap();
+    assert!(cookie.starts_with("__Host-forgewatch=") && cookie.ends_with("; Secure"), "{cookie}");
+    let pair = cookie_of(&answer);
+    let shown = text(&get_with(&web, "/", &format!("forgewatch=of-somebody-else; {pair}")).await);
+    let form = [("form_token", form_token(&shown))];
+    let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let answer = send(&web, over_tls("POST", "/logout"), Some(&pair), &form).await;
+    assert_eq!(answer.status, 303);
+    let cookie = answer.headers["set-cookie"].to_str().unwrap();
+    assert!(
+        cookie.starts_with("__Host-forgewatch=; Path=/; Max-Age=0") && cookie.ends_with("; Secure"),
+        "{cookie}"
+    );
+    assert_eq!(get_with(&web, "/", &pair).await.status, 303);
 }
 
 #[tokio::test]
@@ -285,7 +309,8 @@ async fn nobody_signs_in_where_nobody_has_to() {
 async fn who_comes_from_another_site_may_go_on_and_nobody_else_is_asked() {
     let web = guarded();
     let door = |site: &'static str| {
-        let request = browser("GET", "/login?next=%2Fplugins").header("sec-fetch-site", site);
+        let request = browser("GET", "/login?next=%2Fplugins");
+        let request = request.header("sec-fetch-site", site).header("sec-fetch-mode", "navigate");
         web.answer(request.body(Body::empty()).unwrap())
     };
     assert!(text(&door("cross-site").await).contains("<a id=\"continue\" href=\"/plugins\">"));
