@@ -78,7 +78,7 @@ impl Access {
             }
         }
         let are_all = tokens.len() == api.tokens.len();
-        let public = config.public_url.as_ref().and_then(|url| HostPort::of(url.expose()));
+        let public = config.public_url.as_ref().and_then(|url| HostPort::of(url.get()));
         let hosts = api.hosts.iter().cloned().chain(public).collect();
         are_all.then_some(Self { auth: api.auth, hosts, tokens, generation: 0 })
     }
