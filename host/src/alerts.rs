@@ -2,7 +2,7 @@
 //!
 //! - What is owed to whom is in the state, with what was told already: a crash loses nothing. What a target has taken
 //!   and could not be written down any more, since the process or the disk ended at that moment, is sent once more,
-//!   under the id that it had.
+//!   under the id that it had, if that could be saved.
 //! - A target that is down, slow or answers nonsense costs nobody else anything.
 //! - Text of forges is quoted for where it goes: JSON, chat, mail. None of it becomes markup, a mention or a header.
 //!

@@ -226,7 +226,7 @@ fn named_files(config: &Config) -> impl Iterator<Item = &PathBuf> {
     let used = config.integrations.values().filter(|_| config.silo_mode != SiloMode::Region);
     let used = used.filter_map(|integration| config.identities.get(integration.identity.as_ref()?));
     let tokens = config.api.tokens.values().map(|token| &token.token);
-    let targets = config.alerts.targets.values().flat_map(AlertTarget::secrets).map(|(_, secret)| secret);
+    let targets = config.alerts.targets.values().flat_map(AlertTarget::secrets);
     let secrets =
         used.flat_map(Identity::secrets).chain(tokens).chain(targets).filter_map(|secret| match secret {
             SecretRef::File(path) => Some(path),

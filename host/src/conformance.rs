@@ -11,6 +11,7 @@ mod base_urls;
 mod behaviour;
 mod bodies;
 mod extensions;
+mod issues;
 mod manifest;
 mod replay;
 mod report;
@@ -78,6 +79,7 @@ pub async fn run(library: SealedLibrary, room: Room, settings: Settings) -> Repo
     behaviour::cases(&mut run, &subject).await;
     base_urls::cases(&mut run, &subject).await;
     extensions::cases(&mut run, &subject).await;
+    issues::cases(&mut run, &subject).await;
     provider.close().await;
     run.end(file, coverage)
 }

@@ -13,6 +13,7 @@ pub mod budget;
 pub mod call;
 mod egress;
 pub(crate) mod extensions;
+mod hook_secret;
 pub mod http;
 pub mod identity;
 mod integration;
@@ -32,6 +33,7 @@ pub(crate) use base_url::validate as validate_base_url;
 pub use base_url::{effective_base_url, origin_of};
 pub(crate) use egress::Egress;
 pub use egress::{Approvals, PolicyError, ProviderPolicy};
+pub use hook_secret::{HookSecret, NoHookSecret};
 pub use integration::{DOMAIN_NAME, IntegrationServices, IntegrationSettings};
 pub use traffic::Traffic;
 

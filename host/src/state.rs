@@ -34,7 +34,7 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-pub use alerts::{AlertKey, AlertRows};
+pub use alerts::AlertKey;
 pub use backup::{BackupError, Existing};
 pub use error::StateError;
 pub use inspect::{Finding, Inspection, inspect};

@@ -3,12 +3,15 @@
 //! in memory.
 //!
 //! [`sleep`] is offered by hosts, all others by providers. Their payloads and answers are JSON objects; a field that a
-//! side does not know is passed over, and one that is missing has its default.
+//! side does not know is passed over, and one that is missing has its default. Several methods that an author writes
+//! together are operations of one extension.
 //!
 //! **Evolution:** what a name and its bytes mean stays; a later version of an extension understands every call of an
 //! earlier one. None of it is part of the layout that ABI 1 fixes.
 
 pub mod check_repositories;
+pub mod issue_events;
+pub mod issue_tracking;
 mod json;
 pub mod limits;
 pub mod list_repositories;
@@ -17,7 +20,7 @@ pub mod requirements;
 pub mod sleep;
 mod verdict;
 
-/// An extension that a provider offers through a method of [`Provider`](crate::Provider).
+/// An extension that a provider offers through methods of [`Provider`](crate::Provider).
 ///
 /// **Evolution:** since 1.2.0. More constants may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +43,22 @@ impl Extension {
     /// [`Provider::limits`](crate::Provider::limits).
     pub const LIMITS: Self = Self { name: limits::NAME, version: limits::VERSION };
 
+    /// [`Provider::search_issues`](crate::Provider::search_issues) and what comes after it there, to
+    /// [`list_projects`](crate::Provider::list_projects). Since 1.3.0.
+    pub const ISSUE_TRACKING: Self = Self { name: issue_tracking::NAME, version: issue_tracking::VERSION };
+    /// [`Provider::subscribe`](crate::Provider::subscribe) and what comes after it there, to
+    /// [`parse_webhook`](crate::Provider::parse_webhook). Since 1.3.0.
+    pub const ISSUE_EVENTS: Self = Self { name: issue_events::NAME, version: issue_events::VERSION };
+
     /// All that this version knows.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::LIST_REPOSITORIES,
         Self::CHECK_REPOSITORIES,
         Self::PROBE_IDENTITY,
         Self::REQUIREMENTS,
         Self::LIMITS,
+        Self::ISSUE_TRACKING,
+        Self::ISSUE_EVENTS,
     ];
 
     /// The name that crosses.

@@ -17,6 +17,14 @@ mod wire;
 
 pub use extensions::Extension;
 pub use extensions::check_repositories::BatchAnswer;
+pub use extensions::issue_events::{
+    AssigneeChange, NewSubscription, StateChange, Subscription, SubscriptionStatus, WebhookDelivery,
+    WebhookEvent, WebhookEventKind, WebhookProof,
+};
+pub use extensions::issue_tracking::{
+    AssigneeTarget, FoundIssue, FoundIssues, Issue, IssueChange, IssueQuery, IssueRef, IssueState, NewIssue,
+    Person, ProjectPage, StateCategory, StateTarget, TrackerProject,
+};
 pub use extensions::limits::Limits;
 pub use extensions::list_repositories::{ListRequest, ListedRepository, RepositoryPage};
 pub use extensions::probe_identity::IdentityProbe;
@@ -35,9 +43,12 @@ pub use tracing;
 /// Everything that a provider is written with.
 pub mod prelude {
     pub use crate::{
-        Access, Authentication, BatchAnswer, BodyState, Extension, Failure, Host, IdentityProbe, Integration,
-        Limits, ListRequest, ListedRepository, Method, Provider, Reason, Repository, RepositoryPage,
-        RepositoryUrl, Request, Requirements, Response, SiloMode, UrlContext, UrlError, UrlErrorKind,
-        export_provider, path_segment,
+        Access, AssigneeChange, AssigneeTarget, Authentication, BatchAnswer, BodyState, Extension, Failure,
+        FoundIssue, FoundIssues, Host, IdentityProbe, Integration, Issue, IssueChange, IssueQuery, IssueRef,
+        IssueState, Limits, ListRequest, ListedRepository, Method, NewIssue, NewSubscription, Person,
+        ProjectPage, Provider, Reason, Repository, RepositoryPage, RepositoryUrl, Request, Requirements,
+        Response, SiloMode, StateCategory, StateChange, StateTarget, Subscription, SubscriptionStatus,
+        TrackerProject, UrlContext, UrlError, UrlErrorKind, WebhookDelivery, WebhookEvent, WebhookEventKind,
+        WebhookProof, export_provider, path_segment,
     };
 }

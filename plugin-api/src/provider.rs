@@ -4,6 +4,12 @@ use std::future::Future;
 
 use crate::extensions::Extension;
 use crate::extensions::check_repositories::BatchAnswer;
+use crate::extensions::issue_events::{
+    NewSubscription, Subscription, WebhookDelivery, WebhookEvent, WebhookProof,
+};
+use crate::extensions::issue_tracking::{
+    FoundIssues, Issue, IssueChange, IssueQuery, IssueRef, IssueState, NewIssue, ProjectPage,
+};
 use crate::extensions::limits::Limits;
 use crate::extensions::list_repositories::{ListRequest, RepositoryPage};
 use crate::extensions::probe_identity::IdentityProbe;
@@ -161,6 +167,160 @@ pub trait Provider: Default + Send + Sync + 'static {
     fn limits(&self, integration: &Integration) -> Limits {
         let _ = integration;
         Limits::unknown()
+    }
+
+    /// Looks for issues. [`Extension::ISSUE_TRACKING`], since 1.3.0, as all down to
+    /// [`list_projects`](Self::list_projects).
+    ///
+    /// # Errors
+    ///
+    /// As for a check. A search that cannot be sure is no failure: [`FoundIssues::with_incomplete`].
+    fn search_issues(
+        &self,
+        client: &Self::Client,
+        query: &IssueQuery,
+    ) -> impl Future<Output = Result<FoundIssues, Failure>> + Send {
+        let _ = (client, query);
+        async { Err(Failure::unsupported(Extension::ISSUE_TRACKING.name())) }
+    }
+
+    /// Reads an issue.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NOT_FOUND`] for one that the tracker does not show, else as for a check.
+    fn get_issue(
+        &self,
+        client: &Self::Client,
+        issue: &IssueRef,
+    ) -> impl Future<Output = Result<Issue, Failure>> + Send {
+        let _ = (client, issue);
+        async { Err(Failure::unsupported(Extension::ISSUE_TRACKING.name())) }
+    }
+
+    /// Makes an issue, and gives it back as the tracker has it. A host never repeats this by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::rejected`] for what the tracker takes for wrong, else as for a check.
+    fn create_issue(
+        &self,
+        client: &Self::Client,
+        issue: &NewIssue,
+    ) -> impl Future<Output = Result<Issue, Failure>> + Send {
+        let _ = (client, issue);
+        async { Err(Failure::unsupported(Extension::ISSUE_TRACKING.name())) }
+    }
+
+    /// Makes all changes of an issue with one request, and gives it back as the tracker has it. A host never repeats
+    /// this by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::conflict`] where the expected revision is not the issue's any more, [`Failure::rejected`] for what the
+    /// tracker takes for wrong, else as for reading it. Nothing was changed then.
+    fn update_issue(
+        &self,
+        client: &Self::Client,
+        issue: &IssueRef,
+        change: &IssueChange,
+    ) -> impl Future<Output = Result<Issue, Failure>> + Send {
+        let _ = (client, issue, change);
+        async { Err(Failure::unsupported(Extension::ISSUE_TRACKING.name())) }
+    }
+
+    /// The states that issues of a kind can have in a project.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NOT_FOUND`] for a kind that the project does not have, else as for a check: never an empty list, which
+    /// would say that nothing is ever done.
+    fn issue_states(
+        &self,
+        client: &Self::Client,
+        project: &str,
+        kind: &str,
+    ) -> impl Future<Output = Result<Vec<IssueState>, Failure>> + Send {
+        let _ = (client, project, kind);
+        async { Err(Failure::unsupported(Extension::ISSUE_TRACKING.name())) }
+    }
+
+    /// Lists the projects that can have issues, a page at a time.
+    ///
+    /// # Errors
+    ///
+    /// As for a check.
+    fn list_projects(
+        &self,
+        client: &Self::Client,
+        request: &ListRequest,
+    ) -> impl Future<Output = Result<ProjectPage, Failure>> + Send {
+        let _ = (client, request);
+        async { Err(Failure::unsupported(Extension::ISSUE_TRACKING.name())) }
+    }
+
+    /// Has the tracker tell what becomes of its issues. [`Extension::ISSUE_EVENTS`], since 1.3.0, as all down to
+    /// [`parse_webhook`](Self::parse_webhook). A host never repeats this by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::rejected`] for what the tracker takes for wrong, else as for a check.
+    fn subscribe(
+        &self,
+        client: &Self::Client,
+        wanted: &NewSubscription,
+    ) -> impl Future<Output = Result<Subscription, Failure>> + Send {
+        let _ = (client, wanted);
+        async { Err(Failure::unsupported(Extension::ISSUE_EVENTS.name())) }
+    }
+
+    /// Says how a subscription does.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NOT_FOUND`] for one that is not there, else as for a check.
+    fn get_subscription(
+        &self,
+        client: &Self::Client,
+        id: &str,
+    ) -> impl Future<Output = Result<Subscription, Failure>> + Send {
+        let _ = (client, id);
+        async { Err(Failure::unsupported(Extension::ISSUE_EVENTS.name())) }
+    }
+
+    /// Ends a subscription.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NOT_FOUND`] for one that is not there, else as for a check.
+    fn unsubscribe(
+        &self,
+        client: &Self::Client,
+        id: &str,
+    ) -> impl Future<Output = Result<(), Failure>> + Send {
+        let _ = (client, id);
+        async { Err(Failure::unsupported(Extension::ISSUE_EVENTS.name())) }
+    }
+
+    /// Where deliveries have what proves them, without asking anybody.
+    ///
+    /// # Errors
+    ///
+    /// That it is not offered.
+    fn webhook_proof(&self) -> Result<WebhookProof, Failure> {
+        Err(Failure::unsupported(Extension::ISSUE_EVENTS.name()))
+    }
+
+    /// Says what a delivery means, without asking anybody. It may come from anybody: whose account it claims to be of is
+    /// needed to find the secret that it has to have.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::INVALID_RESPONSE`] for what is no delivery, or does not say of which account. What has nothing to say
+    /// of issues is an event without one.
+    fn parse_webhook(&self, delivery: &WebhookDelivery) -> Result<WebhookEvent, Failure> {
+        let _ = delivery;
+        Err(Failure::unsupported(Extension::ISSUE_EVENTS.name()))
     }
 
     /// The version of an extension of your own, `name`, that the provider offers, `None` when it does not; with a client, whether

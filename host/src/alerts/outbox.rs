@@ -1,6 +1,6 @@
 //! What is owed to whom: for each incident and each target that hears of it, what was told and what is to be told next.
 //!
-//! - An entry comes with an incident and goes when its end was told.
+//! - An entry comes with an incident that is open and goes when its end was told.
 //! - What is about to be sent is fixed before, under an id: another attempt, even of another process, has the same id
 //!   and the same incidents.
 //! - What may belong together waits for a moment and goes as one message.
@@ -12,6 +12,7 @@ mod tests;
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -69,6 +70,14 @@ pub(super) enum Next {
     Wait(Option<Moment>),
 }
 
+/// How it went with a message so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Failed {
+    pub(super) times: u32,
+    /// How long it rests from now on.
+    pub(super) rest: Duration,
+}
+
 /// Everything that is owed.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -82,13 +91,33 @@ impl Entry {
         self.incident.resolved_at.is_some()
     }
 
-    /// What is to be told next, and when.
-    fn owed(&self, plan: &Plan) -> (Happening, Moment) {
-        match (self.told_at, self.is_resolved()) {
-            (None, _) => (Happening::Opened, self.owed_since.after(plan.group_wait)),
-            (Some(_), true) => (Happening::Resolved, self.owed_since.after(plan.group_wait)),
-            (Some(told_at), false) => (Happening::Reminded, told_at.after(plan.remind_after)),
-        }
+    /// What is to be told next, and when: nothing while it is kept quiet. What seems to have happened later than now was
+    /// noted before the clock was set back, and waits no longer.
+    fn owed(&self, target: &str, plan: &Plan, now: Moment) -> Option<(Happening, Moment)> {
+        let (event, since, wait) = match (self.told_at, self.is_resolved()) {
+            (None, _) => (Happening::Opened, self.owed_since, plan.group_wait),
+            (Some(_), true) => (Happening::Resolved, self.owed_since, plan.group_wait),
+            (Some(told_at), false) => (Happening::Reminded, told_at, plan.remind_after),
+        };
+        let at = if since > now { now } else { since.after(wait) };
+        let is_kept = match event {
+            Happening::Resolved => false,
+            Happening::Opened => plan.is_silent(&self.labels, now),
+            // Whoever is not named any more hears of the end alone.
+            Happening::Reminded => {
+                at <= now && !self.is_routed(target, plan) || plan.is_silent(&self.labels, now)
+            }
+        };
+        (!is_kept).then_some((event, at))
+    }
+
+    fn is_routed(&self, target: &str, plan: &Plan) -> bool {
+        plan.targets(&self.labels).contains(target)
+    }
+
+    /// Whether it was never told, nor tried to.
+    fn is_unheard(&self) -> bool {
+        self.told_at.is_none() && self.attempt.is_none()
     }
 
     /// What those share that are told together.
@@ -115,15 +144,11 @@ impl Outbox {
         plan: &Plan,
         now: Moment,
     ) {
-        let is_resolved = incident.resolved_at.is_some();
-        if is_resolved {
+        if incident.resolved_at.is_some() {
             let targets: Vec<_> = self.entries.keys().cloned().collect();
             for target in targets {
                 self.end((target, incident.id.clone()), incident, plan, now);
             }
-        }
-        let is_silent = plan.is_silent(&labels, now);
-        if is_resolved && is_silent {
             return;
         }
         for target in plan.targets(&labels) {
@@ -147,8 +172,7 @@ impl Outbox {
     /// Has the end of an incident told, once.
     fn end(&mut self, key: Key, incident: &Incident, plan: &Plan, now: Moment) {
         let Some(entry) = self.get_mut(&key).filter(|entry| !entry.is_resolved()) else { return };
-        let was_never_told = entry.told_at.is_none() && entry.attempt.is_none();
-        if was_never_told && plan.is_silent(&entry.labels, now) {
+        if entry.is_unheard() && plan.is_silent(&entry.labels, now) {
             self.remove(key);
             return;
         }
@@ -165,38 +189,46 @@ impl Outbox {
         open.map(|entry| (entry.incident.id.clone(), entry.incident.clone())).collect()
     }
 
-    /// What is to be done for a target. What is to be sent is fixed with that. Deliveries in `resting` wait.
+    /// What is to be done for a target. What is to be sent is fixed with that. What failed before comes after what did
+    /// not, and not before its rest is over.
     pub(super) fn next(
         &mut self,
         target: &str,
         most_incidents: usize,
-        resting: &HashMap<String, Moment>,
+        failed: &HashMap<String, Failed>,
         plan: &Plan,
         now: Moment,
     ) -> Next {
         let mut soonest: Option<Moment> = None;
+        let mut again: Option<(u32, &str)> = None;
         let mut due: Option<(Moment, Happening, Vec<&str>)> = None;
-        for entry in self.of_target(target).map(|(_, entry)| entry) {
-            if let Some(attempt) = &entry.attempt {
-                match resting.get(&attempt.delivery) {
-                    Some(until) if *until > now => soonest = earlier(soonest, *until),
-                    _ => return Next::Send(self.delivery(target, &attempt.delivery.clone())),
+        for (_, entry) in self.of_target(target) {
+            if let Some(Attempt { delivery, .. }) = &entry.attempt {
+                let Failed { times, rest } = failed.get(delivery).copied().unwrap_or_default();
+                if !rest.is_zero() {
+                    soonest = earlier(soonest, now.after(rest));
+                } else if again.is_none_or(|(least, _)| times < least) {
+                    again = Some((times, delivery));
                 }
                 continue;
             }
-            let (event, at) = entry.owed(plan);
-            if event != Happening::Resolved && plan.is_silent(&entry.labels, now) {
-                continue;
-            }
+            let Some((event, at)) = entry.owed(target, plan, now) else { continue };
             if at > now {
                 soonest = earlier(soonest, at);
             } else if due.as_ref().is_none_or(|(first, ..)| at < *first) {
                 due = Some((at, event, entry.group(plan)));
             }
         }
-        let Some((_, event, group)) = due else { return Next::Wait(soonest) };
-        let group: Vec<_> = group.into_iter().map(str::to_owned).collect();
-        Next::Send(self.fix(target, event, &group, most_incidents, plan, now))
+        match (again, due) {
+            (Some((times, delivery)), due) if times == 0 || due.is_none() => {
+                Next::Send(self.delivery(target, &delivery.to_owned()))
+            }
+            (_, Some((_, event, group))) => {
+                let group: Vec<_> = group.into_iter().map(str::to_owned).collect();
+                Next::Send(self.fix(target, event, &group, most_incidents, plan, now))
+            }
+            _ => Next::Wait(soonest),
+        }
     }
 
     /// Fixes what goes together with what is due: what would be due soon goes with it.
@@ -213,10 +245,9 @@ impl Outbox {
         let mut chosen: Vec<_> = self
             .of_target(target)
             .filter(|(_, entry)| {
-                let (owed, at) = entry.owed(plan);
-                let is_silent = event != Happening::Resolved && plan.is_silent(&entry.labels, now);
-                let fits = entry.attempt.is_none() && owed == event && at <= now.after(soon) && !is_silent;
-                fits && entry.group(plan) == group
+                let owed = entry.owed(target, plan, now);
+                let fits = owed.is_some_and(|(owed, at)| owed == event && at <= now.after(soon));
+                entry.attempt.is_none() && fits && entry.group(plan) == group
             })
             .collect();
         chosen.sort_by(worst_first);
@@ -244,6 +275,12 @@ impl Outbox {
         let event = event.map_or(Happening::Opened, |attempt| attempt.event);
         let incidents = fixed.into_iter().map(|(incident, _)| incident.clone()).collect();
         Delivery { id: id.to_owned(), event, target: target.to_owned(), incidents }
+    }
+
+    /// Whether something is fixed under an id.
+    pub(super) fn has(&self, target: &str, id: &str) -> bool {
+        let is_it = |entry: &Entry| entry.attempt.as_ref().is_some_and(|attempt| attempt.delivery == id);
+        self.of_target(target).any(|(_, entry)| is_it(entry))
     }
 
     pub(super) fn get(&self, target: &str, incident: &str) -> Option<&Entry> {
@@ -282,14 +319,36 @@ impl Outbox {
         }
     }
 
-    /// Gives up what is over and could not be told for too long; how many.
-    pub(super) fn give_up(&mut self, target: &str, plan: &Plan, now: Moment) -> usize {
-        let is_old = |entry: &Entry| entry.is_resolved() && now.since(entry.owed_since) >= plan.give_up_after;
-        let old = self.of_target(target).filter(|(_, entry)| is_old(entry));
-        let old: Vec<_> = old.map(|(incident, _)| (target.to_owned(), incident.clone())).collect();
-        let count = old.len();
-        old.into_iter().for_each(|key| self.remove(key));
+    /// A message was refused: only the first half of it is tried again together.
+    pub(super) fn halve(&mut self, delivery: &Delivery) {
+        for incident in delivery.incidents.iter().skip(delivery.incidents.len().div_ceil(2)) {
+            let key = (delivery.target.clone(), incident.clone());
+            if let Some(entry) = self.get_mut(&key) {
+                entry.attempt = None;
+            }
+            self.changed.insert(key);
+        }
+    }
+
+    /// Gives up what of a message is over; how many.
+    pub(super) fn give_up(&mut self, delivery: &Delivery) -> usize {
+        let of_it = delivery.incidents.iter().map(|incident| (delivery.target.clone(), incident.clone()));
+        let over: Vec<_> =
+            of_it.filter(|key| self.get(&key.0, &key.1).is_some_and(Entry::is_resolved)).collect();
+        let count = over.len();
+        over.into_iter().for_each(|key| self.remove(key));
         count
+    }
+
+    /// Drops what targets have not heard of and are not named for any more.
+    pub(super) fn forget_unrouted(&mut self, plan: &Plan) {
+        let unrouted = self.entries.iter().flat_map(|(target, entries)| {
+            let unrouted =
+                entries.iter().filter(|(_, entry)| entry.is_unheard() && !entry.is_routed(target, plan));
+            unrouted.map(|(incident, _)| (target.clone(), incident.clone()))
+        });
+        let unrouted: Vec<_> = unrouted.collect();
+        unrouted.into_iter().for_each(|key| self.remove(key));
     }
 
     /// Drops what is over and owed to somebody who is not configured; what is not over is kept for their return.
@@ -304,22 +363,22 @@ impl Outbox {
     }
 
     /// What a target was told of and is not over.
-    pub(super) fn told_open(&self, target: &str, plan: &Plan, now: Moment) -> Vec<String> {
-        let told = self.of_target(target).filter(|(_, entry)| {
-            entry.told_at.is_some() && !entry.is_resolved() && !plan.is_silent(&entry.labels, now)
-        });
+    pub(super) fn told_open(&self, target: &str) -> Vec<String> {
+        let told = self.of_target(target);
+        let told = told.filter(|(_, entry)| entry.told_at.is_some() && !entry.is_resolved());
         told.map(|(incident, _)| incident.clone()).collect()
     }
 
-    /// How many beginnings and ends a target has not taken yet.
-    pub(super) fn pending(&self, target: &str) -> usize {
-        let pending = |entry: &Entry| entry.told_at.is_none() || entry.is_resolved();
-        self.of_target(target).filter(|(_, entry)| pending(entry)).count()
-    }
-
-    /// Whether anything is different from what was saved.
-    pub(super) fn has_changes(&self) -> bool {
-        !self.changed.is_empty()
+    /// How many beginnings and ends a target has not taken yet, and how many beginnings are kept quiet.
+    pub(super) fn pending(&self, target: &str, plan: &Plan, now: Moment) -> (usize, usize) {
+        let is_pending = |entry: &&Entry| entry.told_at.is_none() || entry.is_resolved();
+        let pending = self.of_target(target).map(|(_, entry)| entry).filter(is_pending);
+        let (mut waiting, mut quiet) = (0, 0);
+        for entry in pending {
+            let is_quiet = entry.is_unheard() && plan.is_silent(&entry.labels, now);
+            *if is_quiet { &mut quiet } else { &mut waiting } += 1;
+        }
+        (waiting, quiet)
     }
 
     /// What is different from what was saved, each with what is to be saved of it. It has to be saved, or marked again.

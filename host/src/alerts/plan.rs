@@ -179,6 +179,9 @@ impl Time {
                 Ok(Self::Once { from: from.get().into(), until: until.get().into() })
             }
             (Some(_), Some(_), None) => Err(("it is over before it begins", "let `until` be after `from`")),
+            (None, None, Some(weekly)) if weekly.length.get() == DAY && is_every_day(&weekly.days) => {
+                Err(("it never ends", "shorten `weekly.for`, or take out the targets"))
+            }
             (None, None, Some(weekly)) if weekly.length.get() <= DAY => Ok(Self::Weekly {
                 days: weekly.days.clone(),
                 from: weekly.from.since_midnight(),
@@ -208,6 +211,10 @@ impl Time {
             }
         }
     }
+}
+
+fn is_every_day(days: &[Weekday]) -> bool {
+    days.is_empty() || (0..7).all(|day| days.contains(&weekday(day)))
 }
 
 /// The day of the week of a day counted from 1970, which began on a Thursday.

@@ -16,6 +16,9 @@ pub struct TargetReport {
     pub kind: String,
     /// Beginnings and ends of incidents that it has not taken yet.
     pub pending: usize,
+    /// Beginnings that are kept from it by maintenance.
+    #[serde(default)]
+    pub quiet: usize,
     /// When it took a message last, since the start.
     pub delivered_at: Option<Stamp>,
     /// Since when it takes none.
@@ -36,11 +39,12 @@ pub(super) struct Condition {
 }
 
 impl Condition {
-    pub(super) fn report(&self, name: &str, kind: &str, pending: usize) -> TargetReport {
+    pub(super) fn report(&self, name: &str, kind: &str, (pending, quiet): (usize, usize)) -> TargetReport {
         TargetReport {
             name: name.to_owned(),
             kind: kind.to_owned(),
             pending,
+            quiet,
             delivered_at: self.delivered_at.map(Stamp),
             failing_since: self.failing_since.map(Stamp),
             problem: self.problem.clone(),

@@ -1,7 +1,8 @@
 //! The tasks: one that takes in what becomes of incidents, and one for each target that tells it.
 //!
-//! The journal says what became of incidents, and only what is on disk is told. What was taken in of it is saved
-//! together with what is owed for it, so after a kill nothing is owed twice.
+//! The journal says what becomes of incidents. At the start, with other settings, and while the journal cannot be
+//! written, they are compared with what is open. That an incident ended is told once that is on disk, so after a kill it
+//! is over still.
 
 mod sender;
 
@@ -21,13 +22,11 @@ use super::report::{Condition, TargetReport};
 use super::settings::Settings;
 use crate::journal::Incident;
 use crate::metrics::Metrics;
-use crate::state::{AlertKey, Event, EventFilter, EventKind, Health, State, StateError};
+use crate::state::{AlertKey, Event, EventFilter, EventKind, Health, State, StateError, StoredEvent};
 use crate::verdict::Moment;
 
 /// Events that are read at once.
 const EVENTS_AT_ONCE: usize = 500;
-/// Events after which it is saved where reading has got to, though nothing came of them.
-const EVENTS_UNSAVED: i64 = 10_000;
 /// Until a state that could not be read or written is tried again.
 const STATE_AGAIN: Duration = Duration::from_secs(5);
 /// How long messages under way have at the end.
@@ -75,12 +74,23 @@ struct Shared {
     saving: tokio::sync::Mutex<()>,
 }
 
-/// What is owed, and the event up to which the journal was taken in for that.
+/// What is compared with the incidents that are open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Survey {
+    None,
+    /// What began, and of what ended that which is on disk.
+    OfWhatBegins,
+    Whole,
+}
+
+/// What is owed.
 #[derive(Default)]
 struct Book {
     outbox: Outbox,
+    /// The event up to which the journal was taken in; none while nobody is to hear of it.
     seen: Option<i64>,
-    saved: Option<i64>,
+    /// The store is another one: what it has of this is wrong.
+    anew: bool,
     /// Whether it was told that the state is of no use at the moment.
     in_trouble: bool,
 }
@@ -98,15 +108,16 @@ impl Alerts {
         health: watch::Receiver<Health>,
         metrics: Metrics,
     ) -> Result<Self, StateError> {
-        let (seen, rows) = state.alerts()?;
-        let entries = rows.into_iter().filter_map(|(key, text)| match serde_json::from_str::<Entry>(&text) {
-            Ok(entry) => Some((key, entry)),
-            Err(error) => {
-                tracing::warn!("what is owed to `{}` of `{}` cannot be read: {error}", key.0, key.1);
-                None
+        let entries = state.alerts()?.into_iter().filter_map(|(key, text)| {
+            match serde_json::from_str::<Entry>(&text) {
+                Ok(entry) => Some((key, entry)),
+                Err(error) => {
+                    tracing::warn!("what is owed to `{}` of `{}` cannot be read: {error}", key.0, key.1);
+                    None
+                }
             }
         });
-        let book = Book { outbox: Outbox::restored(entries), seen, saved: seen, in_trouble: false };
+        let book = Book { outbox: Outbox::restored(entries), ..Book::default() };
         let shared = Arc::new(Shared {
             source,
             state,
@@ -142,14 +153,14 @@ impl Alerts {
 }
 
 impl Handle {
-    /// How each target does, in name order.
+    /// How each target does, in name order. Looks at all that is owed, so it blocks for a moment.
     pub fn report(&self) -> Vec<TargetReport> {
         let settings = Arc::clone(&self.shared.settings.borrow());
         let conditions = self.shared.conditions().clone();
-        let book = self.shared.book();
+        let (book, now) = (self.shared.book(), Moment::now());
         let report = settings.targets.iter().map(|(name, target)| {
             let condition = conditions.get(name).cloned().unwrap_or_default();
-            condition.report(name, target.kind(), book.outbox.pending(name))
+            condition.report(name, target.kind(), book.outbox.pending(name, &settings.plan, now))
         });
         report.collect()
     }
@@ -182,12 +193,15 @@ impl Shared {
                 (reopened, is_other) = (now.reopened, true);
             }
             // What cannot be written has to be told all the same.
-            is_other |= !now.persisting;
-            let is_read = self.take_in_apart(&current, is_other).await;
-            is_other = !is_read || !now.persisting;
-            let is_news = self.book().outbox.has_changes();
+            let survey = match (is_other, now.persisting) {
+                (_, false) => Survey::OfWhatBegins,
+                (true, true) => Survey::Whole,
+                (false, true) => Survey::None,
+            };
+            let is_news = self.take_in_apart(&current, survey).await;
+            is_other = is_news.is_none() || !now.persisting;
             let is_saved = self.save().await;
-            if is_news {
+            if is_news == Some(true) {
                 self.news.send_replace(());
             }
             tokio::select! {
@@ -197,6 +211,7 @@ impl Shared {
                 () = sleep(STATE_AGAIN), if is_other || !is_saved => {}
                 Some(Err(panic)) = senders.join_next() => {
                     tracing::error!("alerts failed, which is a fault of forgewatch, and go on: {panic}");
+                    sleep(STATE_AGAIN).await;
                     served.retain(|_, id| *id != panic.id());
                 }
             }
@@ -205,88 +220,88 @@ impl Shared {
         while senders.join_next().await.is_some() {}
     }
 
-    /// The same as [`Shared::take_in`] where it may block; whether it could be read.
-    async fn take_in_apart(self: &Arc<Self>, settings: &Arc<Settings>, is_other: bool) -> bool {
+    /// The same as [`Shared::take_in`] where it may block; none if that could not be done.
+    async fn take_in_apart(self: &Arc<Self>, settings: &Arc<Settings>, survey: Survey) -> Option<bool> {
         let (shared, settings) = (Arc::clone(self), Arc::clone(settings));
-        match spawn_blocking(move || shared.take_in(&settings, is_other)).await {
-            Ok(Ok(())) => true,
+        match spawn_blocking(move || shared.take_in(&settings, survey)).await {
+            Ok(Ok(is_news)) => Some(is_news),
             Ok(Err(error)) => {
                 self.tell_trouble("what became of incidents cannot be read, and is told later", &error);
-                false
+                None
             }
             Err(panic) => {
                 tracing::error!("alerts failed, which is a fault of forgewatch: {panic}");
-                false
+                None
             }
         }
     }
 
-    /// Takes in what the journal has since the last time and, when `is_other`, what is open and what has ended meanwhile.
-    fn take_in(&self, settings: &Settings, is_other: bool) -> Result<(), StateError> {
+    /// Takes in what the journal has since the last time, and what a survey finds; whether there is any news.
+    fn take_in(&self, settings: &Settings, survey: Survey) -> Result<bool, StateError> {
         if settings.targets.is_empty() {
             // Nobody hears of what happens now, not even later.
             self.book().seen = None;
-            return Ok(());
+            return Ok(false);
         }
         let last = self.state.last_seq()?;
-        let seen = self.book().seen;
-        if seen.is_none_or(|seen| seen > last) {
-            self.book().seen = Some(last);
-        }
-        if is_other {
-            self.survey(settings)?;
+        let seen = self.book().seen.filter(|seen| *seen <= last).unwrap_or(last);
+        self.book().seen = Some(seen);
+        let mut is_news = survey != Survey::None;
+        if survey != Survey::None {
+            self.survey(settings, survey)?;
         }
         loop {
             let seen = self.book().seen;
             let filter = EventFilter { kind: Some(EventKind::Error), ..EventFilter::default() };
             let events = self.state.events(&filter, None, seen, EVENTS_AT_ONCE)?;
-            let is_last = events.len() < EVENTS_AT_ONCE;
-            let mut turned = Vec::new();
-            for event in &events {
-                if matches!(event.payload["incident"].as_str(), Some("opened" | "resolved")) {
-                    match serde_json::from_value::<Incident>(event.payload["of"].clone()) {
-                        Ok(incident) => turned.push(incident),
-                        Err(error) => tracing::warn!("the event `{}` cannot be read: {error}", event.id),
-                    }
-                }
-            }
+            let turned: Vec<_> = events.iter().filter_map(turned).collect();
+            is_news |= !turned.is_empty();
             let mut book = self.book();
             for incident in &turned {
                 self.note(&mut book, settings, incident);
             }
             let end = events.last().map(|event| event.seq);
+            let is_last = events.len() < EVENTS_AT_ONCE;
             book.seen = if is_last { end.max(Some(last)) } else { end };
             if is_last {
-                return Ok(());
+                return Ok(is_news);
             }
         }
     }
 
     /// Takes in what is open, for whoever is to hear of it now, and what has ended unheard.
-    fn survey(&self, settings: &Settings) -> Result<(), StateError> {
+    fn survey(&self, settings: &Settings, survey: Survey) -> Result<(), StateError> {
         let open = self.source.open();
         let ids: BTreeSet<&str> = open.iter().map(|incident| incident.id.as_str()).collect();
         let thought_open = self.book().outbox.open();
         let mut ended = Vec::new();
         for (id, incident) in thought_open.into_iter().filter(|(id, _)| !ids.contains(id.as_str())) {
-            let kept = self.state.incident(&id)?.map(|row| serde_json::from_str::<Incident>(&row.incident));
-            match kept {
-                Some(Ok(kept)) if kept.resolved_at.is_some() => ended.push(kept),
-                // Its end is about to be written, and comes with its event.
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => ended.push(Incident { resolved_at: Some(Moment::now()), ..incident }),
+            let kept = self.state.incident(&id)?;
+            let kept = kept.and_then(|row| serde_json::from_str::<Incident>(&row.incident).ok());
+            match kept.filter(|kept| kept.resolved_at.is_some()) {
+                Some(kept) => ended.push(kept),
+                None if survey == Survey::Whole => {
+                    ended.push(Incident { resolved_at: Some(Moment::now()), ..incident });
+                }
+                // Its end is told once that can be written.
+                None => {}
             }
         }
         let mut book = self.book();
         for incident in open.iter().chain(&ended) {
             self.note(&mut book, settings, incident);
         }
+        book.outbox.forget_unrouted(&settings.plan);
         book.outbox.forget_strangers(|name| settings.targets.contains_key(name));
         Ok(())
     }
 
     fn note(&self, book: &mut Book, settings: &Settings, incident: &Incident) {
         let repository = incident.repository.as_deref().and_then(|name| self.source.labels(name));
+        if incident.repository.is_some() && repository.is_none() && incident.resolved_at.is_none() {
+            // It is not watched any more, so nobody knows whose it is; its end comes next.
+            return;
+        }
         let routed_by = settings.plan.labels(incident, repository.as_deref());
         book.outbox.note(incident, routed_by, &settings.plan, Moment::now());
     }
@@ -301,24 +316,20 @@ impl Shared {
     /// Saves what is different; whether nothing is left to save.
     async fn save(self: &Arc<Self>) -> bool {
         let _turn = self.saving.lock().await;
-        let (seen, changes) = {
+        let (anew, changes) = {
             let mut book = self.book();
-            let changes = book.outbox.changes();
-            if changes.is_empty() && !book.is_worth_saving() {
-                return true;
-            }
-            (book.seen, changes)
+            (book.anew, book.outbox.changes())
         };
+        if changes.is_empty() && !anew {
+            return true;
+        }
         let shared = Arc::clone(self);
-        let saved = spawn_blocking(move || {
-            let saved = shared.state.save_alerts(seen, &changes);
-            (saved, changes)
-        });
+        let saved = spawn_blocking(move || (shared.state.save_alerts(anew, &changes), changes));
         let Ok((saved, changes)) = saved.await else { return false };
         let mut book = self.book();
         match saved {
             Ok(()) => {
-                (book.saved, book.in_trouble) = (seen, false);
+                (book.anew, book.in_trouble) = (book.anew && !anew, false);
                 true
             }
             Err(error) => {
@@ -334,17 +345,17 @@ impl Shared {
     }
 }
 
-impl Book {
-    fn is_worth_saving(&self) -> bool {
-        match (self.seen, self.saved) {
-            (Some(seen), Some(saved)) => seen < saved || seen - saved >= EVENTS_UNSAVED,
-            (seen, saved) => seen != saved,
-        }
-    }
+/// What became of an incident, if an event is about that.
+fn turned(event: &StoredEvent) -> Option<Incident> {
+    matches!(event.payload["incident"].as_str(), Some("opened" | "resolved")).then_some(())?;
+    let incident = serde_json::from_value(event.payload["of"].clone());
+    incident.inspect_err(|error| tracing::warn!("the event `{}` cannot be read: {error}", event.id)).ok()
+}
 
-    /// The store is another: it has none of this, and its events have other numbers.
+impl Book {
+    /// The store is another: it has none of this or something else, and its events have other numbers.
     fn begin_again(&mut self) {
-        (self.seen, self.saved) = (None, None);
+        (self.seen, self.anew) = (None, true);
         self.outbox.mark_all();
     }
 }

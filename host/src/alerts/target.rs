@@ -2,14 +2,16 @@
 //!
 //! - What can be wrong with a target's settings is found when it is prepared, all of it at once; its secrets are read
 //!   then and appear nowhere but in what is sent to it.
-//! - A message is sent once and within a bounded time. Trying again is its sender's business, and so is order.
+//! - A message is sent once and within a bounded time, after which nothing of it goes on. Trying again is its sender's business, and so is order.
 
 mod alertmanager;
 mod answer;
+mod apart;
 mod email;
 mod quote;
 mod reader;
 mod sample;
+mod secrets;
 mod signature;
 mod slack;
 mod template;
@@ -26,6 +28,7 @@ use crate::prepare::{http_problem, http_settings};
 use crate::services::http::Messenger;
 
 use alertmanager::Alertmanager;
+use apart::{Failure, apart};
 use email::Email;
 use reader::Reader;
 pub(crate) use sample::test_message;
@@ -51,10 +54,11 @@ pub enum Refusal {
     },
 }
 
-/// Somebody who can be told.
+/// Somebody who can be told. Cheap to clone.
+#[derive(Clone)]
 pub struct Target {
     kind: &'static str,
-    way: Way,
+    way: Arc<Way>,
     messenger: Arc<Messenger>,
 }
 
@@ -100,7 +104,7 @@ impl Target {
     ) -> Option<Self> {
         let mut reader = Reader { loaded, name, problems };
         let way = Way::prepare(target, &mut reader, messenger.map(Arc::as_ref)).await?;
-        Some(Self { kind: target.kind(), way, messenger: Arc::clone(messenger?) })
+        Some(Self { kind: target.kind(), way: Arc::new(way), messenger: Arc::clone(messenger?) })
     }
 
     /// The word for its kind.
@@ -114,18 +118,23 @@ impl Target {
     ///
     /// It did not take it.
     pub async fn send(&self, message: &Message) -> Result<(), Refusal> {
-        let messenger = &self.messenger;
-        match &self.way {
-            Way::Webhook(webhook) => webhook.send(message, messenger).await,
-            Way::Slack(slack) => slack.send(message, messenger).await,
-            Way::Alertmanager(alertmanager) => alertmanager.send(message, messenger).await,
-            Way::Email(email) => email.send(message).await,
-        }
+        let (target, message) = (self.clone(), message.clone());
+        let limit = match &*self.way {
+            Way::Email(email) => email.limit(),
+            Way::Webhook(_) | Way::Slack(_) | Way::Alertmanager(_) => self.messenger.timeout(),
+        };
+        let sent = apart(limit, async move { target.way.send(&message, &target.messenger).await });
+        let detail = match sent.await {
+            Ok(outcome) => return outcome,
+            Err(Failure::TimedOut) => format!("timed out after {} s", limit.as_secs_f64()),
+            Err(Failure::NoRuntime(error)) => format!("nothing can be sent: {error}"),
+        };
+        Err(Refusal::Unavailable { detail, retry_after: None })
     }
 
     /// How many incidents one message may hold.
     pub fn most_incidents(&self) -> usize {
-        match self.way {
+        match *self.way {
             Way::Webhook(_) => 100,
             Way::Alertmanager(_) => 500,
             // One message to people, however many there are; it names the first of them.
@@ -135,7 +144,7 @@ impl Target {
 
     /// How often it wants to hear of what is still open, beside reminders; none where it remembers.
     pub fn refresh_every(&self) -> Option<Duration> {
-        matches!(self.way, Way::Alertmanager(_)).then_some(alertmanager::REFRESH)
+        matches!(*self.way, Way::Alertmanager(_)).then_some(alertmanager::REFRESH)
     }
 }
 
@@ -155,6 +164,15 @@ impl Way {
                 Self::Email(Box::new(Email::prepare(target, reader, messenger).await?))
             }
         })
+    }
+
+    async fn send(&self, message: &Message, messenger: &Messenger) -> Result<(), Refusal> {
+        match self {
+            Self::Webhook(webhook) => webhook.send(message, messenger).await,
+            Self::Slack(slack) => slack.send(message, messenger).await,
+            Self::Alertmanager(alertmanager) => alertmanager.send(message, messenger).await,
+            Self::Email(email) => email.send(message).await,
+        }
     }
 }
 

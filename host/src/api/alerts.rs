@@ -1,8 +1,12 @@
 //! Who is told of incidents, and whether that works.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::task::spawn_blocking;
 
+use super::Shared;
 use super::access::Scope;
 use super::answer::Found;
 use super::error::Error;
@@ -23,5 +27,11 @@ struct TargetList {
 }
 
 async fn list(call: Call<Nothing>) -> Result<Found<TargetList>, Error> {
-    Ok(Found(TargetList { items: (call.shared.alerts)() }))
+    Ok(Found(TargetList { items: of(&call.shared).await? }))
+}
+
+/// All targets of alerts, in name order.
+pub(super) async fn of(shared: &Arc<Shared>) -> Result<Vec<TargetReport>, Error> {
+    let shared = Arc::clone(shared);
+    spawn_blocking(move || (shared.alerts)()).await.map_err(|error| Error::internal(&error))
 }

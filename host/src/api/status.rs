@@ -1,13 +1,15 @@
 //! The daemon at a glance.
 
+use std::sync::Arc;
+
 use tokio::task::spawn_blocking;
 
-use super::Shared;
 use super::access::Scope;
 use super::answer::Found;
 use super::error::Error;
 use super::input::Nothing;
 use super::route::{Call, Operation, Routes};
+use super::{Shared, alerts};
 use crate::daemon::Report;
 
 pub(super) fn add(routes: &mut Routes) {
@@ -21,10 +23,10 @@ async fn status(call: Call<Nothing>) -> Result<Found<Report>, Error> {
 }
 
 /// The daemon at a glance.
-pub(super) async fn of(shared: &Shared) -> Result<Report, Error> {
+pub(super) async fn of(shared: &Arc<Shared>) -> Result<Report, Error> {
     let handle = shared.handle.clone();
     let report =
         spawn_blocking(move || Report::of(&handle)).await.map_err(|error| Error::internal(&error))?;
     let ready = report.ready && *shared.ready.borrow() && !shared.stop.is_cancelled();
-    Ok(Report { ready, alerts: (shared.alerts)(), ..report })
+    Ok(Report { ready, alerts: alerts::of(shared).await?, ..report })
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use super::Peer;
@@ -132,8 +131,7 @@ impl View {
     ///
     /// A fault of our own.
     pub(crate) async fn alerts(&self) -> Result<Vec<TargetReport>, Error> {
-        let shared = Arc::clone(&self.0);
-        spawn_blocking(move || (shared.alerts)()).await.map_err(|error| Error::internal(&error))
+        super::alerts::of(&self.0).await
     }
 
     /// All library files.

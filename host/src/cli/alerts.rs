@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anstyle::AnsiColor;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
 use super::{GlobalArgs, USAGE, print, refuse, runtime, tell};
 use crate::alerts::{Happening, Refusal, Target, test_message};
@@ -29,28 +29,8 @@ pub(super) struct Test {
     #[arg(value_name = "TARGET")]
     target: String,
     /// What the message says of its incident.
-    #[arg(long, value_enum, default_value_t = Event::Opened)]
-    event: Event,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Event {
-    /// It began.
-    Opened,
-    /// It goes on.
-    Reminded,
-    /// It is over.
-    Resolved,
-}
-
-impl From<Event> for Happening {
-    fn from(event: Event) -> Self {
-        match event {
-            Event::Opened => Self::Opened,
-            Event::Reminded => Self::Reminded,
-            Event::Resolved => Self::Resolved,
-        }
-    }
+    #[arg(long, value_enum, default_value_t = Happening::Opened)]
+    event: Happening,
 }
 
 impl Command {
@@ -75,7 +55,10 @@ impl Test {
         };
         let name = &self.target;
         let kind = configured.kind();
-        match runtime.block_on(self.send(loaded, configured)) {
+        let sent = runtime.block_on(self.send(loaded, configured));
+        // A message that is stuck must not hold the process.
+        runtime.shutdown_background();
+        match sent {
             Ok(Ok(())) => print(&format!("target {name} ({kind}) took the test message")),
             Ok(Err(refusal)) => {
                 tell(
@@ -94,7 +77,7 @@ impl Test {
         let target = Target::prepare(loaded, &self.target, configured, &mut problems).await;
         let target = target.filter(|_| problems.is_empty()).ok_or(Problems(problems))?;
         let page = loaded.config.public_url.as_ref().map(PublicUrl::get);
-        Ok(target.send(&test_message(self.event.into(), page)).await)
+        Ok(target.send(&test_message(self.event, page)).await)
     }
 }
 

@@ -131,7 +131,7 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
         is_https: Arc::clone(&is_https),
     };
     let request = global.request();
-    let (metrics_of, metrics_of_alerts) = (metrics.clone(), metrics.clone());
+    let counted = metrics.clone();
     let beginning = Beginning {
         request,
         loaded,
@@ -144,23 +144,11 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
     };
     let daemon = Daemon::start(beginning).map_err(failed)?;
     let handle = daemon.handle().clone();
-    let alerts = Alerts::start(telling, Arc::new(handle.clone()), state, handle.health(), metrics_of_alerts);
+    let alerts = Alerts::start(telling, Arc::new(handle.clone()), state, handle.health(), counted.clone());
     let alerts = alerts.map_err(failed)?;
-    let (told, told_of) = (alerts.handle(), alerts.handle());
 
     let (ready, is_ready) = watch::channel(true);
-    let shown = handle.clone();
-    let sources = Sources {
-        handle: handle.clone(),
-        stored,
-        ready: is_ready,
-        metrics: Box::new(move || {
-            let mut snapshot = shown.snapshot(each.load(Ordering::Relaxed));
-            snapshot.alerts = told.report().iter().map(Into::into).collect();
-            metrics_of.render(snapshot)
-        }),
-        alerts: Box::new(move || told_of.report()),
-    };
+    let sources = sources(&handle, stored, is_ready, &alerts, counted, each);
     let address = server.address();
     let closing = CancellationToken::new();
     let pages = move |view| crate::web::pages(view, is_https);
@@ -171,20 +159,7 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
         Watchdog::of_process().map(|watchdog| AbortOnDropHandle::new(pet(watchdog, &notifier, &handle)));
     let _reloads = AbortOnDropHandle::new(tell_reloads(&daemon, &notifier));
 
-    loop {
-        tokio::select! {
-            told = signals.next() => match told {
-                Told::Reload => {
-                    let handle = handle.clone();
-                    tokio::spawn(async move { handle.reload().await });
-                }
-                Told::Stop => break,
-            },
-            () = daemon.failed() => {
-                return Err(failed("the daemon has ended by itself, which is a fault of forgewatch: see its log"));
-            }
-        }
-    }
+    serve_until_stop(&mut signals, &daemon, &handle).await?;
     tracing::info!("stopping: checks that run have {} to end", humantime::format_duration(grace));
     ready.send_replace(false);
     notifier.stopping();
@@ -207,6 +182,47 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
         () = signals.stop() => {
             tracing::warn!("told to stop again: what still runs is dropped");
             Err(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Where the HTTP side gets what it shows.
+fn sources(
+    handle: &Handle,
+    stored: Arc<State>,
+    ready: watch::Receiver<bool>,
+    alerts: &Alerts,
+    metrics: Metrics,
+    each: Arc<AtomicBool>,
+) -> Sources {
+    let (shown, told, told_of) = (handle.clone(), alerts.handle(), alerts.handle());
+    Sources {
+        handle: handle.clone(),
+        stored,
+        ready,
+        metrics: Box::new(move || {
+            let mut snapshot = shown.snapshot(each.load(Ordering::Relaxed));
+            snapshot.alerts = told.report().iter().map(Into::into).collect();
+            metrics.render(snapshot)
+        }),
+        alerts: Box::new(move || told_of.report()),
+    }
+}
+
+/// Follows signals until one says that it is over.
+async fn serve_until_stop(signals: &mut Signals, daemon: &Daemon, handle: &Handle) -> Result<(), ExitCode> {
+    loop {
+        tokio::select! {
+            told = signals.next() => match told {
+                Told::Reload => {
+                    let handle = handle.clone();
+                    tokio::spawn(async move { handle.reload().await });
+                }
+                Told::Stop => return Ok(()),
+            },
+            () = daemon.failed() => {
+                return Err(failed("the daemon has ended by itself, which is a fault of forgewatch: see its log"));
+            }
         }
     }
 }

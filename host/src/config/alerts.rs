@@ -124,19 +124,15 @@ pub enum AlertTarget {
 }
 
 impl AlertTarget {
-    /// Its secrets, by the keys that name them.
-    pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretRef)> {
+    /// Its secrets.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
         let secrets = match self {
-            Self::Webhook(target) => [
-                Some(("url", &target.url)),
-                target.secret.as_ref().map(|secret| ("secret", secret)),
-                target.authorization.as_ref().map(|secret| ("authorization", secret)),
-            ],
-            Self::Slack(target) => [Some(("url", &target.url)), None, None],
-            Self::Alertmanager(target) => {
-                [target.authorization.as_ref().map(|secret| ("authorization", secret)), None, None]
+            Self::Webhook(WebhookTarget { url, secret, authorization, .. }) => {
+                [Some(url), secret.as_ref(), authorization.as_ref()]
             }
-            Self::Email(target) => [target.password.as_ref().map(|secret| ("password", secret)), None, None],
+            Self::Slack(target) => [Some(&target.url), None, None],
+            Self::Alertmanager(target) => [target.authorization.as_ref(), None, None],
+            Self::Email(target) => [target.password.as_ref(), None, None],
         };
         secrets.into_iter().flatten()
     }

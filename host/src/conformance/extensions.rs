@@ -16,18 +16,28 @@ use super::subject::Subject;
 use crate::plugins::Client;
 
 const GROUP: &str = "extensions";
+/// Those that are about repositories and the identity, and ask the forge.
+const EXTENSIONS: [Extension; 4] = [
+    Extension::LIST_REPOSITORIES,
+    Extension::CHECK_REPOSITORIES,
+    Extension::PROBE_IDENTITY,
+    Extension::REQUIREMENTS,
+];
 /// More pages than an answer without any repository has.
 const MOST_PAGES: usize = 50;
-const COMPARE: &str = "compare the recorded answers with what the forge sends, and the plugin with both";
+pub(super) const COMPARE: &str =
+    "compare the recorded answers with what the forge sends, and the plugin with both";
 
 /// A forge that fails, and what must come of an extension then.
-struct Trouble {
-    name: &'static str,
-    script: Script,
-    expected: Expected,
+pub(super) struct Trouble {
+    pub(super) name: &'static str,
+    pub(super) script: Script,
+    pub(super) expected: Expected,
+    /// Whether the status alone would mean success.
+    pub(super) is_of_body: bool,
 }
 
-fn troubles() -> Vec<Trouble> {
+pub(super) fn troubles() -> Vec<Trouble> {
     let unauthorized = Expected {
         reasons: &[Reason::UNAUTHORIZED, Reason::IDENTITY_INVALID],
         to_do: "answer as a check does: Reason::UNAUTHORIZED",
@@ -38,17 +48,21 @@ fn troubles() -> Vec<Trouble> {
     let too_large = Response::new(200, "").with_body_state(BodyState::TOO_LARGE);
     let page = Response::new(200, "<html>Sign in</html>").with_header("Content-Type", "text/html");
     let unreachable = Failure::new(Reason::UNREACHABLE, "no answer to GET: timed out after 10 s");
-    let trouble = |name, script, expected| Trouble { name, script, expected };
+    let trouble = |name, script, expected| Trouble { name, script, expected, is_of_body: false };
+    let of_body = |name, response, expected| Trouble {
+        is_of_body: true,
+        ..trouble(name, Script::answer(response), expected)
+    };
     vec![
         trouble("401", Script::answer(answer(401, None)), unauthorized),
         trouble("403", Script::answer(answer(403, None)), forbidden),
         trouble("429", Script::answer(answer(429, Some("30"))), LIMITED),
         trouble("500", Script::answer(answer(500, None)), OUTAGE),
         trouble("no answer", Script::failure(unreachable), NO_ANSWER),
-        trouble("`{`", Script::answer(Response::new(200, "{")), unclear),
-        trouble("a body that was cut off", Script::answer(cut_off), unclear),
-        trouble("a body that was too large", Script::answer(too_large), unclear),
-        trouble("a page of HTML", Script::answer(page), forbidden),
+        of_body("`{`", Response::new(200, "{"), unclear),
+        of_body("a body that was cut off", cut_off, unclear),
+        of_body("a body that was too large", too_large, unclear),
+        of_body("a page of HTML", page, forbidden),
     ]
 }
 
@@ -64,7 +78,7 @@ pub(super) async fn cases(run: &mut Run, subject: &Subject) {
         .await;
     let Some(client) = client else { return };
     limits(run, subject).await;
-    for extension in Extension::ALL.into_iter().filter(|it| *it != Extension::LIMITS) {
+    for extension in EXTENSIONS {
         let name = extension.name();
         let offered = run.value(GROUP, format!("{name}: offered"), async {
             let version = client.query_extension(name).await.map_err(|failure| failed(&failure))?;
@@ -355,12 +369,12 @@ async fn in_order(subject: &Subject, client: &Client, host: &ScriptedHost) -> Re
 }
 
 /// Where the recording ends nothing can be said.
-fn unrecorded(host: &ScriptedHost) -> Result<(), Stop> {
+pub(super) fn unrecorded(host: &ScriptedHost) -> Result<(), Stop> {
     let asked = host.take_asked();
     let missing = asked.iter().find(|asked| asked.is_unrecorded);
     missing.map_or(Ok(()), |asked| Err(Stop::skip(format!("record an answer to {}", asked.shown()))))
 }
 
-fn failed(failure: &Failure) -> Stop {
+pub(super) fn failed(failure: &Failure) -> Stop {
     Fault::new("an answer", shown(failure), "find what fails").into()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use forgewatch_plugin_api::{self as api, Method, Request, Response};
+use forgewatch_plugin_api::{self as api, Method, Request, Response, WebhookDelivery};
 use serde::Deserialize;
 use url::Url;
 
@@ -13,6 +13,8 @@ use crate::text::printable;
 
 /// Larger than the answers of a check.
 const LARGEST_FILE: u64 = 16 << 20;
+const METHODS: [Method; 6] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 /// Those of the configuration.
 const IDENTITY_KINDS: &[&str] = &["pat", "bearer", "basic", "header", "oauth2", "entra", "github_app"];
 
@@ -36,6 +38,72 @@ pub struct Replay {
     pub urls: Vec<String>,
     pub(super) repository: Repository,
     pub(super) answers: Vec<Recorded>,
+    /// An issue, where the plugin tracks any.
+    pub(super) issue: Option<Tracked>,
+    /// What the forge delivers.
+    #[serde(default)]
+    pub(super) deliveries: Vec<Delivery>,
+}
+
+/// An issue of the forge's tracker, and a subscription to changes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tracked {
+    pub(super) project: String,
+    pub(super) kind: String,
+    pub(super) key: String,
+    /// What to look for to find it.
+    pub(super) text: String,
+    /// The forge's id of the subscription.
+    #[serde(default = "one")]
+    pub(super) subscription: String,
+    /// What the forge answers where issues are asked for, and no check ever asks.
+    #[serde(default)]
+    answers: Vec<Recorded>,
+}
+
+impl Tracked {
+    pub(super) fn made_up(project: &str) -> Self {
+        Self {
+            project: project.to_owned(),
+            kind: "Bug".to_owned(),
+            key: one(),
+            text: "shop".to_owned(),
+            subscription: one(),
+            answers: Vec::new(),
+        }
+    }
+}
+
+fn one() -> String {
+    "1".to_owned()
+}
+
+/// A delivery, and what it has to be understood as.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Delivery {
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    body: String,
+    pub(super) account: String,
+    pub(super) issue: Option<String>,
+}
+
+impl Delivery {
+    pub(super) fn whole(&self) -> WebhookDelivery {
+        self.with_body(self.body.as_bytes())
+    }
+
+    /// With so many eighths of its body.
+    pub(super) fn cut_off(&self, eighths: usize) -> WebhookDelivery {
+        self.with_body(&self.body.as_bytes()[..self.body.len() * eighths / 8])
+    }
+
+    fn with_body(&self, body: &[u8]) -> WebhookDelivery {
+        let delivery = WebhookDelivery::new(body);
+        self.headers.iter().fold(delivery, |delivery, (name, value)| delivery.with_header(name, value))
+    }
 }
 
 fn pat() -> String {
@@ -89,7 +157,7 @@ fn ok() -> u16 {
 
 impl Recorded {
     fn method(&self) -> Option<Method> {
-        [Method::GET, Method::HEAD]
+        METHODS
             .into_iter()
             .find(|method| method.name().is_some_and(|name| name.eq_ignore_ascii_case(&self.method)))
     }
@@ -155,10 +223,13 @@ impl Replay {
             let shown = printable(&self.identity_kind, 100);
             return Err(format!("`identity_kind` is `{shown}`: write one of {}", IDENTITY_KINDS.join(", ")));
         }
-        for (number, recorded) in (1..).zip(&self.answers) {
+        let of_issue = self.issue.iter().flat_map(|issue| &issue.answers);
+        for (number, recorded) in (1..).zip(self.answers.iter().chain(of_issue)) {
             if recorded.method().is_none() {
                 let shown = printable(&recorded.method, 100);
-                return Err(format!("`method` of answer {number} is `{shown}`: write GET or HEAD"));
+                return Err(format!(
+                    "`method` of answer {number} is `{shown}`: write GET, HEAD, POST, PUT, PATCH or DELETE"
+                ));
             }
             if !(100..=599).contains(&recorded.status) {
                 let status = recorded.status;
@@ -171,6 +242,13 @@ impl Replay {
     /// Answers as recorded.
     pub(super) fn script(&self) -> Script {
         self.script_with(|_, recorded| recorded.response())
+    }
+
+    /// Answers as recorded, those about issues as well.
+    pub(super) fn script_of_issues(&self) -> Script {
+        let mut all = self.clone();
+        all.answers.extend(self.issue.iter().flat_map(|issue| issue.answers.iter().cloned()));
+        all.script()
     }
 
     /// Answers as `change` makes them out of what is recorded, by number.

@@ -147,7 +147,7 @@ pub(super) fn no_loss(answered: &Answered, to_do: &str) -> Result<(), Fault> {
 }
 
 /// Whether a plugin asked for what the host does not send.
-fn refused(asked: &[Asked]) -> Result<(), Fault> {
+pub(super) fn refused(asked: &[Asked]) -> Result<(), Fault> {
     let refusal = asked.iter().find_map(|asked| Some((asked, asked.refusal.as_ref()?)));
     refusal.map_or(Ok(()), |(asked, refusal)| {
         Err(Fault::new(

@@ -9,6 +9,7 @@ use forgewatch_plugin_api::{
 
 use url::Url;
 
+use super::replay::Tracked;
 use super::script::{Asked, Script, ScriptedHost};
 use super::{Replay, Settings};
 use crate::config::HostPort;
@@ -32,6 +33,8 @@ pub(super) struct Subject {
     identity_kind: String,
     options: String,
     policy: Arc<ProviderPolicy>,
+    /// The same, with requests that write.
+    writing: Arc<ProviderPolicy>,
     /// Whether it asks the forge before there is a client.
     pub(super) asks_for_clients: bool,
 }
@@ -53,8 +56,10 @@ impl Subject {
         urls.extend(replay.iter().flat_map(|replay| replay.urls.iter().cloned()));
         let hosts: Vec<HostPort> = manifest.hosts.iter().filter_map(|host| host.parse().ok()).collect();
         let roots: Vec<_> = server_roots(options).collect();
-        let policy = ProviderPolicy::new(&manifest.key, hosts, false, &roots);
-        let policy = policy.unwrap_or_else(|_| ProviderPolicy::of_no_plugin(&manifest.key));
+        let policy = |may_write| {
+            let policy = ProviderPolicy::new(&manifest.key, hosts.clone(), may_write, &roots);
+            Arc::new(policy.unwrap_or_else(|_| ProviderPolicy::of_no_plugin(&manifest.key)))
+        };
         let mut subject = Self {
             provider,
             manifest: manifest.clone(),
@@ -64,7 +69,8 @@ impl Subject {
             allow_insecure_http: replay.as_ref().is_some_and(|replay| replay.allow_insecure_http),
             identity_kind: replay.as_ref().map_or("pat", |replay| &replay.identity_kind).to_owned(),
             options: serde_json::Value::Object(options.clone()).to_string(),
-            policy: Arc::new(policy),
+            policy: policy(false),
+            writing: policy(true),
             asks_for_clients: false,
             replay,
         };
@@ -99,6 +105,17 @@ impl Subject {
     /// A host for its integration.
     pub(super) fn host(&self, script: Script) -> ScriptedHost {
         self.host_at(&self.base_url, script)
+    }
+
+    /// A host for its integration that lets writing through.
+    pub(super) fn writing_host(&self, script: Script) -> ScriptedHost {
+        ScriptedHost::new(Arc::clone(&self.writing), &self.base_url, self.allow_insecure_http, script)
+    }
+
+    /// The issue that was recorded, or one that is made up.
+    pub(super) fn tracked(&self) -> Tracked {
+        let recorded = self.replay.as_ref().and_then(|replay| replay.issue.clone());
+        recorded.unwrap_or_else(|| Tracked::made_up(self.repository.project().unwrap_or("acme")))
     }
 
     pub(super) fn host_at(&self, base_url: &str, script: Script) -> ScriptedHost {

@@ -3,6 +3,8 @@
 //! A provider without one answers with a failure for which `is_unsupported` holds. What comes back is the word of a
 //! plugin: bounded in size by the worker's protocol, believed no further than a check's answer is.
 
+mod issues;
+
 use forgewatch_plugin_api::abi::HostObject;
 use forgewatch_plugin_api::extensions::{
     check_repositories, limits, list_repositories, probe_identity, requirements,

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use super::hook_secret::HookSecret;
+
 tokio::task_local! {
     static CURRENT: Arc<CallRecord>;
     static UNATTENDED: ();
@@ -18,6 +20,10 @@ pub struct CallRecord {
     seen: Mutex<Seen>,
     /// Whether nobody waits for the call.
     unattended: AtomicBool,
+    /// Whether a request was sent that does more than read.
+    wrote: AtomicBool,
+    /// What its requests may carry in a placeholder's place.
+    secret: Mutex<Option<Arc<HookSecret>>>,
 }
 
 /// What a [`CallRecord`] holds.
@@ -42,6 +48,24 @@ impl CallRecord {
     /// What was seen so far.
     pub fn seen(&self) -> Seen {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lends the call a secret that its plugin does not see, in the place of one that was lent before.
+    pub fn lend(&self, secret: Option<Arc<HookSecret>>) {
+        *self.secret.lock().unwrap_or_else(PoisonError::into_inner) = secret;
+    }
+
+    pub(super) fn secret(&self) -> Option<Arc<HookSecret>> {
+        self.secret.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn writes(&self) {
+        self.wrote.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a request was sent that does more than read, so that the call must not be repeated.
+    pub fn has_written(&self) -> bool {
+        self.wrote.load(Ordering::Relaxed)
     }
 
     pub(super) fn sent(&self) {
@@ -85,6 +109,12 @@ pub async fn scope<F: Future>(record: Arc<CallRecord>, call: F) -> F::Output {
         record.unattended.store(true, Ordering::Relaxed);
     }
     CURRENT.scope(record, call).await
+}
+
+/// Runs a plugin call with the record that this task is in, or else with one of its own. Cancel-safe.
+pub async fn noted<T, F: Future<Output = T>>(call: impl FnOnce(Arc<CallRecord>) -> F) -> T {
+    let record = current().unwrap_or_default();
+    scope(Arc::clone(&record), call(record)).await
 }
 
 /// Runs `work` as something that nobody waits for: the requests of plugin calls in it leave a share of what forges

@@ -157,6 +157,13 @@ pub(super) struct Outgoing {
     pub(super) max_body_bytes: Option<u64>,
 }
 
+impl Outgoing {
+    /// Whether it does no more than read, as far as its method goes.
+    pub(super) fn reads(&self) -> bool {
+        matches!(self.method, reqwest::Method::GET | reqwest::Method::HEAD)
+    }
+}
+
 /// The judge of one integration's requests.
 pub(crate) struct Egress {
     integration: String,

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use forgewatch_plugin_api::{BodyState, Failure, Reason};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, ClientBuilder, Method, StatusCode};
+use reqwest::{Client, ClientBuilder, StatusCode};
 use tokio::sync::Semaphore;
 use url::Url;
 
@@ -202,7 +202,7 @@ impl Shared {
         noted: Noted<'_>,
     ) -> Result<Answer, reqwest::Error> {
         let mut waits = WAITS.into_iter();
-        let reads = matches!(outgoing.method, Method::GET | Method::HEAD);
+        let reads = outgoing.reads();
         loop {
             let mut sent = noted.sent();
             let result = self.client.execute(request(outgoing, credential)).await;

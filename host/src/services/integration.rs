@@ -15,6 +15,7 @@ use super::base_url::{effective_base_url, origin_of, validate};
 use super::budget::{Budget, Budgets, Refusal};
 use super::call::{self, CallRecord};
 use super::egress::{Egress, Outgoing, ProviderPolicy};
+use super::hook_secret::HookSecret;
 use super::http::{Answer, Noted, shown};
 use super::identity::{Credential, Identity, Keeper};
 use super::scrub::Scrubber;
@@ -164,12 +165,17 @@ impl IntegrationServices {
             Scheme::None => None,
             _ => Some(self.identity()?),
         };
-        let outgoing = self.egress.judge(&self.provider, request)?;
+        let mut outgoing = self.egress.judge(&self.provider, request)?;
+        let secret = record.and_then(CallRecord::secret);
+        if let Some(secret) = &secret {
+            let is_base = self.egress.base() == Some(outgoing.url.origin());
+            secret.fill(&mut outgoing, is_base)?;
+        }
         let _turn = self.provider.turns.acquire().await;
         match identity {
             None => {
                 let answer = self.send(None, &outgoing, None, record).await?;
-                Ok(self.response(answer, None))
+                Ok(self.response(answer, None, secret.as_deref()))
             }
             Some(identity) => self.with_identity(identity, scheme, &outgoing, record).await,
         }
@@ -182,6 +188,7 @@ impl IntegrationServices {
         outgoing: &Outgoing,
         record: Option<&CallRecord>,
     ) -> Result<Response, Failure> {
+        let secret = record.and_then(CallRecord::secret);
         let credential = identity.credential(&self.keeper).await?;
         let header = identity.header(&credential, scheme)?;
         let answer = self.send(Some(identity), outgoing, Some(&header), record).await?;
@@ -190,9 +197,9 @@ impl IntegrationServices {
         {
             let header = identity.header(&renewed, scheme)?;
             let answer = self.send(Some(identity), outgoing, Some(&header), record).await?;
-            return Ok(self.response(answer, Some(&renewed)));
+            return Ok(self.response(answer, Some(&renewed), secret.as_deref()));
         }
-        Ok(self.response(answer, Some(&credential)))
+        Ok(self.response(answer, Some(&credential), secret.as_deref()))
     }
 
     async fn send(
@@ -206,6 +213,9 @@ impl IntegrationServices {
         let is_urgent = !record.is_some_and(CallRecord::is_unattended);
         let pass = budgets.at(outgoing.url.origin()).pass(&outgoing.url, is_urgent).await;
         let pass = pass.map_err(|refusal| held_back(identity, outgoing, &refusal, record))?;
+        if let Some(record) = record.filter(|_| !outgoing.reads()) {
+            record.writes();
+        }
         let noted = Noted { record, requests: Some(&self.requests), pass: Some(&pass) };
         self.keeper.client.send(outgoing, credential, noted).await
     }
@@ -226,10 +236,18 @@ impl IntegrationServices {
     }
 
     /// The answer without the secrets that it may hold: those of the request, and those that are newer.
-    fn response(&self, answer: Answer, used: Option<&Arc<Credential>>) -> Response {
+    fn response(
+        &self,
+        answer: Answer,
+        used: Option<&Arc<Credential>>,
+        secret: Option<&HookSecret>,
+    ) -> Response {
         let current = self.settings.identity.as_ref().and_then(|identity| identity.current());
         let newer = current.as_ref().filter(|current| !used.is_some_and(|used| Arc::ptr_eq(used, current)));
-        let scrubbers = || used.into_iter().chain(newer).map(|credential| credential.scrubber());
+        let scrubbers = || {
+            let of_credentials = used.into_iter().chain(newer).map(|credential| credential.scrubber());
+            of_credentials.chain(secret.map(HookSecret::scrubber))
+        };
         let mut body = answer.body;
         for scrubber in scrubbers() {
             body = scrubber.scrub(&body).unwrap_or(body);

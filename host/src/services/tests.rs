@@ -4,6 +4,7 @@ mod application;
 mod bridge;
 mod budgets;
 mod egress;
+mod hook_secrets;
 mod http;
 mod identity;
 mod material;

@@ -121,11 +121,6 @@ CREATE TABLE alerts (
     alert    TEXT NOT NULL,
     PRIMARY KEY (target, incident)
 ) STRICT, WITHOUT ROWID;
--- The last event that alerts have taken in.
-CREATE TABLE alerts_seen (
-    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
-    seq      INTEGER NOT NULL
-) STRICT;
 ";
 
 /// Takes the store up to [`SCHEMA_VERSION`].

@@ -15,7 +15,8 @@ use super::{
     ProviderAbi_TO, ProviderObject,
 };
 use crate::extensions::{
-    Extension, check_repositories, limits, list_repositories, probe_identity, requirements,
+    Extension, check_repositories, issue_events, issue_tracking, limits, list_repositories, probe_identity,
+    requirements,
 };
 use crate::host::Host;
 use crate::logging;
@@ -171,6 +172,10 @@ async fn call<P: Provider>(
         (Some(Extension::REQUIREMENTS), Some(client)) => {
             provider.requirements(client).await.map(|requirements| requirements::encode(&requirements))
         }
+        (Some(Extension::ISSUE_TRACKING), Some(client)) => {
+            issue_tracking::answer(provider, client, &payload).await
+        }
+        (Some(Extension::ISSUE_EVENTS), client) => issue_events::answer(provider, client, &payload).await,
         _ => provider.call_extension(host, client, name, payload).await,
     }
 }

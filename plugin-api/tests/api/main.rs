@@ -4,4 +4,5 @@
 mod author;
 mod containment;
 mod extensions;
+mod issues;
 mod manifest;

@@ -47,6 +47,9 @@ struct List<T> {
 #[derive(Deserialize)]
 pub(crate) struct FoundProject {
     pub(crate) id: String,
+    /// Absent where nobody needs it.
+    #[serde(default)]
+    pub(crate) name: String,
 }
 
 #[derive(Deserialize)]
@@ -95,10 +98,29 @@ pub(crate) fn location(response: &Response) -> Option<String> {
     object(response).map(|location: Location| location.location_url)
 }
 
-fn object<'a, T: Deserialize<'a>>(response: &'a Response) -> Option<T> {
-    let body = response.body();
+/// The service's own word on a fault, in whatever language it speaks.
+pub(crate) fn message(response: &Response) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Exception {
+        message: String,
+    }
+    object(response).map(|exception: Exception| exception.message).filter(|message| !message.is_empty())
+}
+
+/// One project in an answer.
+pub(crate) fn project(response: &Response) -> Option<FoundProject> {
+    object(response)
+}
+
+/// The object that an answer is.
+pub(crate) fn object<'a, T: Deserialize<'a>>(response: &'a Response) -> Option<T> {
+    object_of(response.body())
+}
+
+/// The object that a text is.
+pub(crate) fn object_of<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
     // An array would be read as the fields in their order.
-    body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body).ok())?
+    json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok())?
 }
 
 #[cfg(test)]

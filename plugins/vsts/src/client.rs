@@ -5,11 +5,13 @@
 //! the list. No redirect is followed, and nothing is remembered but the version of the interface that the server
 //! speaks.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use forgewatch_plugin_api::{
-    Access, Authentication, Failure, Host, Integration, Reason, Repository, Request, Response, tracing,
+    Access, Authentication, Failure, Host, Integration, Method, Reason, Repository, Request, Response,
+    tracing,
 };
 
 use crate::answer::{self, Found};
@@ -17,13 +19,11 @@ use crate::target::Target;
 use crate::verdict;
 use forgewatch_plugin_support::segment;
 
-/// Versions of the interface, with the header that asks for each, newest first. Old servers refuse the first ones.
-const VERSIONS: [(&str, &str); 4] = [
-    ("7.1", "application/json;api-version=7.1"),
-    ("6.0", "application/json;api-version=6.0"),
-    ("5.1", "application/json;api-version=5.1"),
-    ("5.0", "application/json;api-version=5.0"),
-];
+/// Versions of the interface, newest first. Old servers refuse the first ones.
+const VERSIONS: [&str; 4] = ["7.1", "6.0", "5.1", "5.0"];
+const JSON: &str = "application/json";
+/// Where there is a preview of a route alone.
+const PREVIEW: &str = "-preview";
 
 /// A list comes in one piece, megabytes of it in a large organisation.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,6 +39,59 @@ pub struct Client {
     version: AtomicUsize,
     /// Whether the list of the whole organisation has turned out to be too large.
     pub(crate) is_large: AtomicBool,
+    /// Where work items are searched, once that is known.
+    pub(crate) search_root: OnceLock<String>,
+}
+
+/// What is asked of the service.
+pub(crate) struct Ask<'a> {
+    method: Method,
+    root: Option<&'a str>,
+    path: &'a str,
+    query: &'a str,
+    body: Option<(&'static str, Vec<u8>)>,
+    timeout: Option<Duration>,
+    or_preview: bool,
+}
+
+impl<'a> Ask<'a> {
+    /// What is at a path below the base URL.
+    pub(crate) fn get(path: &'a str) -> Self {
+        Self {
+            method: Method::GET,
+            root: None,
+            path,
+            query: "?",
+            body: None,
+            timeout: None,
+            or_preview: false,
+        }
+    }
+
+    /// Sends something there.
+    pub(crate) fn send(method: Method, path: &'a str, content_type: &'static str, body: Vec<u8>) -> Self {
+        Self { method, body: Some((content_type, body)), ..Self::get(path) }
+    }
+
+    /// Removes what is there.
+    pub(crate) fn delete(path: &'a str) -> Self {
+        Self { method: Method::DELETE, ..Self::get(path) }
+    }
+
+    /// With a query, which ends where the version belongs.
+    pub(crate) fn with_query(self, query: &'a str) -> Self {
+        Self { query, ..self }
+    }
+
+    /// In a preview, where the server has no more than that.
+    pub(crate) fn or_preview(self) -> Self {
+        Self { or_preview: true, ..self }
+    }
+
+    /// Below another root than the base URL.
+    pub(crate) fn below(self, root: &'a str) -> Self {
+        Self { root: Some(root), ..self }
+    }
 }
 
 /// The form in which an integration's credential is sent.
@@ -58,6 +111,7 @@ impl Client {
             authentication: authentication(integration),
             version: AtomicUsize::new(0),
             is_large: AtomicBool::new(false),
+            search_root: OnceLock::new(),
         }
     }
 
@@ -117,9 +171,9 @@ impl Client {
         &self.integration
     }
 
-    /// Sends a request as it is.
-    pub(crate) async fn send(&self, request: Request) -> Result<Response, Failure> {
-        self.host.http(request).await
+    /// The base URL, with a slash at its end.
+    pub(crate) fn base_url(&self) -> &str {
+        &self.base_url
     }
 
     /// Asks for one repository, or without a `key` for all of them.
@@ -139,39 +193,49 @@ impl Client {
             path.push('/');
             path.extend(segment::encode(key));
         }
-        self.ask(&path, "?", timeout).await
+        self.ask(&Ask { timeout, ..Ask::get(&path) }).await
     }
 
-    /// Asks in the newest version that the server speaks; `query` ends where the version belongs.
-    pub(crate) async fn ask(
-        &self,
-        path: &str,
-        query: &str,
-        timeout: Option<Duration>,
-    ) -> Result<Response, Failure> {
+    /// Asks in the newest version that the server speaks.
+    pub(crate) async fn ask(&self, ask: &Ask<'_>) -> Result<Response, Failure> {
+        let mut preview = "";
         loop {
             let step = self.version.load(Ordering::Relaxed);
-            let (version, accept) = VERSIONS[step];
-            let mut request = self.request(path, query, version, accept);
-            if let Some(timeout) = timeout {
-                request = request.with_timeout(timeout);
-            }
-            let response = self.host.http(request).await?;
-            if step + 1 == VERSIONS.len() || !verdict::wants_older_version(&response) {
+            let response = self.host.http(self.request(ask, &format!("{}{preview}", VERSIONS[step]))).await?;
+            // Both are said before anything is done.
+            if ask.or_preview && preview.is_empty() && verdict::wants_preview(&response) {
+                preview = PREVIEW;
+            } else if step + 1 < VERSIONS.len() && verdict::wants_older_version(&response) {
+                self.version.fetch_max(step + 1, Ordering::Relaxed);
+            } else {
                 return Ok(response);
             }
-            self.version.fetch_max(step + 1, Ordering::Relaxed);
         }
     }
 
-    pub(crate) fn request(&self, path: &str, query: &str, version: &str, accept: &str) -> Request {
-        let url = format!("{}{path}{query}api-version={version}", self.base_url);
-        Request::get(url)
-            .with_authentication(self.authentication.clone())
-            .with_header("Accept", accept)
-            .with_header("Content-Type", "application/json")
-            .with_header("X-HTTP-Method-Override", "GET")
-            .with_header("X-TFS-FedAuthRedirect", "Suppress")
-            .with_header("X-VSS-ForceMsaPassThrough", "true")
+    /// Asks in this version alone.
+    pub(crate) async fn ask_in(&self, version: &str, ask: &Ask<'_>) -> Result<Response, Failure> {
+        self.host.http(self.request(ask, version)).await
+    }
+
+    fn request(&self, ask: &Ask<'_>, version: &str) -> Request {
+        let root = ask.root.unwrap_or(&self.base_url);
+        let (content_type, body) = match &ask.body {
+            Some((content_type, body)) => (*content_type, body.clone()),
+            None => (JSON, Vec::new()),
+        };
+        let request =
+            Request::new(ask.method, format!("{root}{}{}api-version={version}", ask.path, ask.query))
+                .with_authentication(self.authentication.clone())
+                .with_header("Accept", &format!("{JSON};api-version={version}"))
+                .with_header("Content-Type", content_type)
+                .with_header("X-HTTP-Method-Override", ask.method.name().unwrap_or("GET"))
+                .with_header("X-TFS-FedAuthRedirect", "Suppress")
+                .with_header("X-VSS-ForceMsaPassThrough", "true")
+                .with_body(body);
+        match ask.timeout {
+            Some(timeout) => request.with_timeout(timeout),
+            None => request,
+        }
     }
 }

@@ -1,14 +1,15 @@
 //! Azure DevOps Services (once VSTS) and Azure DevOps Server (once TFS) for Forgewatch.
 //!
-//! Reads every form of repository URL, repairs malformed base URLs of cloud organisations, and says whether an
-//! integration reaches a repository, and why not. All I/O is the host's; no token is ever seen here. Service hooks,
-//! work items and search are absent, and so are `limits` and `requirements`: the service counts in units of its own and
-//! does not tell what a token may do.
+//! Reads every form of repository URL, repairs malformed base URLs of cloud organisations, says whether an integration
+//! reaches a repository, and why not, and has work items as issues, with service hooks for what becomes of them. All I/O
+//! is the host's; no token is ever seen here. `limits` and `requirements` are absent: the service counts in units of its
+//! own and does not tell what a token may do.
 #![forbid(unsafe_code)]
 
 mod answer;
 mod base_url;
 mod client;
+mod hooks;
 mod lookup;
 mod many;
 mod options;
@@ -16,8 +17,10 @@ mod probe;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tracker;
 mod urls;
 mod verdict;
+mod webhook;
 
 use forgewatch_plugin_api::prelude::*;
 use forgewatch_plugin_support::configured;
@@ -31,8 +34,13 @@ pub struct Vsts;
 impl Provider for Vsts {
     type Client = Client;
 
-    const EXTENSIONS: &'static [Extension] =
-        &[Extension::LIST_REPOSITORIES, Extension::CHECK_REPOSITORIES, Extension::PROBE_IDENTITY];
+    const EXTENSIONS: &'static [Extension] = &[
+        Extension::LIST_REPOSITORIES,
+        Extension::CHECK_REPOSITORIES,
+        Extension::PROBE_IDENTITY,
+        Extension::ISSUE_TRACKING,
+        Extension::ISSUE_EVENTS,
+    ];
 
     fn parse_repository_url(&self, url: &str, context: &UrlContext) -> Result<RepositoryUrl, UrlError> {
         urls::parse(url, context)
@@ -81,6 +89,60 @@ impl Provider for Vsts {
     async fn probe_identity(&self, client: &Client) -> Result<IdentityProbe, Failure> {
         probe::identity(client).await
     }
+
+    async fn search_issues(&self, client: &Client, query: &IssueQuery) -> Result<FoundIssues, Failure> {
+        tracker::search(client, query).await
+    }
+
+    async fn get_issue(&self, client: &Client, issue: &IssueRef) -> Result<Issue, Failure> {
+        tracker::get(client, issue).await
+    }
+
+    async fn create_issue(&self, client: &Client, issue: &NewIssue) -> Result<Issue, Failure> {
+        tracker::create(client, issue).await
+    }
+
+    async fn update_issue(
+        &self,
+        client: &Client,
+        issue: &IssueRef,
+        change: &IssueChange,
+    ) -> Result<Issue, Failure> {
+        tracker::update(client, issue, change).await
+    }
+
+    async fn issue_states(
+        &self,
+        client: &Client,
+        project: &str,
+        kind: &str,
+    ) -> Result<Vec<IssueState>, Failure> {
+        tracker::states(client, project, kind).await
+    }
+
+    async fn list_projects(&self, client: &Client, request: &ListRequest) -> Result<ProjectPage, Failure> {
+        tracker::projects(client, request).await
+    }
+
+    async fn subscribe(&self, client: &Client, wanted: &NewSubscription) -> Result<Subscription, Failure> {
+        hooks::subscribe(client, wanted).await
+    }
+
+    async fn get_subscription(&self, client: &Client, id: &str) -> Result<Subscription, Failure> {
+        hooks::get(client, id).await
+    }
+
+    async fn unsubscribe(&self, client: &Client, id: &str) -> Result<(), Failure> {
+        hooks::unsubscribe(client, id).await
+    }
+
+    fn webhook_proof(&self) -> Result<WebhookProof, Failure> {
+        Ok(WebhookProof::secret_in_header(hooks::SECRET_HEADER))
+    }
+
+    fn parse_webhook(&self, delivery: &WebhookDelivery) -> Result<WebhookEvent, Failure> {
+        webhook::parse(delivery)
+    }
 }
 
 export_provider! {
@@ -95,6 +157,6 @@ export_provider! {
         "/_apis/git/repositories/",
         "(?i)/tfs/",
     ],
-    hosts: ["app.vssps.visualstudio.com"],
+    hosts: ["app.vssps.visualstudio.com", "almsearch.dev.azure.com"],
     options_schema: include_str!("../options.schema.json"),
 }

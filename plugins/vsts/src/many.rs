@@ -15,13 +15,13 @@ use forgewatch_plugin_api::{
 use forgewatch_plugin_support::{Shown, segment};
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{self, Found};
-use crate::client::Client;
+use crate::answer::{self, Found, FoundProject};
+use crate::client::{Ask, Client};
 use crate::target::{self, Listed, Target};
 use crate::verdict;
 
 /// Projects that are asked for at once; a cursor carries the rest of them.
-const PROJECTS: usize = 100;
+pub(crate) const PROJECTS: usize = 100;
 
 /// Where a listing by project goes on.
 #[derive(Default, Serialize, Deserialize)]
@@ -76,13 +76,18 @@ pub(crate) async fn list(client: &Client, request: &ListRequest) -> Result<Repos
     Ok(page.with_requests_left(left).with_next(serde_json::to_string(&cursor).unwrap_or_default()))
 }
 
+/// At most [`PROJECTS`] projects, from a place in their list on.
+pub(crate) async fn projects(client: &Client, skip: usize) -> Result<Vec<FoundProject>, Failure> {
+    let query = format!("?$top={PROJECTS}&$skip={skip}&");
+    let response = client.ask(&Ask::get("_apis/projects").with_query(&query)).await?;
+    match verdict::fault(&response) {
+        Some(fault) => Err(failed(client, &response, fault)),
+        None => answer::projects(&response).ok_or_else(|| nonsense(client, "projects")),
+    }
+}
+
 async fn next_projects(client: &Client, cursor: &mut Cursor) -> Result<(), Failure> {
-    let query = format!("?$top={PROJECTS}&$skip={}&", cursor.skip);
-    let response = client.ask("_apis/projects", &query, None).await?;
-    let projects = match verdict::fault(&response) {
-        Some(fault) => return Err(failed(client, &response, fault)),
-        None => answer::projects(&response).ok_or_else(|| nonsense(client, "projects"))?,
-    };
+    let projects = projects(client, cursor.skip).await?;
     cursor.more = projects.len() >= PROJECTS;
     cursor.skip += projects.len();
     // The last one is listed first. What would lead elsewhere is no project's id.

@@ -3,7 +3,7 @@
 use forgewatch_plugin_api::{Failure, IdentityProbe, Reason};
 
 use crate::answer;
-use crate::client::Client;
+use crate::client::{Ask, Client};
 use crate::verdict;
 
 /// This route has previews alone.
@@ -13,8 +13,7 @@ const ANONYMOUS: &str = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa";
 
 /// Asks who the identity is. The service says nothing of its end or its scopes.
 pub(crate) async fn identity(client: &Client) -> Result<IdentityProbe, Failure> {
-    let accept = format!("application/json;api-version={VERSION}");
-    let response = client.send(client.request("_apis/connectionData", "?", VERSION, &accept)).await?;
+    let response = client.ask_in(VERSION, &Ask::get("_apis/connectionData")).await?;
     if let Some(fault) = verdict::fault(&response) {
         return Err(Failure::new(fault.reason, fault.seen).with_http_status(response.status()));
     }

@@ -3,6 +3,7 @@
 mod access;
 mod clients;
 mod many;
+mod tracker;
 
 use forgewatch_plugin_api::testing::{FakeHost, block_on};
 use forgewatch_plugin_api::{Access, Failure, Integration, Method, Provider, Repository, Response};

@@ -16,8 +16,23 @@ pub(crate) struct Fault {
     pub(crate) may_be_disabled: bool,
 }
 
-/// The fault of an answer, `None` for a whole body with status 200 that is no sign-in page.
+/// What an answer is about, where that makes a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Area {
+    /// Repositories and projects.
+    Code,
+    WorkItems,
+    /// Subscriptions to events.
+    Hooks,
+}
+
+/// The fault of an answer about code, `None` for a whole body with status 200 that is no sign-in page.
 pub(crate) fn fault(response: &Response) -> Option<Fault> {
+    fault_in(Area::Code, response)
+}
+
+/// The fault of an answer, `None` for a whole body with status 200 that is no sign-in page.
+pub(crate) fn fault_in(area: Area, response: &Response) -> Option<Fault> {
     let status = response.status();
     let (reason, why) = match status {
         200 if is_sign_in_page(response) => (Reason::UNAUTHORIZED, SIGN_IN),
@@ -33,12 +48,12 @@ pub(crate) fn fault(response: &Response) -> Option<Fault> {
             Reason::INVALID_RESPONSE,
             "leads elsewhere, which is not followed; check the integration's domain_name and any proxy",
         ),
-        400..=499 => client_fault(response),
+        400..=499 => client_fault(area, response),
         503 if LIMIT_HEADERS.iter().any(|name| response.header(name).is_some()) => {
             (Reason::RATE_LIMITED, LIMITED)
         }
         500..=599 => (Reason::PROVIDER_ERROR, "is a fault of the service; it is asked again later"),
-        _ => (Reason::INVALID_RESPONSE, "carries no repository; check what answers at the base URL"),
+        _ => (Reason::INVALID_RESPONSE, "carries nothing of use; check what answers at the base URL"),
     };
     let activity = match response.header("ActivityId") {
         Some(id) if reason == Reason::PROVIDER_ERROR && id.len() <= 64 => format!(" (activity {id})"),
@@ -50,6 +65,23 @@ pub(crate) fn fault(response: &Response) -> Option<Fault> {
         may_be_disabled: status == 404
             && mentions_any(response, &["TF401019", "GitRepositoryNotFoundException"]),
     })
+}
+
+/// Whether there is no more than a preview of this route in the version that was asked for.
+pub(crate) fn wants_preview(response: &Response) -> bool {
+    response.status() == 400 && mentions_any(response, &["VssInvalidPreviewVersionException"])
+}
+
+/// Whether the server refuses what it was sent, so that sending it again is no use. An internal error may call itself so.
+pub(crate) fn is_rejection(response: &Response) -> bool {
+    let is_other = ["VssVersionOutOfRangeException", "VssInvalidPreviewVersionException", "TF400898"];
+    response.status() == 400 && !mentions_any(response, &is_other)
+}
+
+/// Whether a work item is at another revision than the one that was tested for.
+pub(crate) fn is_conflict(response: &Response) -> bool {
+    const CODES: [&str; 3] = ["TestPatchOperationFailedException", "VS403351", "TF26071"];
+    matches!(response.status(), 409 | 412) || (response.status() == 400 && mentions_any(response, &CODES))
 }
 
 /// Whether the server is too old for the version of the interface that was asked for.
@@ -71,7 +103,47 @@ const LIMIT_HEADERS: [&str; 6] = [
 ];
 
 /// By status, then by the first code of the table that the answer mentions; an empty list of codes always fits.
-const CLIENT_FAULTS: &[(u16, &[&str], Reason, &str)] = &[
+type ClientFaults = &'static [(u16, &'static [&'static str], Reason, &'static str)];
+
+const WORK_ITEM_FAULTS: ClientFaults = &[
+    (
+        404,
+        &["TF401232", "WorkItemUnauthorizedAccessException"],
+        Reason::NOT_FOUND,
+        "shows no such work item: it was deleted, or the identity may not read it; give it Work items (read)",
+    ),
+    (
+        404,
+        &["WorkItemTypeNotFoundException", "VS402323"],
+        Reason::NOT_FOUND,
+        "shows no such type of work items in the project",
+    ),
+    (
+        403,
+        &[],
+        Reason::FORBIDDEN,
+        "says that the identity may not do this; give it Work items (read, and write to change any), as scope and as \
+         permission on the area",
+    ),
+];
+
+const HOOK_FAULTS: ClientFaults = &[
+    (
+        404,
+        &["SubscriptionNotFoundException"],
+        Reason::NOT_FOUND,
+        "shows no such subscription: it was removed, so subscribe anew",
+    ),
+    (
+        403,
+        &[],
+        Reason::FORBIDDEN,
+        "says that the identity may not do this; give it the scope Work items (read) and the right to view and edit \
+         subscriptions of the project",
+    ),
+];
+
+const CLIENT_FAULTS: ClientFaults = &[
     (
         400,
         &["VssVersionOutOfRangeException"],
@@ -129,20 +201,23 @@ const CLIENT_FAULTS: &[(u16, &[&str], Reason, &str)] = &[
     (429, &[], Reason::RATE_LIMITED, LIMITED),
 ];
 
-fn client_fault(response: &Response) -> (Reason, &'static str) {
+fn client_fault(area: Area, response: &Response) -> (Reason, &'static str) {
     let remaining = response.header("X-RateLimit-Remaining");
     let is_used_up = remaining.and_then(|text| text.trim().parse::<f64>().ok()) == Some(0.0);
     if response.status() == 403 && is_used_up {
         return (Reason::RATE_LIMITED, LIMITED);
     }
-    CLIENT_FAULTS
-        .iter()
-        .filter(|(status, ..)| *status == response.status())
-        .find(|(_, codes, ..)| codes.is_empty() || mentions_any(response, codes))
-        .map_or(
-            (Reason::PROVIDER_ERROR, "refuses the request as such; check the base URL and any proxy"),
-            |(_, _, reason, why)| (*reason, *why),
-        )
+    let own: ClientFaults = match area {
+        Area::Code => &[],
+        Area::WorkItems => WORK_ITEM_FAULTS,
+        Area::Hooks => HOOK_FAULTS,
+    };
+    let of_status = || own.iter().chain(CLIENT_FAULTS).filter(|(status, ..)| *status == response.status());
+    let by_code = of_status().find(|(_, codes, ..)| mentions_any(response, codes));
+    by_code.or_else(|| of_status().find(|(_, codes, ..)| codes.is_empty())).map_or(
+        (Reason::PROVIDER_ERROR, "refuses the request as such; check the base URL and any proxy"),
+        |(_, _, reason, why)| (*reason, *why),
+    )
 }
 
 fn mentions_any(response: &Response, codes: &[&str]) -> bool {

@@ -17,6 +17,10 @@ use super::world::{Credential, Scheme, Standing};
 pub(crate) enum Purpose {
     /// Read code or projects, for which the credential needs the scope.
     Read,
+    /// Read work items, search them, and subscribe to them.
+    ReadWork,
+    /// Make and change work items.
+    WriteWork,
     /// Ask who they are.
     Introduce,
 }
@@ -52,8 +56,15 @@ pub(crate) fn admit(
     if !credential.organisations.iter().any(|name| same(name, organisation)) {
         return Err(Answer::e2());
     }
-    if credential.standing == Standing::MissingScope && purpose == Purpose::Read {
+    if credential.standing == Standing::MissingScope && purpose != Purpose::Introduce {
         return Err(Answer::e8());
+    }
+    // Who may write may read.
+    let lacks = |scope: &str| credential.lacks.iter().any(|lacked| lacked == scope);
+    match purpose {
+        Purpose::ReadWork if lacks("vso.work") && lacks("vso.work_write") => return Err(Answer::e8()),
+        Purpose::WriteWork if lacks("vso.work_write") => return Err(Answer::e8()),
+        _ => {}
     }
     Ok(credential)
 }

@@ -10,8 +10,8 @@
 //! What it serves is a [`World`]; what it does wrong is a list of rules ([`Match`] and [`Answer`]); what it was
 //! asked is on record. Real organisations, credentials and wordings occur nowhere.
 //!
-//! Absent: writing, paging of repositories on Azure DevOps, work items, hooks, search, HTTP/2, and any notion of time
-//! there but that of a limit.
+//! Absent: writing but to work items and their hooks, paging of repositories on Azure DevOps, HTTP/2, and any notion of
+//! time there but that of a limit.
 
 mod access;
 mod answers;
@@ -32,6 +32,7 @@ mod socket;
 mod tls;
 mod token_errors;
 mod tokens;
+mod tracker;
 mod version;
 mod views;
 mod world;
@@ -48,6 +49,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -60,6 +62,7 @@ pub(crate) use tls::Authority;
 pub use tls::Presented;
 pub use token_errors::TokenError;
 pub use tokens::{App, ExpiresIn, Flavour, Rotation};
+pub use tracker::{Delivery, People, Revision, Subscription, Tracker, WorkItem, WorkItemKind};
 pub use world::{
     Credential, Organisation, Project, Reach, Repository, Scheme, Standing, UnknownAccount, World,
 };
@@ -83,10 +86,13 @@ impl Fake {
     pub async fn start(world: World) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
+        let (postman, posts) = mpsc::unbounded_channel();
         let state = Arc::new(State {
             snapshot: RwLock::new(Arc::new(Snapshot::new(world))),
             tokens: tokens::Tokens::default(),
             github: github::Sessions::default(),
+            trackers: tracker::Trackers::default(),
+            postman,
             faults: faults::Faults::default(),
             limits: limits::Limits::default(),
             recorder: recording::Recorder::new(),
@@ -97,6 +103,7 @@ impl Fake {
             serves_unknown_hosts: AtomicBool::new(false),
         });
         state.tasks.spawn(server::accept(state.clone(), listener));
+        state.tasks.spawn(tracker::deliver(state.clone(), posts));
         Self { state, address, runtime: None }
     }
 
@@ -158,6 +165,44 @@ impl Fake {
         let result = change(&mut world);
         *current = Arc::new(Snapshot::new(world));
         result
+    }
+
+    /// Reads or changes the tracker of an organisation, by its name.
+    ///
+    /// # Panics
+    /// If there is no such organisation.
+    #[track_caller]
+    pub fn tracker<T>(&self, organisation: &str, work: impl FnOnce(&mut Tracker) -> T) -> T {
+        self.state.trackers.with(&self.organisation(organisation).id, work)
+    }
+
+    /// Changes fields of a work item, as somebody in front of the service does: people are given by their mail, and none
+    /// empties a field. Whoever has subscribed to that is told.
+    ///
+    /// # Panics
+    /// If there is no such organisation or work item.
+    #[track_caller]
+    pub fn change_work_item(&self, organisation: &str, id: u64, fields: &[(&str, Option<&str>)]) {
+        let values = self.tracker(organisation, |tracker| tracker::values(tracker, fields));
+        tracker::change(&self.state, &self.organisation(organisation), id, values);
+    }
+
+    /// Sends a delivery (once more), after those that are on their way; by its number in [`Tracker::deliveries`].
+    ///
+    /// # Panics
+    /// If there is no such organisation.
+    #[track_caller]
+    pub fn deliver(&self, organisation: &str, number: usize) {
+        let organisation = self.organisation(organisation).id;
+        // While the fake stops nobody waits for it.
+        let _ = self.state.postman.send(tracker::Post { organisation, number });
+    }
+
+    #[track_caller]
+    fn organisation(&self, name: &str) -> Organisation {
+        let snapshot = self.state.snapshot();
+        let found = snapshot.world.organisations.iter().find(|known| known.name == name);
+        found.unwrap_or_else(|| panic!("no organisation `{name}` in this world")).clone()
     }
 
     /// Adds a rule behind those that are there; the first that matches a request wins.

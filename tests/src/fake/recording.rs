@@ -63,6 +63,12 @@ pub enum Kind {
     ResourceAreas,
     /// What a clone URL points to.
     RemoteInfo,
+    /// Work items, one by one, and their states.
+    WorkItems,
+    /// The search for work items.
+    Search,
+    /// Subscriptions to events.
+    Hooks,
     /// A token endpoint.
     Token,
     /// The opening of a tunnel.

@@ -12,6 +12,7 @@ use super::index::{Snapshot, same};
 use super::recording::Kind;
 use super::tls::is_loopback;
 use super::tokens::Flavour;
+use super::tracker;
 use super::world::Reach;
 
 /// A request, read completely.
@@ -58,6 +59,7 @@ pub(crate) enum Route {
     ResourceAreas,
     ResourceArea { id: String },
     RemoteInfo { project: String, name: String },
+    Tracker(tracker::Route),
 }
 
 impl Target {
@@ -75,6 +77,7 @@ impl Target {
                 Route::ConnectionData => Kind::ConnectionData,
                 Route::ResourceAreas | Route::ResourceArea { .. } => Kind::ResourceAreas,
                 Route::RemoteInfo { .. } => Kind::RemoteInfo,
+                Route::Tracker(route) => route.kind(),
             },
         }
     }
@@ -101,6 +104,11 @@ pub(crate) fn locate(snapshot: &Snapshot, ask: &Ask<'_>) -> Target {
     if let Some(flavour) = token_endpoint(&segments) {
         return Target::Token(flavour);
     }
+    if let Some((place, rest)) = search_place(snapshot, ask, &segments) {
+        let route =
+            route(rest).filter(|route| matches!(route, Route::Tracker(tracker::Route::Search { .. })));
+        return route.map_or(Target::Nothing, |route| Target::Within(place, route));
+    }
     if let Some((place, rest)) = place(snapshot, ask, &segments) {
         return route(rest).map_or(Target::Nothing, |route| Target::Within(place, route));
     }
@@ -112,17 +120,27 @@ pub(crate) fn locate(snapshot: &Snapshot, ask: &Ask<'_>) -> Target {
     }
 }
 
+/// Where organisations are searched.
+pub(crate) const SEARCH_HOST: &str = "almsearch.dev.azure.com";
+const OLD_SEARCH_HOSTS: &str = ".almsearch.visualstudio.com";
+
 /// Id of the resource area that an organisation's own address belongs to.
 pub(crate) const CORE_AREA: &str = "79134c72-4a58-4b42-976c-04e7115f32bf";
 
 /// Whether the service itself has something at this host.
 pub(crate) fn serves(snapshot: &Snapshot, host: &str) -> bool {
-    const SERVICES: [&str; 4] =
-        ["dev.azure.com", "vssps.dev.azure.com", "app.vssps.visualstudio.com", "login.microsoftonline.com"];
+    const SERVICES: [&str; 5] = [
+        "dev.azure.com",
+        SEARCH_HOST,
+        "vssps.dev.azure.com",
+        "app.vssps.visualstudio.com",
+        "login.microsoftonline.com",
+    ];
     let on_premises =
         |reach: &Reach| matches!(reach, Reach::OnPremises { host: Some(name), .. } if name == host);
     SERVICES.contains(&host)
         || organisation_label(host).is_some()
+        || host.ends_with(OLD_SEARCH_HOSTS)
         || is_loopback(host)
         || github::serves(&snapshot.world.github, host)
         || snapshot.world.gitlabs.iter().any(|server| server.host == host)
@@ -144,6 +162,22 @@ fn token_endpoint(segments: &[&str]) -> Option<Flavour> {
         ["oauth2", "token"] => Some(Flavour::Classic),
         _ => None,
     }
+}
+
+/// The organisation of a search host, with the base URL that its answers have.
+fn search_place<'s, 'a>(
+    snapshot: &Snapshot,
+    ask: &Ask<'_>,
+    segments: &'s [&'a str],
+) -> Option<(Place, &'s [&'a str])> {
+    let (name, rest) = match ask.host.strip_suffix(OLD_SEARCH_HOSTS) {
+        Some(label) => (label, segments),
+        None if ask.host == SEARCH_HOST => segments.split_first().map(|(name, rest)| (*name, rest))?,
+        None => return None,
+    };
+    let organisation = snapshot.organisation(name, |reach| !matches!(reach, Reach::OnPremises { .. }))?;
+    let name = super::views::encode(&snapshot.world.organisations[organisation].name);
+    Some((Place { organisation, base: format!("https://dev.azure.com/{name}/"), on_premises: false }, rest))
 }
 
 fn place<'s, 'a>(
@@ -226,7 +260,7 @@ fn route(segments: &[&str]) -> Option<Route> {
         (None, [word]) if is(word, "connectionData") => Some(Route::ConnectionData),
         (None, [word]) if is(word, "resourceAreas") => Some(Route::ResourceAreas),
         (None, [word, id]) if is(word, "resourceAreas") => Some(Route::ResourceArea { id: (*id).to_owned() }),
-        _ => None,
+        (project, api) => tracker::route(project.as_deref(), api).map(Route::Tracker),
     }
 }
 

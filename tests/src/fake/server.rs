@@ -30,11 +30,12 @@ use super::github;
 use super::index::Snapshot;
 use super::limits::Limits;
 use super::recording::{Counters, Kind, Recorded, Recorder};
-use super::routes::{Ask, Target, locate, serves};
+use super::routes::{Ask, Route, Target, locate, serves};
 use super::service;
 use super::socket::{ResetSwitch, Socket};
 use super::tls::Authority;
 use super::tokens::Tokens;
+use super::tracker;
 
 /// First byte of a TLS record that holds a handshake message.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -43,6 +44,8 @@ pub(crate) struct State {
     pub(crate) snapshot: RwLock<Arc<Snapshot>>,
     pub(crate) tokens: Tokens,
     pub(crate) github: github::Sessions,
+    pub(crate) trackers: tracker::Trackers,
+    pub(crate) postman: tracker::Postman,
     pub(crate) faults: Faults,
     pub(crate) limits: Limits,
     pub(crate) recorder: Recorder,
@@ -171,6 +174,7 @@ fn answer(state: &State, ask: &Ask<'_>) -> Answer {
     note(state, target.kind(), ask);
     let from_world = || match &target {
         Target::Github(request) => github::answer(&snapshot.world.github, &state.github, ask, request),
+        Target::Within(place, Route::Tracker(route)) => tracker::answer(state, &snapshot, ask, place, route),
         _ => service::answer(&snapshot, &state.tokens, ask, &target),
     };
     let counted = state.limits.count(target.kind(), ask);

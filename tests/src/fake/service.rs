@@ -13,12 +13,13 @@ use super::access::{Purpose, admit};
 use super::answers::Answer;
 use super::gitlab;
 use super::index::{ListKey, Snapshot, same};
-use super::routes::{Ask, CORE_AREA, Place, Route, Target};
+use super::routes::{Ask, CORE_AREA, Place, Route, SEARCH_HOST, Target};
 use super::tokens::Tokens;
 use super::version::ApiVersion;
 use super::views::{ProjectView, RepositoryView, remote_info};
 use super::world::{Credential, Organisation, Project, Reach, Repository, UnknownAccount};
 
+const SEARCH_AREA: &str = "ea48a0a1-269c-42d8-b8ad-ddc8fcdcf578";
 const GIT_AREA: &str = "4e080c62-fa21-4fbc-8fef-2a10a2b38049";
 const ZERO_ID: &str = "00000000-0000-0000-0000-000000000000";
 
@@ -58,6 +59,7 @@ impl<'a> Service<'a> {
             Route::ResourceAreas => self.version().map(|_| self.areas()),
             Route::ResourceArea { id } => self.version().map(|_| self.area(id)),
             Route::RemoteInfo { project, name } => self.remote_info(project, name),
+            Route::Tracker(_) => Err(Answer::e12()),
         }
     }
 
@@ -158,9 +160,9 @@ impl<'a> Service<'a> {
         let areas: Vec<Value> = if self.place.on_premises {
             Vec::new()
         } else {
-            [(CORE_AREA, "core"), (GIT_AREA, "git")]
-                .map(|(id, name)| area(id, name, &self.place.base))
-                .to_vec()
+            let own = [(CORE_AREA, "core"), (GIT_AREA, "git")];
+            let own = own.map(|(id, name)| area(id, name, &self.place.base));
+            own.into_iter().chain([area(SEARCH_AREA, "search", &self.search_location())]).collect()
         };
         Answer::json(200, &json!({"count": areas.len(), "value": areas}))
     }
@@ -173,8 +175,15 @@ impl<'a> Service<'a> {
             GIT_AREA if !self.place.on_premises => {
                 Answer::json(200, &area(GIT_AREA, "git", &self.place.base))
             }
+            SEARCH_AREA if !self.place.on_premises => {
+                Answer::json(200, &area(SEARCH_AREA, "search", &self.search_location()))
+            }
             _ => Answer::claimed_json(200, "null"),
         }
+    }
+
+    fn search_location(&self) -> String {
+        format!("https://{SEARCH_HOST}/{}/", super::views::encode(&self.organisation().name))
     }
 
     fn remote_info(&self, project: &str, name: &str) -> Result<Answer, Answer> {
@@ -269,14 +278,14 @@ fn area(id: &str, name: &str, location: &str) -> Value {
     json!({"id": id, "name": name, "locationUrl": location})
 }
 
-fn query_value<'a>(ask: &Ask<'a>, name: &str) -> Option<Cow<'a, str>> {
+pub(crate) fn query_value<'a>(ask: &Ask<'a>, name: &str) -> Option<Cow<'a, str>> {
     form_urlencoded::parse(ask.query.as_bytes())
         .find(|(given, _)| given.eq_ignore_ascii_case(name))
         .map(|(_, value)| value)
 }
 
 /// Whether a name has the form of an id.
-fn is_guid(text: &str) -> bool {
+pub(crate) fn is_guid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
             8 | 13 | 18 | 23 => byte == b'-',

@@ -41,6 +41,11 @@ impl ApiVersion {
         self.number >= (6, 0)
     }
 
+    /// Whether people are objects in answers of this version, and not text.
+    pub(crate) fn has_identities(self) -> bool {
+        self.number >= (5, 0)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let (number, preview) = text.split_once('-').map_or((text, None), |(n, p)| (n, Some(p)));
         if preview.is_some_and(|preview| !preview.starts_with("preview")) {

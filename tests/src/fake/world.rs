@@ -136,6 +136,8 @@ pub struct Credential {
     pub organisations: Vec<String>,
     /// What the service thinks of it.
     pub standing: Standing,
+    /// Scopes that it lacks: `vso.work` for work items, `vso.work_write` for changing them.
+    pub lacks: Vec<String>,
 }
 
 impl World {
@@ -316,7 +318,15 @@ impl Credential {
             scheme,
             organisations: Vec::new(),
             standing: Standing::Valid,
+            lacks: Vec::new(),
         }
+    }
+
+    /// Without one more scope.
+    #[must_use]
+    pub fn without_scope(mut self, scope: &str) -> Self {
+        self.lacks.push(scope.to_owned());
+        self
     }
 
     /// A member of one more organisation.

@@ -49,7 +49,8 @@ impl Certified {
         self.dir.path().join("key.pem")
     }
 
-    pub(super) fn config(&self) -> Arc<ServerConfig> {
+    /// What a server that presents it needs.
+    pub fn config(&self) -> Arc<ServerConfig> {
         self.authority.config("127.0.0.1").expect("a certificate can be made")
     }
 }

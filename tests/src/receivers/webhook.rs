@@ -25,6 +25,8 @@ pub enum Answer {
     With(u16, Vec<(String, String)>, String),
     /// These bytes, which may be no HTTP, and the end of the connection.
     Bytes(Vec<u8>),
+    /// This status after this time.
+    Late(Duration, u16),
     /// Nothing, for as long as the receiver is there.
     Silence,
     /// A body of which the first bytes come, and then nothing.
@@ -77,6 +79,7 @@ struct Shared {
 struct Book {
     requests: Vec<Received>,
     answers: VecDeque<Answer>,
+    bodies: Vec<(String, Answer)>,
     usual: Option<Answer>,
     is_over: bool,
 }
@@ -133,6 +136,11 @@ impl Receiver {
         self.shared.book().answers.extend(answers);
     }
 
+    /// Decides what becomes of those with this text in their bodies, unless that was decided otherwise.
+    pub fn answer_if(&self, text: &str, answer: Answer) {
+        self.shared.book().bodies.push((text.to_owned(), answer));
+    }
+
     /// Decides what becomes of all others; 200 again with `None`.
     pub fn answer_usually(&self, answer: Option<Answer>) {
         self.shared.book().usual = answer;
@@ -171,8 +179,10 @@ impl Shared {
         let request = read(&mut stream)?;
         let answer = {
             let mut book = self.book();
+            let of_body = book.bodies.iter().find(|(text, _)| request.body.contains(text));
+            let of_body = of_body.map(|(_, answer)| answer.clone());
             book.requests.push(request);
-            let next = book.answers.pop_front().or_else(|| book.usual.clone());
+            let next = book.answers.pop_front().or(of_body).or_else(|| book.usual.clone());
             next.unwrap_or(Answer::Status(200))
         };
         let out = stream.get_mut();
@@ -182,6 +192,10 @@ impl Shared {
                 let more: String =
                     headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
                 write!(out, "{}{more}content-length: {}\r\n\r\n{body}", head(status), body.len())?;
+            }
+            Answer::Late(wait, status) => {
+                thread::sleep(wait);
+                write!(out, "{}content-length: 0\r\n\r\n", head(status))?;
             }
             Answer::Bytes(bytes) => out.write_all(&bytes)?,
             Answer::Unfinished(status) => {

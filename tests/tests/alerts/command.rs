@@ -184,14 +184,14 @@ fn what_is_not_taken_is_told_with_the_reason_and_without_secrets() {
     let cases = [
         (
             Answer::With(403, Vec::new(), echo.clone()),
-            "it answers 403 (no *** for ***): look at its `authorization`",
+            "it answers 403 (no *** for ***): look whether it fails for all or for this message",
         ),
         (
             Answer::With(400, Vec::new(), echo),
             "it answers 400 (no *** for ***): it does not take such a message",
         ),
         (Answer::Status(404), "it answers 404: nobody is there; look at its address"),
-        (Answer::Status(500), "it answers 500: it is in trouble"),
+        (Answer::Status(503), "it answers 503: it is in trouble"),
         (Answer::With(302, vec![to], String::new()), "it answers 302: redirects are not followed"),
         (Answer::Bytes(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), "no answer: what came back is not HTTP"),
         (Answer::Bytes(Vec::new()), "no answer: the connection was closed before an answer"),

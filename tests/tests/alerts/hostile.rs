@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::support::{addressed, message, target, told};
 
-const TEXTS: [&str; 20] = [
+const TEXTS: [&str; 21] = [
     "<!channel> <!here> <@U123> <#C1> <https://evil.example|click>",
     "@here @all @channel @everyone (@ops)",
     "*bold* _it_ ~strike~ `code` ```block``` > quote",
@@ -28,6 +28,7 @@ const TEXTS: [&str; 20] = [
     "ünïcödé 日本語 \u{1f480}\u{200d}\u{1f525}",
     "${jndi:ldap://evil.example/x} $(reboot) `reboot` %s%n",
     "https://evil.example/ mailto:victim@example.org",
+    "www.evil.example WWW.evil.example MailTo:victim@example.org",
 ];
 
 /// A message whose every foreign piece is this text.
@@ -71,6 +72,13 @@ fn is_tame(shown: &str) {
         let is_mention =
             !before.is_some_and(char::is_alphanumeric) && after.is_some_and(char::is_alphanumeric);
         assert!(!is_mention, "{shown}");
+    }
+    for link in ["www.", "mailto:"] {
+        let mut after = shown.to_lowercase();
+        while let Some((_, rest)) = after.split_once(link) {
+            assert!(!rest.starts_with(char::is_alphanumeric), "{shown}");
+            after = rest.to_owned();
+        }
     }
     assert!(!shown.replace("https://watch.example.org", "").contains("://"), "{shown}");
     assert!(

@@ -4,6 +4,7 @@
 //! Absent: who is told of what and when, which is the daemon's.
 #![cfg(target_os = "linux")]
 
+mod adverse;
 mod alertmanager;
 mod command;
 mod hostile;

@@ -283,7 +283,7 @@ fn hosts_that_nobody_wishes_for_are_a_slip() {
         ),
         (
             &["vsts", "--approve", "attacker.example"],
-            "(vsts) wishes for `attacker.example`; wished hosts: app.vssps",
+            "(vsts) wishes for `attacker.example`; wished hosts: almsearch.dev.azure.com, app.vssps",
         ),
         (&["--approve", "attacker.example:8443"], "wishes for `attacker.example:8443`"),
         (

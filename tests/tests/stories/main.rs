@@ -11,3 +11,5 @@ mod repair;
 mod routes;
 mod secrets;
 mod support;
+#[cfg(target_os = "linux")]
+mod tracker;

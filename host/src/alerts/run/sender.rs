@@ -9,32 +9,43 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::super::message::{Happening, Message, Told};
-use super::super::outbox::{Delivery, Next};
+use super::super::outbox::{Delivery, Failed, Next};
 use super::super::settings::Settings;
 use super::super::target::{Refusal, Target};
 use super::Shared;
 use crate::journal::event;
+use crate::text::rough;
 use crate::verdict::Moment;
 
-/// The rests after failures: the first, and the longest.
+/// The rests of a target after failures: the first, and the longest.
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(5 * 60);
-/// Messages that were refused for themselves are tried again after this.
+/// Those of a message that was refused for itself.
 const FIRST_REFUSED_REST: Duration = Duration::from_secs(30);
 const LONGEST_REFUSED_REST: Duration = Duration::from_secs(60 * 60);
+/// What a target hears of again, in the place of a delivery's id.
+const REFRESH: &str = "refresh";
 /// What is due is looked at again after this at the latest, since the wall clock may be set.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How telling a target goes.
 #[derive(Default)]
 struct Course {
+    /// How often it took nothing since it took something.
     failures: u32,
     /// Until when it gets nothing.
     rests_until: Option<Instant>,
-    /// Deliveries that were refused for themselves: how often, and until when each rests.
-    refused: HashMap<String, (u32, Moment)>,
+    /// Messages that it did not take, by their ids.
+    failed: HashMap<String, Trouble>,
     /// When it is to hear again of what is open.
     refresh_at: Option<Instant>,
+}
+
+/// A message that was not taken.
+struct Trouble {
+    times: u32,
+    since: Instant,
+    rests_until: Instant,
 }
 
 impl Shared {
@@ -70,17 +81,19 @@ impl Shared {
         if let Some(until) = course.rests_until.filter(|until| *until > started) {
             return until;
         }
-        self.give_up(name, settings, now).await;
-        let resting = course.refused.iter().map(|(id, (_, until))| (id.clone(), *until)).collect();
-        let most = target.most_incidents();
-        let next = self.book().outbox.next(name, most, &resting, &settings.plan, now);
+        let next = {
+            let mut book = self.book();
+            course.failed.retain(|id, _| id == REFRESH || book.outbox.has(name, id));
+            let failed = course.failed.iter().map(|(id, trouble)| (id.clone(), trouble.failed(started)));
+            book.outbox.next(name, target.most_incidents(), &failed.collect(), &settings.plan, now)
+        };
         match next {
             Next::Send(delivery) => {
                 // Under its id from now on, whatever happens to this process.
                 self.save().await;
                 let message = self.message(&delivery, settings);
                 let outcome = target.send(&message).await;
-                self.conclude(target, &delivery, outcome, course).await;
+                self.conclude(target, settings, &delivery, outcome, course).await;
                 Instant::now()
             }
             Next::Wait(until) => {
@@ -89,20 +102,6 @@ impl Shared {
                 refreshed.map_or(started + until, |at| at.min(started + until))
             }
         }
-    }
-
-    async fn give_up(self: &Arc<Self>, name: &str, settings: &Settings, now: Moment) {
-        let count = self.book().outbox.give_up(name, &settings.plan, now);
-        if count == 0 {
-            return;
-        }
-        self.save().await;
-        let after = humantime::format_duration(settings.plan.give_up_after);
-        tracing::error!(
-            "`{name}` never heard of {count} incidents that are over: it took nothing for {after}"
-        );
-        let more = json!({ "target": name, "incidents": count });
-        self.source.note(event::generic("alerts_given_up", None, None, now, more)).await;
     }
 
     /// What goes out, with incidents as they are at this moment.
@@ -139,6 +138,7 @@ impl Shared {
     async fn conclude(
         self: &Arc<Self>,
         target: &Target,
+        settings: &Settings,
         delivery: &Delivery,
         outcome: Result<(), Refusal>,
         course: &mut Course,
@@ -149,17 +149,39 @@ impl Shared {
                 self.book().outbox.delivered(delivery, Moment::now());
                 self.save().await;
                 course.failures = 0;
-                course.refused.remove(&delivery.id);
+                course.failed.remove(&delivery.id);
                 self.metrics.alert_sent(name, event.as_str());
-                self.is_well(name);
+                self.is_well(name, course);
                 self.journal_sent(target, delivery).await;
             }
             Err(refusal) => {
                 self.metrics.alert_failed(name);
-                let next = course.failed(&delivery.id, &refusal);
+                let is_many = delivery.incidents.len() > 1;
+                let halved = is_many && matches!(refusal, Refusal::Refused { .. });
+                if halved {
+                    self.book().outbox.halve(delivery);
+                }
+                let (next, lasts) = course.failed(&delivery.id, &refusal, halved);
                 self.is_unwell(name, &refusal, next);
+                if lasts >= settings.plan.give_up_after {
+                    self.give_up(delivery, lasts).await;
+                }
             }
         }
+    }
+
+    async fn give_up(self: &Arc<Self>, delivery: &Delivery, lasts: Duration) {
+        let count = self.book().outbox.give_up(delivery);
+        if count == 0 {
+            return;
+        }
+        self.save().await;
+        let (name, lasts) = (&delivery.target, rough(lasts));
+        tracing::error!(
+            "`{name}` never heard of {count} incidents that are over: it took none of it for {lasts}"
+        );
+        let more = json!({ "target": name, "incidents": count, "incident": delivery.incidents.first() });
+        self.source.note(event::generic("alerts_given_up", None, None, Moment::now(), more)).await;
     }
 
     async fn journal_sent(&self, target: &Target, delivery: &Delivery) {
@@ -188,37 +210,49 @@ impl Shared {
         if let Some(at) = course.refresh_at.filter(|at| *at > now) {
             return Some(at);
         }
-        let open = self.book().outbox.told_open(name, &settings.plan, Moment::now());
+        let open = self.book().outbox.told_open(name);
+        let mut failed = None;
         for incidents in open.chunks(target.most_incidents().max(1)) {
             let delivery = Delivery {
-                id: "refresh".to_owned(),
+                id: REFRESH.to_owned(),
                 event: Happening::Opened,
                 target: name.to_owned(),
                 incidents: incidents.to_vec(),
             };
             if let Err(refusal) = target.send(&self.message(&delivery, settings)).await {
                 self.metrics.alert_failed(name);
-                let next = course.failed(&delivery.id, &refusal);
-                self.is_unwell(name, &refusal, next);
-                return Some(next);
+                failed = Some(refusal);
             }
         }
-        if !open.is_empty() {
-            course.failures = 0;
-            self.is_well(name);
-        }
-        let at = now + every;
+        let at = match failed {
+            Some(refusal) => {
+                let (next, _) = course.failed(REFRESH, &refusal, false);
+                self.is_unwell(name, &refusal, next);
+                next
+            }
+            None => {
+                if course.failed.remove(REFRESH).is_some() || !open.is_empty() {
+                    course.failures = 0;
+                    self.is_well(name, course);
+                }
+                now + every
+            }
+        };
         course.refresh_at = Some(at);
         Some(at)
     }
 
-    fn is_well(&self, name: &str) {
+    fn is_well(&self, name: &str, course: &Course) {
         let mut conditions = self.conditions();
         let condition = conditions.entry(name.to_owned()).or_default();
         condition.delivered_at = Some(Moment::now());
+        if !course.failed.is_empty() {
+            // There is something else that it does not take.
+            return;
+        }
         (condition.problem, condition.next_attempt_at) = (None, None);
         if let Some(since) = condition.failing_since.take() {
-            let long = humantime::format_duration(Duration::from_secs(Moment::now().since(since).as_secs()));
+            let long = rough(Moment::now().since(since));
             tracing::info!(target = name, "`{name}` hears of incidents again, after {long}");
         }
     }
@@ -240,25 +274,32 @@ impl Shared {
 }
 
 impl Course {
-    /// Takes a failure in; when there is another attempt.
-    fn failed(&mut self, delivery: &str, refusal: &Refusal) -> Instant {
-        match refusal {
-            Refusal::Unavailable { retry_after, .. } => {
-                let rest = growing(FIRST_REST, LONGEST_REST, self.failures);
-                self.failures = self.failures.saturating_add(1);
-                let until = Instant::now() + retry_after.map_or(rest, |wanted| wanted.max(rest));
-                self.rests_until = Some(until);
-                until
-            }
-            // Others may be taken.
-            Refusal::Refused { .. } => {
-                let failures = self.refused.get(delivery).map_or(0, |(failures, _)| *failures);
-                let rest = growing(FIRST_REFUSED_REST, LONGEST_REFUSED_REST, failures);
-                let until = Moment::now().after(rest);
-                self.refused.insert(delivery.to_owned(), (failures.saturating_add(1), until));
-                Instant::now() + rest
-            }
-        }
+    /// Takes a failure in; when there is another attempt of anything, and how long this message has failed.
+    fn failed(&mut self, delivery: &str, refusal: &Refusal, halved: bool) -> (Instant, Duration) {
+        let now = Instant::now();
+        let rest = growing(FIRST_REST, LONGEST_REST, self.failures);
+        self.failures = self.failures.saturating_add(1);
+        let wanted = match refusal {
+            Refusal::Unavailable { retry_after, .. } => *retry_after,
+            Refusal::Refused { .. } => None,
+        };
+        let rests_until = now + wanted.map_or(rest, |wanted| wanted.max(rest));
+        self.rests_until = Some(rests_until);
+        let trouble =
+            self.failed.entry(delivery.to_owned()).or_insert(Trouble { times: 0, since: now, rests_until });
+        let is_refused = matches!(refusal, Refusal::Refused { .. }) && !halved;
+        trouble.rests_until = match is_refused {
+            true => now + growing(FIRST_REFUSED_REST, LONGEST_REFUSED_REST, trouble.times),
+            false => rests_until,
+        };
+        trouble.times = trouble.times.saturating_add(1);
+        (rests_until, now - trouble.since)
+    }
+}
+
+impl Trouble {
+    fn failed(&self, now: Instant) -> Failed {
+        Failed { times: self.times, rest: self.rests_until.saturating_duration_since(now) }
     }
 }
 

@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use url::Url;
 
 use super::answer::judged;
 use super::quote::bare;
 use super::reader::Reader;
+use super::secrets::Secrets;
 use super::words::{LONGEST_DETAIL, event, summary};
 use super::{Message, Refusal};
 use crate::alerts::{Happening, Told};
@@ -36,7 +36,8 @@ const LONGEST_LABEL: usize = 200;
 /// An Alertmanager.
 pub(super) struct Alertmanager {
     url: Url,
-    authorization: Option<(SecretString, HeaderValue)>,
+    authorization: Option<HeaderValue>,
+    secrets: Secrets,
 }
 
 /// An alert in its API.
@@ -54,6 +55,9 @@ struct Alert {
 impl Alertmanager {
     pub(super) async fn prepare(target: &AlertmanagerTarget, reader: &mut Reader<'_>) -> Option<Self> {
         let mut url = target.url.expose().clone();
+        let mut secrets = Secrets::default();
+        // Before the words of the API are in it, which answers may have.
+        secrets.address(&url);
         let is_base = !url.path().contains("/api/v2");
         if !is_base {
             reader.wrong(
@@ -66,8 +70,8 @@ impl Alertmanager {
             path.pop_if_empty().extend(["api", "v2", "alerts"]);
         }
         let url = reader.url(url, target.allow_insecure_http);
-        let authorization = reader.authorization(target.authorization.as_ref()).await;
-        Some(Self { url: url.filter(|_| is_base)?, authorization: authorization? })
+        let authorization = reader.authorization(target.authorization.as_ref(), &mut secrets).await;
+        Some(Self { url: url.filter(|_| is_base)?, authorization: authorization?, secrets })
     }
 
     pub(super) async fn send(&self, message: &Message, messenger: &Messenger) -> Result<(), Refusal> {
@@ -76,10 +80,8 @@ impl Alertmanager {
             serde_json::to_vec(&alerts).map_err(|error| Refusal::Refused { detail: error.to_string() })?;
         let mut headers =
             HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        headers.extend(self.authorization.iter().map(|(_, value)| (AUTHORIZATION, value.clone())));
-        let mut secrets: Vec<_> =
-            self.authorization.iter().map(|(secret, _)| secret.expose_secret()).collect();
-        secrets.extend([self.url.username(), self.url.password().unwrap_or_default()]);
+        headers.extend(self.authorization.iter().map(|value| (AUTHORIZATION, value.clone())));
+        let secrets = self.secrets.pieces();
         judged(messenger.post(Post { url: &self.url, headers, body, secrets }).await)
     }
 }

@@ -1,7 +1,8 @@
 //! What the answer to a message means: taken, not now, or never.
 //!
 //! What may be put right at the other side or in the configuration is a matter of time, so that the message arrives
-//! once somebody has. Never is only what the message itself is to blame for.
+//! once somebody has. Never is what the message itself may be to blame for; it is tried again all the same, in smaller
+//! parts and after the others.
 
 use super::Refusal;
 use crate::services::http::Reply;
@@ -21,7 +22,9 @@ pub(super) fn judged(reply: Result<Reply, String>) -> Result<(), Refusal> {
     Err(match status {
         200..300 => return Ok(()),
         300..400 => refused("redirects are not followed; give the address that it leads to"),
-        401 | 403 => unavailable("look at its `authorization` or its address, and at what it permits"),
+        401 => unavailable("look at its `authorization` or its address"),
+        // What stands before a receiver, or the receiver itself, may be at odds with one message alone.
+        403 | 500 => refused("look whether it fails for all or for this message, and at what it permits"),
         404 | 410 => unavailable("nobody is there; look at its address"),
         408 | 425 | 429 => unavailable("it takes nothing at the moment"),
         400..500 => refused("it does not take such a message; look at its address and at what it expects"),
@@ -45,11 +48,11 @@ mod tests {
         for status in [200, 201, 202, 204, 299] {
             assert_eq!(of(status), Ok(()));
         }
-        for status in [300, 301, 302, 304, 307, 308, 400, 402, 405, 406, 409, 413, 415, 422, 451] {
+        for status in [300, 301, 302, 304, 307, 308, 400, 402, 403, 405, 406, 409, 413, 415, 422, 451, 500] {
             let Err(Refusal::Refused { detail }) = of(status) else { panic!("{status}") };
             assert!(detail.starts_with(&format!("it answers {status} (no_team): ")), "{detail}");
         }
-        for status in [100, 101, 401, 403, 404, 408, 410, 425, 429, 500, 502, 503, 504, 599, 600, 999] {
+        for status in [100, 101, 401, 404, 408, 410, 425, 429, 501, 502, 503, 504, 599, 600, 999] {
             let Err(Refusal::Unavailable { retry_after, .. }) = of(status) else { panic!("{status}") };
             assert_eq!(retry_after, Some(Duration::from_secs(7)), "{status}");
         }

@@ -5,6 +5,7 @@
 //!   right. What it refuses of the mail itself is final.
 //! - A mailbox that is refused costs the others nothing: they get the mail, and the log says who does not.
 
+mod bounded;
 mod letter;
 
 use std::error::Error as _;
@@ -24,10 +25,12 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
 use super::reader::Reader;
+use super::secrets::Secrets;
 use super::{Message, Refusal};
 use crate::config::{EmailTarget, MailTls};
 use crate::services::http::{Messenger, cause_of, quoted};
 use crate::text::printable;
+use bounded::Bounded;
 
 /// A mail takes this many times as long as a request: it is as many exchanges, and servers are slow to greet.
 const TIMEOUT_FACTOR: u32 = 3;
@@ -42,6 +45,7 @@ pub(super) struct Email {
     tls: Option<TlsParameters>,
     mode: MailTls,
     account: Option<(String, SecretString)>,
+    secrets: Secrets,
     from: Mailbox,
     to: Vec<Mailbox>,
     limit: Duration,
@@ -72,17 +76,28 @@ impl Email {
             MailTls::Implicit => 465,
             MailTls::None => 25,
         });
+        let account = account?;
+        let mut secrets = Secrets::default();
+        if let Some((username, password)) = &account {
+            secrets.account(username, password.expose_secret());
+        }
         Some(Self {
             name: reader.name.to_owned(),
             host,
             port,
             tls,
             mode: target.tls,
-            account: account?,
+            account,
+            secrets,
             from: from?,
             to: to.into_iter().collect::<Option<_>>()?,
             limit: messenger.timeout() * TIMEOUT_FACTOR,
         })
+    }
+
+    /// How long a mail may take.
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
     }
 
     pub(super) async fn send(&self, message: &Message) -> Result<(), Refusal> {
@@ -130,9 +145,17 @@ impl Email {
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, Refusal> {
         let hello = ClientId::default();
-        let wrapped = self.tls.clone().filter(|_| self.mode == MailTls::Implicit);
-        let server = (self.host.as_str(), self.port);
-        let connection = AsyncSmtpConnection::connect_tokio1(server, None, &hello, wrapped, None).await;
+        let connection = match self.mode {
+            MailTls::Implicit => {
+                let server = (self.host.as_str(), self.port);
+                AsyncSmtpConnection::connect_tokio1(server, None, &hello, self.tls.clone(), None).await
+            }
+            MailTls::Starttls | MailTls::None => {
+                let stream = Bounded::connect(&self.host, self.port).await;
+                let stream = stream.map_err(|error| self.later(&cause_of(&error)))?;
+                AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello).await
+            }
+        };
         let mut connection = connection.map_err(|error| self.later(&self.seen(&error)))?;
         if let Some(tls) = self.tls.clone().filter(|_| self.mode == MailTls::Starttls) {
             if !connection.can_starttls() {
@@ -186,7 +209,7 @@ impl Email {
 
     /// What an error says, without the password.
     fn seen(&self, error: &Error) -> String {
-        let secrets: Vec<_> = self.account.iter().map(|(_, password)| password.expose_secret()).collect();
+        let secrets = self.secrets.pieces();
         if let Some(code) = error.status() {
             let said = error.source().map(ToString::to_string).unwrap_or_default();
             return format!("it answers {code} ({})", quoted(said.as_bytes(), &secrets));

@@ -17,6 +17,7 @@ pub(super) fn plain(text: &str, max_chars: usize) -> String {
             // `someone@host` is no mention, and stays fit to be copied.
             ('@', _) if !char.is_whitespace() && !ends_in_address(&quoted) => quoted.push(GAP),
             (':', '/') | (']', '(') => quoted.push(GAP),
+            ('.' | ':', _) if !char.is_whitespace() && begins_link(&quoted) => quoted.push(GAP),
             _ => {}
         }
         quoted.push(char);
@@ -51,6 +52,14 @@ fn ends_in_address(text: &str) -> bool {
     text.chars().rev().nth(1).is_some_and(char::is_alphanumeric)
 }
 
+/// Whether programs make a link of whatever follows this, though it has no `//`.
+fn begins_link(text: &str) -> bool {
+    ["www.", "mailto:"].iter().any(|link| {
+        let start = text.len().checked_sub(link.len());
+        start.and_then(|start| text.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(link))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +75,9 @@ mod tests {
             ("[x](https://e.example)", "[x]\u{200b}(https:\u{200b}//e.example)"),
             ("a`b``` &lt;!here&gt;", "a'b''' ＆lt;!here＆gt;"),
             ("a\nb\r\n\x1b[31m", "a\\nb\\r\\n\\u{1b}[31m"),
+            ("www.e.example WWW.e.example (www.", "www.\u{200b}e.example WWW.\u{200b}e.example (www."),
+            ("MailTo:a@e.example", "MailTo:\u{200b}a@e.example"),
+            ("w.example üwww: 1.5", "w.example üwww: 1.5"),
             ("  \n ", ""),
             ("@ home", "@ home"),
         ] {

@@ -4,6 +4,7 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::secrets::Secrets;
 use crate::config::{Loaded, Problem, SecretRef, dotted};
 use crate::prepare::read_secret;
 
@@ -61,14 +62,16 @@ impl Reader<'_> {
     pub(super) async fn authorization(
         &mut self,
         secret: Option<&SecretRef>,
-    ) -> Option<Option<(SecretString, HeaderValue)>> {
+        secrets: &mut Secrets,
+    ) -> Option<Option<HeaderValue>> {
         let key = "authorization";
         let Some(secret) = secret else { return Some(None) };
         let text = self.secret(key, secret).await?;
         match HeaderValue::from_bytes(text.expose_secret().as_bytes()) {
             Ok(mut value) => {
                 value.set_sensitive(true);
-                Some(Some((text, value)))
+                secrets.authorization(text.expose_secret());
+                Some(Some(value))
             }
             Err(_) => {
                 self.wrong(key, "the secret cannot be sent in a header", "give one line, like `Bearer …`");
@@ -76,14 +79,4 @@ impl Reader<'_> {
             }
         }
     }
-}
-
-/// Pieces of an address that are passwords where the address is one.
-pub(super) fn secrets_of(url: &Url) -> impl Iterator<Item = &str> {
-    /// A shorter piece of a path is a word.
-    const SHORTEST_PIECE: usize = 8;
-    let pieces = url.path_segments().into_iter().flatten();
-    let pieces = pieces.chain(url.query().into_iter().flat_map(|query| query.split(['&', '='])));
-    let pieces = pieces.filter(|piece| piece.len() >= SHORTEST_PIECE);
-    [url.as_str(), url.path(), url.username(), url.password().unwrap_or_default()].into_iter().chain(pieces)
 }

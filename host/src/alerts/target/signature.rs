@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 
 /// What such a secret begins with.
-const PREFIX: &str = "whsec_";
+pub(super) const PREFIX: &str = "whsec_";
 
 /// How to make a secret; part of every message about a wrong one.
 pub(super) const HELP: &str = "make one with `printf 'whsec_%s\\n' \"$(head -c 32 /dev/urandom | base64)\"`, and give it to the receiver too";

@@ -9,7 +9,8 @@ use url::Url;
 
 use super::answer::judged;
 use super::quote::code;
-use super::reader::{Reader, secrets_of};
+use super::reader::Reader;
+use super::secrets::Secrets;
 use super::words::{LONGEST_DETAIL, about, event, summary};
 use super::{Message, Refusal};
 use crate::alerts::{Happening, Told};
@@ -22,17 +23,21 @@ const MOST_NAMED: usize = 10;
 /// An incoming webhook of a chat.
 pub(super) struct Slack {
     url: Url,
+    secrets: Secrets,
 }
 
 impl Slack {
     pub(super) async fn prepare(target: &SlackTarget, reader: &mut Reader<'_>) -> Option<Self> {
-        Some(Self { url: reader.secret_url(&target.url, target.allow_insecure_http).await? })
+        let url = reader.secret_url(&target.url, target.allow_insecure_http).await?;
+        let mut secrets = Secrets::default();
+        secrets.address(&url);
+        Some(Self { url, secrets })
     }
 
     pub(super) async fn send(&self, message: &Message, messenger: &Messenger) -> Result<(), Refusal> {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         let body = json!({ "text": text(message) }).to_string().into_bytes();
-        let secrets = secrets_of(&self.url).collect();
+        let secrets = self.secrets.pieces();
         judged(messenger.post(Post { url: &self.url, headers, body, secrets }).await)
     }
 }

@@ -1,15 +1,16 @@
 //! Programs that take JSON by POST, signed where there is a secret.
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use url::Url;
 
 use super::answer::judged;
-use super::reader::{Reader, secrets_of};
+use super::reader::Reader;
+use super::secrets::Secrets;
 use super::signature::{self, SigningKey};
 use super::template::Template;
 use super::{Message, Refusal};
-use crate::config::WebhookTarget;
+use crate::config::{SecretRef, WebhookTarget};
 use crate::services::http::{Messenger, Post};
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -19,19 +20,24 @@ const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 /// A program that takes JSON by POST.
 pub(super) struct Webhook {
     url: Url,
-    key: Option<(SecretString, SigningKey)>,
-    authorization: Option<(SecretString, HeaderValue)>,
+    key: Option<SigningKey>,
+    authorization: Option<HeaderValue>,
     template: Option<Template>,
+    secrets: Secrets,
 }
 
 impl Webhook {
     pub(super) async fn prepare(target: &WebhookTarget, reader: &mut Reader<'_>) -> Option<Self> {
+        let mut secrets = Secrets::default();
         let url = reader.secret_url(&target.url, target.allow_insecure_http).await;
+        if let Some(url) = &url {
+            secrets.address(url);
+        }
         let key = match &target.secret {
-            Some(secret) => signing_key(reader.secret("secret", secret).await, reader).map(Some),
+            Some(secret) => signing_key(secret, reader, &mut secrets).await.map(Some),
             None => Some(None),
         };
-        let authorization = reader.authorization(target.authorization.as_ref()).await;
+        let authorization = reader.authorization(target.authorization.as_ref(), &mut secrets).await;
         let template = match &target.template {
             Some(source) => Template::compile(source)
                 .map_err(|problem| reader.wrong("template", problem.message, problem.help))
@@ -39,7 +45,7 @@ impl Webhook {
                 .ok(),
             None => Some(None),
         };
-        Some(Self { url: url?, key: key?, authorization: authorization?, template: template? })
+        Some(Self { url: url?, key: key?, authorization: authorization?, template: template?, secrets })
     }
 
     pub(super) async fn send(&self, message: &Message, messenger: &Messenger) -> Result<(), Refusal> {
@@ -49,9 +55,7 @@ impl Webhook {
         };
         let body = body.map_err(|detail| Refusal::Refused { detail })?.into_bytes();
         let headers = self.headers(message, &body)?;
-        let mut secrets: Vec<&str> = secrets_of(&self.url).collect();
-        secrets.extend(self.key.iter().map(|(secret, _)| secret.expose_secret()));
-        secrets.extend(self.authorization.iter().map(|(secret, _)| secret.expose_secret()));
+        let secrets = self.secrets.pieces();
         judged(messenger.post(Post { url: &self.url, headers, body, secrets }).await)
     }
 
@@ -63,23 +67,24 @@ impl Webhook {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ID, id);
         headers.insert(TIMESTAMP, timestamp.into());
-        if let Some((_, key)) = &self.key {
+        if let Some(key) = &self.key {
             let signature = key.sign(&message.delivery, timestamp, body);
             // Base64 fits into any header.
             headers.extend(HeaderValue::try_from(signature).ok().map(|value| (SIGNATURE, value)));
         }
-        headers.extend(self.authorization.iter().map(|(_, value)| (AUTHORIZATION, value.clone())));
+        headers.extend(self.authorization.iter().map(|value| (AUTHORIZATION, value.clone())));
         Ok(headers)
     }
 }
 
-fn signing_key(secret: Option<SecretString>, reader: &mut Reader<'_>) -> Option<(SecretString, SigningKey)> {
-    let secret = secret?;
-    match SigningKey::parse(secret.expose_secret()) {
-        Ok(key) => Some((secret, key)),
-        Err(message) => {
-            reader.wrong("secret", message, signature::HELP);
-            None
-        }
-    }
+async fn signing_key(
+    secret: &SecretRef,
+    reader: &mut Reader<'_>,
+    secrets: &mut Secrets,
+) -> Option<SigningKey> {
+    let text = reader.secret("secret", secret).await?;
+    secrets.signing(text.expose_secret());
+    SigningKey::parse(text.expose_secret())
+        .map_err(|message| reader.wrong("secret", message, signature::HELP))
+        .ok()
 }

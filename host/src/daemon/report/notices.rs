@@ -119,13 +119,19 @@ impl Report {
 }
 
 fn of_target(target: &TargetReport) -> Option<Notice> {
-    let long = rough(target.failing_since?.age());
     let (name, kind) = (shown(&target.name), shown(&target.kind));
-    let what = format!("the target of alerts `{name}` ({kind}) has taken nothing for {long}");
-    let way_out = format!(
-        "put it right, then try `forgewatch alerts test`; {} to tell wait, and none is lost",
-        target.pending
+    let Some(since) = target.failing_since else {
+        let quiet = (target.quiet > 0).then_some(target.quiet)?;
+        let what = format!("maintenance keeps {quiet} open incidents from the target of alerts `{name}`");
+        return Some(Notice::remark(what));
+    };
+    let what = format!(
+        "the target of alerts `{name}` ({kind}) has not taken what it is told for {}",
+        rough(since.age())
     );
+    let pending = target.pending;
+    let way_out =
+        format!("put it right, then try `forgewatch alerts test`; what it is to be told ({pending}) waits");
     Some(Notice::problem(what).detailed(target.problem.as_deref()).with_way_out(way_out))
 }
 

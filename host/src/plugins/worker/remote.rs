@@ -10,6 +10,7 @@ use super::connection::{CallResult, Connection, mismatched};
 use super::protocol::{Answer, Bytes, Call};
 use super::status::Status;
 use super::supervise::Supervisor;
+use crate::services::call;
 
 /// A provider in a worker. Cheap to clone.
 #[derive(Clone)]
@@ -220,10 +221,12 @@ async fn extension(
             .call(connection.next_id(), Call::UseExtension { client, host, name: name.into(), payload })
             .await
     };
-    match until_answered!(supervisor, ask)? {
+    // Without a record nobody would know what it has written when its worker ends.
+    call::noted(async |_| match until_answered!(supervisor, ask)? {
         Answer::Bytes(Bytes(bytes)) => Ok(bytes.into_owned()),
         _ => Err(mismatched()),
-    }
+    })
+    .await
 }
 
 async fn on(client: Option<&RemoteClient>, connection: &Arc<Connection>) -> CallResult<Option<u64>> {

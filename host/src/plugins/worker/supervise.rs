@@ -1,7 +1,8 @@
 //! Keeping one plugin's worker alive, and replacing it when its file has new bytes.
 //!
 //! A call that was under way when its worker ended runs once more on the next one. When the plugin's own code may
-//! have ended it in that call, it runs alone then, so that what is its fault costs no other call its answer.
+//! have ended it in that call, it runs alone then, so that what is its fault costs no other call its answer. One that has
+//! sent a request which does more than read is not repeated: nobody knows whether that was done.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use super::wire::Wire;
 use crate::plugins::load::SealedLibrary;
 use crate::plugins::lock::Lock;
 use crate::plugins::watch::{Change, Watch};
+use crate::services::call;
 
 /// How workers are run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,6 +165,13 @@ impl Tries<'_> {
     ///
     /// It was the last try.
     pub(super) fn failed(&mut self, ended: &Ended) -> Result<(), Failure> {
+        if call::current().is_some_and(|record| record.has_written()) {
+            return Err(plugin_failed(format!(
+                "the worker of plugin `{}` ended while it changed something at the forge: {}; look there whether it was \
+                 done, since it is not repeated",
+                self.shared.key, ended.ending.cause
+            )));
+        }
         // What is another call's fault counts for nothing here; that it ends some time is the quarantine's business.
         let is_innocent = ended.ending.by == EndedBy::Plugin && !ended.is_suspect;
         if ended.ending.by == EndedBy::Host || is_innocent {

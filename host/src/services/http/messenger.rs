@@ -21,8 +21,10 @@ use crate::text::printable;
 
 /// The longest time for which a receiver's wish to be left alone is heeded.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
-/// What is read of an answer.
+/// What is read of an answer, beside what a secret at its end takes.
 const READ_BYTES: usize = 4096;
+/// How many times as long as itself a secret may be written.
+const LONGEST_FORM: usize = 6;
 /// Characters that are quoted of it.
 const QUOTED_CHARS: usize = 200;
 /// What no proxy reaches.
@@ -99,18 +101,23 @@ impl Messenger {
         };
         let status = response.status();
         let retry_after = budget::retry_after(response.headers(), SystemTime::now());
-        let mut body = Vec::new();
+        let (mut body, mut unread) = (Vec::new(), longest(&post.secrets));
+        let enough = READ_BYTES + unread;
         // Who has taken the message may say what it likes.
-        while !status.is_success() && body.len() < READ_BYTES {
+        while !status.is_success() && body.len() < enough {
             match timeout_at(deadline, response.chunk()).await {
-                Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk[..chunk.len().min(READ_BYTES)]),
+                Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk[..chunk.len().min(enough)]),
+                Ok(Ok(None)) => {
+                    unread = 0;
+                    break;
+                }
                 _ => break,
             }
         }
         Ok(Reply {
             status: status.as_u16(),
             retry_after: retry_after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT)),
-            said: quoted(&body, &post.secrets),
+            said: quoted_but(unread, &body, &post.secrets),
         })
     }
 }
@@ -124,14 +131,23 @@ fn is_here(url: &Url) -> bool {
     }
 }
 
+/// How many bytes the longest of these may take in an answer.
+fn longest(secrets: &[&str]) -> usize {
+    secrets.iter().map(|secret| secret.len() * LONGEST_FORM).max().unwrap_or(0)
+}
+
 /// The first line that says something, fit to be shown and without these secrets.
 pub(crate) fn quoted(body: &[u8], secrets: &[&str]) -> String {
+    quoted_but(0, body, secrets)
+}
+
+/// The same of what is before so many bytes at the end, where a secret may be cut, and so not found.
+fn quoted_but(end: usize, body: &[u8], secrets: &[&str]) -> String {
     let scrubber = Scrubber::new(secrets.iter().copied());
     let body = String::from_utf8_lossy(body);
     let body = scrubber.scrub_text(body);
-    // A secret that begins in here is there as a whole.
-    let begin: String = body.chars().take(READ_BYTES / 4).collect();
-    let line = begin.lines().map(str::trim).find(|line| !line.is_empty());
+    let whole = &body[..body.floor_char_boundary(body.len().saturating_sub(end))];
+    let line = whole.lines().map(str::trim).find(|line| !line.is_empty());
     printable(line.unwrap_or_default(), QUOTED_CHARS).into_owned()
 }
 
@@ -149,5 +165,18 @@ mod tests {
             assert_eq!(quoted(body.as_bytes(), &["hunter2", "https://x/hunter2"]), expected);
         }
         assert_eq!(quoted("x".repeat(5000).as_bytes(), &[]).chars().count(), QUOTED_CHARS);
+    }
+
+    #[test]
+    fn a_secret_that_is_cut_off_is_not_quoted() {
+        let secret = "planted".repeat(100);
+        let secrets = [secret.as_str()];
+        for whole in 0..8 {
+            let body = format!("no {}{}", format!("{secret} ").repeat(whole), &secret[..600]);
+            let said = quoted_but(longest(&secrets), body.as_bytes(), &secrets);
+            assert!(!said.contains("planted"), "{said}");
+        }
+        let body = format!("no{}", " ".repeat(READ_BYTES + longest(&secrets)));
+        assert_eq!(quoted_but(longest(&secrets), body.as_bytes(), &secrets), "no");
     }
 }

@@ -177,6 +177,7 @@ async fn targets_of_alerts_are_shown_with_what_keeps_them() {
     let target = |name: &str, failing: bool| TargetReport {
         name: name.to_owned(),
         kind: "slack".to_owned(),
+        quiet: 0,
         pending: 3,
         delivered_at: Some(at(1_000_000).into()),
         failing_since: failing.then(|| at(2_000_000).into()),

@@ -7,6 +7,7 @@ mod gitlab;
 mod reach;
 mod repositories;
 mod tokens;
+mod tracker;
 mod wire;
 
 use std::sync::Once;

@@ -219,6 +219,19 @@ const EVERY_FAULT: &[(&str, Red)] = &[
             ],
         ),
     ),
+    ("an-outage-is-no-issue", (9, &[("issues", "search_issues: 500", "an answer as if nothing were wrong")])),
+    ("nothing-is-ever-done", (9, &[("issues", "issue_states: 500", "an answer as if nothing were wrong")])),
+    ("another-issue", (2, &[("issues", "get_issue: as recorded", "`8`")])),
+    (
+        "believes-any-delivery",
+        (
+            8,
+            &[
+                ("issues", "parse_webhook: nothing", "an event"),
+                ("issues", "parse_webhook: delivery 1, cut off at every eighth", "an event"),
+            ],
+        ),
+    ),
     ("takes-any-url", (1, &[("repository URLs", "what is no URL at all", "the repository `something`")])),
     ("unknown-reason", (6, &[("answers", "500", "the plugin's reason 99 is unknown")])),
     (
@@ -347,13 +360,13 @@ fn the_report_is_for_people_and_for_machines() {
             "\nanswers\n  ok       401\n",
             "  failed   404\n           expected  not_found or disabled\n           came      provider_error: the forge has lost it\n",
             "           to do     answer Reason::NOT_FOUND to 404",
-            "137 cases: 136 passed, 1 failed, 0 skipped, in ",
+            "235 cases: 234 passed, 1 failed, 0 skipped, in ",
         ],
     );
     assert_harmless(&table.stdout);
     let junit = run(build::wrong(), &[&options[..], &["--format=junit"]].concat()).exits(1);
     let junit = quick_junit::Report::deserialize_from_str(&junit.stdout).expect("JUnit XML");
-    assert_eq!((junit.tests, junit.failures), (137, 1));
+    assert_eq!((junit.tests, junit.failures), (235, 1));
     let answers = junit.test_suites.iter().find(|suite| suite.name.as_str() == "answers");
     assert_eq!(answers.expect("the suite").failures, 1);
 }

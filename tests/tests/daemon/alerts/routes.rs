@@ -42,6 +42,50 @@ fn each_team_hears_of_its_own_and_a_target_that_is_new_of_what_is_open() {
 }
 
 #[test]
+fn what_is_not_watched_any_more_is_over_for_those_who_heard_of_it_and_nobody_else() {
+    let (fake, hook, shop) = (large(1, 3), Receiver::start(), Receiver::start());
+    let list = told(3)
+        .repository("p0-r0", "large", "project-0", "repository-0", "labels = { team = \"shop\" }")
+        .table("alerts.targets.shop", &webhook("shop"))
+        .table("alerts.routes.shop", "match = { team = \"shop\" }\ntargets = [\"shop\"]");
+    let sandbox = sandbox(&list, &fake, &[("hook", &hook), ("shop", &shop)]);
+    let daemon = Daemon::start(&sandbox);
+    until_granted(&daemon, 3);
+    delete(&fake, 0, 0);
+    until_heard(&shop, &[("opened", "p0-r0")]);
+    list.without("p0-r0").write(&sandbox);
+    daemon.reload();
+    until_heard(&shop, &[("opened", "p0-r0"), ("resolved", "p0-r0")]);
+    delete(&fake, 0, 1);
+    until_heard(&hook, &[("opened", "p0-r1")]);
+    daemon.stop();
+}
+
+#[test]
+fn what_nobody_was_to_hear_of_is_no_news_after_a_restart() {
+    let (fake, hook) = (large(1, 2), Receiver::start());
+    let list = told(2);
+    let nobody = list
+        .clone()
+        .set("alerts.default", "[]")
+        .table("alerts.routes.shop", "match = { team = \"shop\" }\ntargets = [\"hook\"]");
+    let sandbox = sandbox(&nobody, &fake, &[("hook", &hook)]);
+    let daemon = Daemon::start(&sandbox);
+    until_granted(&daemon, 2);
+    delete(&fake, 0, 0);
+    daemon.until("an incident", |records| records.open_incidents().pop());
+    restore(&fake, 0, 0);
+    daemon.until("its end", |records| records.open_incidents().is_empty().then_some(()));
+    daemon.stop();
+    list.write(&sandbox);
+    let daemon = Daemon::start(&sandbox);
+    until_granted(&daemon, 2);
+    delete(&fake, 0, 1);
+    until_heard(&hook, &[("opened", "p0-r1")]);
+    daemon.stop();
+}
+
+#[test]
 fn in_maintenance_what_begins_waits_for_its_end() {
     let (fake, hook) = (large(1, 3), Receiver::start());
     let window = "match = { integration = \"large\" }\nfrom = \"2020-01-01T00:00:00Z\"\nuntil = \"2120-01-01T00:00:00Z\"";

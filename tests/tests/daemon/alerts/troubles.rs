@@ -53,15 +53,16 @@ fn a_target_that_is_down_loses_nothing_and_holds_up_nobody() {
     let status = status.expect("it runs");
     let told = String::from_utf8_lossy(&status.stdout).into_owned();
     assert_eq!(status.status.code(), Some(3), "{told}");
-    assert!(told.contains("the target of alerts `hook` (webhook) has taken nothing for"), "{told}");
+    assert!(
+        told.contains("the target of alerts `hook` (webhook) has not taken what it is told for"),
+        "{told}"
+    );
 
     let attempts = hook.requests().len();
     hook.answer_usually(None);
     wait_for("everything", || (condition(&daemon, "hook")["pending"] == 0).then_some(()));
     let requests = hook.requests();
-    // The same first message again and again, then each of the others once.
-    let first = requests[0].header("webhook-id");
-    assert!(requests[..=attempts].iter().all(|request| request.header("webhook-id") == first));
+    // None was taken before, and then each once.
     let mut events: Vec<_> = requests[attempts..].iter().flat_map(super::of_message).collect();
     events.sort();
     let mut all: Vec<_> =
@@ -106,12 +107,40 @@ fn a_full_disk_keeps_nobody_from_being_told() {
     daemon.process().limit_files(Some(1));
     delete(&fake, 0, 0);
     until_heard(&hook, &[("opened", "p0-r0")]);
-    daemon.process().limit_files(None);
-    daemon.until("the incident", |records| records.open_incidents().pop());
+    // Its end waits for the disk, and comes once.
     restore(&fake, 0, 0);
+    daemon.tells("not_found is over", 1);
+    daemon.process().limit_files(None);
     until_heard(&hook, &[("opened", "p0-r0"), ("resolved", "p0-r0")]);
+    delete(&fake, 0, 1);
+    until_heard(&hook, &[("opened", "p0-r0"), ("resolved", "p0-r0"), ("opened", "p0-r1")]);
     daemon.stop();
-    assert_eq!(super::owed(&sandbox), 0);
+    assert_eq!(super::owed(&sandbox), 1);
+}
+
+#[test]
+fn a_message_that_its_target_cannot_take_keeps_no_other_from_it() {
+    let (fake, hook) = (large(1, 4), Receiver::start());
+    // A receiver on which one of them has such an effect, alone or with others.
+    hook.answer_if("p0-r1", Answer::Status(500));
+    hook.answer_if("p0-r2", Answer::Status(413));
+    let list = told(4).set("alerts.group_wait", r#""1s""#);
+    let sandbox = sandbox(&list, &fake, &[("hook", &hook)]);
+    let daemon = Daemon::start(&sandbox);
+    until_granted(&daemon, 4);
+    (0..4).for_each(|repository| delete(&fake, 0, repository));
+    let was_taken = |name: &str| {
+        let alone = |request: &forgewatch_tests::receivers::Received| {
+            let of = super::of_message(request);
+            of.iter().any(|(_, of)| of == name) && !of.iter().any(|(_, of)| of == "p0-r1" || of == "p0-r2")
+        };
+        hook.requests().iter().any(alone).then_some(())
+    };
+    wait_for("the first", || was_taken("p0-r0"));
+    wait_for("the last", || was_taken("p0-r3"));
+    let condition = condition(&daemon, "hook");
+    assert!(!condition["failing_since"].is_null() && !condition["problem"].is_null(), "{condition}");
+    daemon.stop();
 }
 
 #[test]
@@ -121,6 +150,7 @@ fn a_stop_lets_a_message_under_way_end() {
     let sandbox = sandbox(&list, &fake, &[("hook", &hook)]);
     let daemon = Daemon::start(&sandbox);
     until_granted(&daemon, 2);
+    hook.answer_next([Answer::Late(std::time::Duration::from_secs(2), 200)]);
     delete(&fake, 0, 0);
     hook.wait_for(1);
     daemon.stop();
