@@ -221,7 +221,7 @@ impl Outbox {
         }
         match (again, due) {
             (Some((times, delivery)), due) if times == 0 || due.is_none() => {
-                Next::Send(self.delivery(target, &delivery.to_owned()))
+                Next::Send(self.delivery(target, delivery))
             }
             (_, Some((_, event, group))) => {
                 let group: Vec<_> = group.into_iter().map(str::to_owned).collect();
