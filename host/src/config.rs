@@ -54,8 +54,8 @@ pub use self::{
     provenance::Explained,
     secret::SecretRef,
     values::{
-        Address, HostPort, HttpUrl, HttpsUrl, ListenAddress, Pattern, Period, ProxyUrl, TimeOfDay, Timestamp,
-        ValueError,
+        Address, HostPort, HttpUrl, HttpsUrl, ListenAddress, Pattern, Period, ProxyUrl, PublicUrl, TimeOfDay,
+        Timestamp, ValueError,
     },
     watch::FilesWatch,
 };

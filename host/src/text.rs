@@ -87,17 +87,22 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A length of time in its two largest units.
+/// A length of time in its two largest units, spelled out.
 pub fn rough(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let unit = if seconds < 3600 {
-        1
-    } else if seconds < 86_400 {
-        60
-    } else {
-        3600
-    };
-    humantime::format_duration(Duration::from_secs(seconds / unit * unit)).to_string()
+    let parts = humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string();
+    let spelled = parts.split(' ').take(2).map(|part| {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = part.split_at(digits);
+        let unit = match unit {
+            "s" => "second",
+            "m" => "minute",
+            "h" => "hour",
+            other => other.trim_end_matches('s'),
+        };
+        let plural = if number == "1" { "" } else { "s" };
+        format!("{number} {unit}{plural}")
+    });
+    spelled.collect::<Vec<_>>().join(" ")
 }
 
 /// A path, made harmless; no system takes one that is longer than what is shown.
@@ -166,6 +171,22 @@ fn replace_in_text<'a>(text: &'a str, mask: &str) -> Cow<'a, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_of_time_are_spelled_out_in_two_units() {
+        let cases = [
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (90, "1 minute 30 seconds"),
+            (900, "15 minutes"),
+            (7_200, "2 hours"),
+            (97_200, "1 day 3 hours"),
+            (3_600_000, "1 month 11 days"),
+        ];
+        for (seconds, expected) in cases {
+            assert_eq!(rough(Duration::from_secs(seconds)), expected);
+        }
+    }
 
     #[test]
     fn unprintable_characters_are_escaped_and_long_text_is_cut() {

@@ -34,6 +34,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::middleware::from_fn;
+use tokio::sync::Semaphore;
 
 use crate::api::view::{Pages, View};
 use attempts::Attempts;
@@ -47,17 +48,20 @@ struct Site {
     is_https: Arc<AtomicBool>,
     sessions: Mutex<Sessions>,
     attempts: Mutex<Attempts>,
+    /// Places for pages that are kept up to date.
+    live: Arc<Semaphore>,
     /// What forms carry where nobody has to sign in.
     form_token: Secret,
 }
 
-/// All pages. Cookies are for TLS alone while `is_https`.
+/// All pages. Cookies are for TLS alone while `is_https`, and those of browsers that come over TLS always.
 pub(crate) fn pages(view: View, is_https: Arc<AtomicBool>) -> Pages {
     let site = Arc::new(Site {
         view,
         is_https,
         sessions: Mutex::default(),
         attempts: Mutex::default(),
+        live: Arc::new(Semaphore::new(live::MOST)),
         form_token: Secret::random(),
     });
     let routes = Router::new()
@@ -91,6 +95,7 @@ impl Site {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether everybody is known to come over TLS.
     fn is_https(&self) -> bool {
         self.is_https.load(Ordering::Relaxed)
     }

@@ -23,7 +23,7 @@ impl Settings {
         let before = problems.len();
         let plan = Plan::of(loaded, problems);
         let targets = Target::prepare_all(loaded, problems).await;
-        let page = loaded.config.public_url.as_ref().map(|url| url.expose().clone());
+        let page = loaded.config.public_url.as_ref().map(|url| url.get().clone());
         (problems.len() == before).then_some(Self { plan, targets, page })
     }
 }

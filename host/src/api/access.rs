@@ -10,11 +10,11 @@ use std::time::Instant;
 use axum::http::{HeaderMap, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 use super::error::Error;
 pub(crate) use crate::config::ApiScope as Scope;
-use crate::config::{Api, ApiAuth, HostPort, Loaded, Problem};
+use crate::config::{ApiAuth, Config, HostPort, Loaded, Problem};
 use crate::prepare::{Trouble, read_secret};
 use crate::services::log_limit::Allowance;
 use crate::text::printable;
@@ -27,11 +27,15 @@ pub struct Access {
     auth: ApiAuth,
     hosts: Vec<HostPort>,
     tokens: Vec<Token>,
+    /// How many configurations the gate had before this one.
+    generation: u64,
 }
 
 struct Token {
     digest: [u8; 32],
     scope: Scope,
+    /// The generation since which it has always been there.
+    since: u64,
 }
 
 /// Anybody who reaches the address could use the API.
@@ -57,13 +61,16 @@ impl Access {
     /// As the configuration has it; `None` after telling of each token that cannot be read, or guessed where others
     /// can try.
     pub async fn of(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Self> {
-        let api = &loaded.config.api;
+        let config = &loaded.config;
+        let api = &config.api;
         let mut tokens = Vec::new();
         for (name, configured) in &api.tokens {
-            match read_secret(&configured.token).await.and_then(|secret| hard_to_guess(secret, name, api)) {
+            match read_secret(&configured.token).await.and_then(|secret| hard_to_guess(secret, name, config))
+            {
                 Ok(secret) => tokens.push(Token {
                     digest: digest(secret.expose_secret()),
                     scope: configured.scopes.iter().copied().max().unwrap_or(Scope::Read),
+                    since: 0,
                 }),
                 Err((message, help)) => {
                     problems.push(loaded.problem(&["api", "tokens", name, "token"], message, help));
@@ -71,39 +78,51 @@ impl Access {
             }
         }
         let are_all = tokens.len() == api.tokens.len();
-        let public = loaded.config.public_url.as_ref().and_then(|url| HostPort::of(url.expose()));
+        let public = config.public_url.as_ref().and_then(|url| HostPort::of(url.get()));
         let hosts = api.hosts.iter().cloned().chain(public).collect();
-        are_all.then_some(Self { auth: api.auth, hosts, tokens })
+        are_all.then_some(Self { auth: api.auth, hosts, tokens, generation: 0 })
     }
 
     fn is_open(&self) -> bool {
         self.auth == ApiAuth::None || self.tokens.is_empty()
     }
 
-    /// What a token allows. Takes the same time whichever token it is or is not.
-    fn scope_of(&self, Known(presented): &Known) -> Option<Scope> {
-        let mut found = 0_u8;
+    /// The same, of a gate that had `former`: a token that was there then has been all the time.
+    fn after(mut self, former: &Self) -> Self {
+        self.generation = former.generation + 1;
+        for token in &mut self.tokens {
+            let known = former.find(&token.digest).map(|(_, since)| since);
+            token.since = known.unwrap_or(self.generation);
+        }
+        self
+    }
+
+    /// What a token allows, and since when it has been there. Takes the same time whichever token it is or is not.
+    fn find(&self, presented: &[u8; 32]) -> Option<(Scope, u64)> {
+        let (mut found, mut since) = (0_u8, 0_u64);
         for token in &self.tokens {
-            let is_it: Choice = token.digest.ct_eq(presented);
+            let is_it = token.digest.ct_eq(presented);
             let better = u8::max(found, token.scope as u8);
-            found = u8::conditional_select(&found, &better, is_it);
+            found.conditional_assign(&better, is_it);
+            since.conditional_assign(&token.since, is_it);
         }
         match found {
             0 => None,
-            1 => Some(Scope::Read),
-            _ => Some(Scope::Operate),
+            1 => Some((Scope::Read, since)),
+            _ => Some((Scope::Operate, since)),
         }
     }
 }
 
 /// The token, if it is long enough for where it is used.
-fn hard_to_guess(token: SecretString, name: &str, api: &Api) -> Result<SecretString, Trouble> {
+fn hard_to_guess(token: SecretString, name: &str, config: &Config) -> Result<SecretString, Trouble> {
     if token.expose_secret().chars().count() >= SHORTEST_TOKEN {
         return Ok(token);
     }
     let message = format!("the token is shorter than {SHORTEST_TOKEN} characters");
     let help = "make one that nobody guesses, like `openssl rand -hex 32` does";
-    if !api.listen.is_on_loopback() && api.auth == ApiAuth::Tokens {
+    let is_reachable = !config.api.listen.is_on_loopback() || config.public_url.is_some();
+    if is_reachable && config.api.auth == ApiAuth::Tokens {
         return Err((message, Some(help.to_owned())));
     }
     tracing::warn!("`api.tokens.{}`: {message}: {help}", printable(name, 200));
@@ -114,18 +133,15 @@ fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-/// A token that was shown, by its digest.
-#[derive(Clone, Copy)]
-pub(crate) struct Known([u8; 32]);
-
-impl Known {
-    fn of(token: &str) -> Self {
-        Self(digest(token))
-    }
+/// A right token that was shown, by its digest. One that is taken away and comes back is another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Known {
+    digest: [u8; 32],
+    since: u64,
 }
 
 /// Tokens and names that leave the API protected.
-pub struct Admissible(Arc<Access>);
+pub struct Admissible(Access);
 
 /// Lets requests in or not.
 pub struct Gate {
@@ -139,7 +155,7 @@ impl Gate {
     ///
     /// Anybody could come in.
     pub(crate) fn new(listen: SocketAddr, access: Access) -> Result<Self, Unprotected> {
-        let access = protected(listen, access)?;
+        let access = Arc::new(protected(listen, access)?);
         let refusals = Mutex::new(Allowance::new(5, 2));
         Ok(Self { listen, access: RwLock::new(access), refusals })
     }
@@ -168,7 +184,8 @@ impl Gate {
 
     /// Takes another configuration's tokens and names over.
     pub fn replace(&self, Admissible(access): Admissible) {
-        *self.access.write().unwrap_or_else(PoisonError::into_inner) = access;
+        let mut current = self.access.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(access.after(&current));
     }
 
     /// Whether only this machine reaches the address.
@@ -197,8 +214,8 @@ impl Gate {
             let message = "a token is needed: send `authorization: Bearer TOKEN`";
             return Err(unauthorized(message, "Bearer realm=\"forgewatch\""));
         };
-        match access.scope_of(&Known::of(token)) {
-            Some(allowed) if allowed >= scope => Ok(()),
+        match access.find(&digest(token)) {
+            Some((allowed, _)) if allowed >= scope => Ok(()),
             Some(_) => Err(Error::forbidden("the token's scopes do not allow this: it takes `operate`")),
             None => {
                 self.tell_of_unknown_token(peer);
@@ -210,17 +227,18 @@ impl Gate {
 
     /// A token that is configured; it is told of one that is not.
     pub(crate) fn recognise(&self, token: &str, peer: Option<IpAddr>) -> Option<Known> {
-        let known = Known::of(token);
-        let scope = self.scope(&known);
-        if scope.is_none() {
+        let digest = digest(token);
+        let found = self.access().find(&digest);
+        if found.is_none() {
             self.tell_of_unknown_token(peer);
         }
-        scope.map(|_| known)
+        found.map(|(_, since)| Known { digest, since })
     }
 
-    /// What a token allows; nothing, if it is not configured any more.
+    /// What a token allows; nothing, if it has not been configured all the time.
     pub(crate) fn scope(&self, known: &Known) -> Option<Scope> {
-        self.access().scope_of(known)
+        let found = self.access().find(&known.digest);
+        found.filter(|(_, since)| *since == known.since).map(|(scope, _)| scope)
     }
 
     fn tell_of_unknown_token(&self, peer: Option<IpAddr>) {
@@ -236,7 +254,7 @@ impl Gate {
     }
 }
 
-fn protected(listen: SocketAddr, access: Access) -> Result<Arc<Access>, Unprotected> {
+fn protected(listen: SocketAddr, access: Access) -> Result<Access, Unprotected> {
     if !listen.ip().to_canonical().is_loopback() && access.is_open() {
         if access.auth == ApiAuth::Tokens {
             return Err(Unprotected::Reachable { listen });
@@ -245,7 +263,7 @@ fn protected(listen: SocketAddr, access: Access) -> Result<Arc<Access>, Unprotec
             "the API on {listen} asks nobody for a token (`api.auth = \"none\"`): whoever reaches it may use all of it"
         );
     }
-    Ok(Arc::new(access))
+    Ok(access)
 }
 
 fn unauthorized(message: &str, challenge: &'static str) -> Error {
@@ -263,8 +281,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 #[cfg(test)]
 impl Access {
     pub(crate) fn with(auth: ApiAuth, hosts: &[&str], tokens: &[(&str, Scope)]) -> Self {
-        let tokens = tokens.iter().map(|(token, scope)| Token { digest: digest(token), scope: *scope });
+        let tokens =
+            tokens.iter().map(|(token, scope)| Token { digest: digest(token), scope: *scope, since: 0 });
         let hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
-        Self { auth, hosts, tokens: tokens.collect() }
+        Self { auth, hosts, tokens: tokens.collect(), generation: 0 }
     }
 }

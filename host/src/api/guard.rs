@@ -60,7 +60,7 @@ fn judge(gate: &Gate, request: &Request) -> Result<(), Error> {
         );
         return Err(Error::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", message));
     }
-    if !is_from_us(gate, request.headers(), &host) {
+    if !is_from_us(gate, request.headers(), &host) || is_embedded(request.headers()) {
         return Err(Error::forbidden("requests from pages of other origins are refused"));
     }
     let query = request.uri().query().unwrap_or_default();
@@ -123,6 +123,13 @@ fn is_ours(gate: &Gate, authority: &Authority, trust: Trust) -> bool {
         ip => address == Some(ip) && is_port(listen.port()),
     };
     is_listened_on || gate.is_configured(&host, is_port)
+}
+
+/// Whether a page of another site fetches it for itself, which browsers do without an `Origin` where the page does not
+/// see the answer. A link that somebody follows is not that.
+fn is_embedded(headers: &HeaderMap) -> bool {
+    let is_foreign = headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site");
+    is_foreign && headers.get("sec-fetch-mode").is_none_or(|mode| mode != "navigate")
 }
 
 /// Whether a browser sent it for a page of ours, or no browser did.

@@ -56,6 +56,7 @@ pub(super) struct Query {
     /// The name of the discovery that has found it.
     discovery: Option<String>,
     /// A label and its value, as `key:value`; all that are given have to fit.
+    #[schemars(length(max = 20))]
     label: Vec<Label>,
     /// A part of the name, in upper or lower case.
     #[schemars(length(max = 200))]

@@ -157,15 +157,6 @@ impl View {
         self.0.handle.health()
     }
 
-    /// A place for one more stream.
-    ///
-    /// # Errors
-    ///
-    /// There are too many.
-    pub(crate) fn stream(&self) -> Result<OwnedSemaphorePermit, Error> {
-        self.0.stream()
-    }
-
     /// When everything ends.
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.0.stop

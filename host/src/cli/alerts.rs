@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::{GlobalArgs, USAGE, print, refuse, runtime, tell};
 use crate::alerts::{Happening, Refusal, Target, test_message};
-use crate::config::{AlertTarget, HttpUrl, Loaded, Problem, Problems, nearest};
+use crate::config::{AlertTarget, Loaded, Problem, Problems, PublicUrl, nearest};
 
 /// Exit status for a message that was not taken.
 const NOT_TAKEN: u8 = 1;
@@ -76,7 +76,7 @@ impl Test {
         let mut problems = Vec::new();
         let target = Target::prepare(loaded, &self.target, configured, &mut problems).await;
         let target = target.filter(|_| problems.is_empty()).ok_or(Problems(problems))?;
-        let page = loaded.config.public_url.as_ref().map(HttpUrl::expose);
+        let page = loaded.config.public_url.as_ref().map(PublicUrl::get);
         Ok(target.send(&test_message(self.event, page)).await)
     }
 }

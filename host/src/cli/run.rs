@@ -299,7 +299,7 @@ impl Follower for Following {
 
 /// Whether people reach the page over TLS, which something in front of the daemon ends.
 fn is_public_over_tls(loaded: &Loaded) -> bool {
-    loaded.config.public_url.as_ref().is_some_and(|url| url.expose().scheme() == "https")
+    loaded.config.public_url.as_ref().is_some_and(|url| url.get().scheme() == "https")
 }
 
 fn failed(error: impl std::fmt::Display) -> ExitCode {

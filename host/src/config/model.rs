@@ -14,7 +14,7 @@ use super::{
     alerts::Alerts,
     daemon::{Api, Breaker, Logging, Retention, Schedule},
     secret::SecretRef,
-    values::{Address, HostPort, HttpUrl, HttpsUrl, Pattern, Period, ProxyUrl, Timestamp},
+    values::{Address, HostPort, HttpsUrl, Pattern, Period, ProxyUrl, PublicUrl, Timestamp},
 };
 
 /// The whole configuration.
@@ -44,7 +44,7 @@ pub struct Config {
     pub alerts: Alerts,
     /// The address that people reach the daemon's page at, for links in messages.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub public_url: Option<HttpUrl>,
+    pub public_url: Option<PublicUrl>,
     /// How long the daemon remembers what is over.
     pub retention: Retention,
     /// The daemon's log.

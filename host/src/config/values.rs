@@ -67,7 +67,7 @@ macro_rules! text_value {
 }
 
 /// Every format that the configuration's schema uses.
-pub(super) const FORMATS: [Format; 10] = [
+pub(super) const FORMATS: [Format; 11] = [
     Period::FORMAT,
     Pattern::FORMAT,
     HostPort::FORMAT,
@@ -75,6 +75,7 @@ pub(super) const FORMATS: [Format; 10] = [
     ProxyUrl::FORMAT,
     HttpsUrl::FORMAT,
     HttpUrl::FORMAT,
+    PublicUrl::FORMAT,
     Timestamp::FORMAT,
     TimeOfDay::FORMAT,
     VARIABLE,
@@ -431,6 +432,45 @@ impl FromStr for HttpUrl {
     }
 }
 
+/// The `http` or `https` address of a host, and nothing more.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PublicUrl(Url);
+
+text_value!(
+    PublicUrl,
+    "public-url",
+    "the address of a host alone, like \"https://forgewatch.example.org/\" or with a port"
+);
+
+impl PublicUrl {
+    /// The address.
+    pub const fn get(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let HttpUrl(url) = text.parse()?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(ValueError("holds a user name or a password"));
+        }
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(ValueError("is not the root of a host: it has a path, a query or a fragment"));
+        }
+        Ok(Self(url))
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// An address kept exactly as written, malformed or not; a user name and password in it are masked when shown.
 #[derive(Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -548,6 +588,22 @@ mod tests {
         assert_eq!(proxy.expose().password(), Some("hunter2"));
         assert!(!format!("{proxy} {proxy:?}").contains("hunter2"));
         assert!("http://login/".parse::<HttpsUrl>().is_err());
+        for (text, good) in [
+            ("https://watch.example.org", true),
+            ("https://watch.example.org/", true),
+            ("http://[::1]:9477/", true),
+            ("https://watch.example.org/page", false),
+            ("https://watch.example.org//", false),
+            ("https://watch.example.org/?a=b", false),
+            ("https://watch.example.org/?", false),
+            ("https://watch.example.org/#a", false),
+            ("https://user@watch.example.org/", false),
+            ("https://:hunter2@watch.example.org/", false),
+            ("ftp://watch.example.org/", false),
+            ("watch.example.org", false),
+        ] {
+            assert_eq!(text.parse::<PublicUrl>().is_ok(), good, "{text}");
+        }
         assert!("2026-01-05T10:00:00Z".parse::<Timestamp>().is_ok());
         assert!("2026-01-05".parse::<Timestamp>().is_err());
         for (text, good) in

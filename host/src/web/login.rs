@@ -17,7 +17,7 @@ use url::form_urlencoded;
 use super::Site;
 use super::headers::{html, see_other};
 use super::render::{Frame, render};
-use super::visit::{Answered, Visit, is_from_our_page, peer, posted};
+use super::visit::{Answered, Cookie, Visit, is_from_our_page, peer, posted};
 use super::{refusals, sessions};
 use crate::api::view::{Error, form_of_body, pairs};
 
@@ -99,18 +99,17 @@ async fn sign_in(site: &Site, request: Request) -> Answered {
         return form(StatusCode::FORBIDDEN, Door::again(next, "A token is needed."));
     }
     let now = Instant::now();
-    if let Err(wait) = site.attempts().begin(peer, now) {
-        return too_many(next, wait);
-    }
     let Some(known) = site.view.gate().recognise(token, peer) else {
-        return form(StatusCode::FORBIDDEN, Door::again(next, "This token is not known here."));
+        return match site.attempts().wrong(peer, now) {
+            Ok(()) => form(StatusCode::FORBIDDEN, Door::again(next, "This token is not known here.")),
+            Err(wait) => too_many(next, wait),
+        };
     };
-    site.attempts().succeeded(peer);
     let mut sessions = site.sessions();
     site.keys(&parts.headers).for_each(|former| sessions.end(former));
     let id = sessions.begin(known, now);
     drop(sessions);
-    Ok(with_cookie(site, see_other(next), id.expose(), sessions::LONGEST))
+    Ok(with_cookie(see_other(next), site.cookie(&parts.headers), id.expose(), sessions::LONGEST))
 }
 
 fn too_many(next: &str, wait: Duration) -> Answered {
@@ -125,7 +124,7 @@ async fn sign_out(visit: Visit) -> Answered {
     if let Some(session) = visit.visitor.session {
         visit.site.sessions().end(session);
     }
-    Ok(with_cookie(&visit.site, see_other("/login"), "", Duration::ZERO))
+    Ok(with_cookie(see_other("/login"), visit.cookie, "", Duration::ZERO))
 }
 
 fn form(status: StatusCode, Door { next, problem, is_led_here }: Door<'_>) -> Answered {
@@ -133,11 +132,8 @@ fn form(status: StatusCode, Door { next, problem, is_led_here }: Door<'_>) -> An
     text.map(|text| html(status, text)).map_err(|error| refusals::fault(&error))
 }
 
-fn with_cookie(site: &Site, mut answer: Response<Body>, id: &str, lasts: Duration) -> Response<Body> {
-    let (name, secure) = (site.cookie_name(), if site.is_https() { "; Secure" } else { "" });
-    let seconds = lasts.as_secs();
-    let cookie = format!("{name}={id}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
-    if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
+fn with_cookie(mut answer: Response<Body>, cookie: Cookie, id: &str, lasts: Duration) -> Response<Body> {
+    if let Ok(mut cookie) = HeaderValue::from_str(&cookie.set(id, lasts)) {
         cookie.set_sensitive(true);
         answer.headers_mut().insert(header::SET_COOKIE, cookie);
     }

@@ -10,7 +10,7 @@ use super::render::{Frame, value};
 use super::visit::{Answered, Visit};
 use crate::daemon::{IntegrationReport, Ledger, Report};
 use crate::journal::{Cause, Incident};
-use crate::verdict::{Moment, Reason, Stamp};
+use crate::verdict::{Moment, Reason, Stamp, Verdict};
 
 /// Groups of incidents that are shown, those that cost most first.
 pub(super) const MOST_GROUPS: usize = 20;
@@ -43,6 +43,8 @@ pub(super) struct Group {
 pub(super) struct Groups {
     pub(super) shown: Vec<Group>,
     pub(super) more: usize,
+    /// Whether some are of access that was denied.
+    has_losses: bool,
     /// The integrations whose forges are the cause of some.
     unclear: BTreeSet<String>,
 }
@@ -71,7 +73,7 @@ pub(super) async fn show(visit: Visit) -> Answered {
     let integrations_in_all = report.integrations.len();
     let content = context! {
         in_short => report.in_short(),
-        mood => mood(&report),
+        mood => mood(&report, groups.has_losses),
         shares => value(bar),
         groups => value(&groups.shown),
         groups_more => groups.more,
@@ -91,10 +93,10 @@ pub(super) async fn show(visit: Visit) -> Answered {
     visit.answer("overview.html", Frame::of("overview", "Overview", headline), content).await
 }
 
-/// How bad it is, as one word for colour and symbol.
-fn mood(report: &Report) -> &'static str {
-    let is_bad = report.is_degraded() || report.repositories.denied > 0 || report.incidents_open > 0;
-    match (is_bad, report.has_trouble()) {
+/// How bad it is, as the verdict whose colour and symbol say so: an outage, of a forge or of the daemon, is no loss.
+fn mood(report: &Report, has_losses: bool) -> &'static str {
+    let is_lost = has_losses || report.repositories.denied > 0;
+    match (is_lost, report.is_degraded() || report.has_trouble()) {
         (true, _) => "denied",
         (false, true) => "indeterminate",
         (false, false) if report.repositories.granted == report.repositories.total => "granted",
@@ -136,7 +138,9 @@ impl Groups {
         let more = groups.len().saturating_sub(MOST_GROUPS);
         let of_forges = groups.iter().filter(|group| group.latest.cause == Cause::Forge);
         let unclear = of_forges.map(|group| group.latest.integration.clone()).collect();
-        Self { shown: groups.into_iter().take(MOST_GROUPS).map(Group::from).collect(), more, unclear }
+        let has_losses = groups.iter().any(|group| group.latest.reason.verdict() == Verdict::Denied);
+        let shown = groups.into_iter().take(MOST_GROUPS).map(Group::from).collect();
+        Self { shown, more, has_losses, unclear }
     }
 }
 

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::visit::Visitor;
 use super::{assets, words};
-use crate::text::printable;
+use crate::text::{printable, rough};
 
 /// Characters of any one text.
 const LONGEST: usize = 2_000;
@@ -139,8 +139,7 @@ fn add_filters(environment: &mut Environment<'_>) {
     environment.add_filter("way_out", |word: &str| words::way_out(word));
     environment.add_filter("number", number);
     environment.add_filter("utc", utc);
-    environment
-        .add_filter("span", |seconds: f64| words::span(Duration::from_secs_f64(seconds.clamp(0.0, 1e10))));
+    environment.add_filter("span", |seconds: f64| rough(Duration::from_secs_f64(seconds.clamp(0.0, 1e10))));
     environment.add_filter("typed", typed);
     environment.add_filter("verdict_of", |word: &str| words::verdict_of(word));
     environment.add_filter("path", path);

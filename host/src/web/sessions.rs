@@ -1,14 +1,16 @@
 //! Who is signed in: sessions, in memory alone and known by the digests of their ids.
 //!
-//! A session is as good as the token that it began with: it may what the token may at this moment, and ends when that is
-//! not configured any more, when nobody used it for an hour, after twelve hours, and with the process.
+//! A session is as good as the token that it began with: it may what the token may at this moment, and ends for good when
+//! that is taken away, when nobody used it for an hour, after twelve hours, and with the process.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::api::Known;
@@ -16,6 +18,10 @@ use crate::text::hex;
 
 /// Further ones end the one that was used longest ago.
 pub(super) const MOST_SESSIONS: usize = 1_000;
+/// The same of one token, so that whoever has one ends no sessions of others.
+pub(super) const MOST_OF_TOKEN: usize = 50;
+/// Pages of one session that are kept up to date at once.
+pub(super) const MOST_LIVE: usize = 6;
 /// How long a session lasts at most.
 pub(super) const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
 /// How long it lasts without being used.
@@ -35,6 +41,8 @@ pub(super) struct Session {
     pub(super) token: Known,
     /// What its forms carry.
     pub(super) form_token: Secret,
+    /// Places for its pages that are kept up to date.
+    pub(super) live: Arc<Semaphore>,
     created: Instant,
     seen: Instant,
 }
@@ -82,15 +90,22 @@ impl Sessions {
     /// Begins a session; its id.
     pub(super) fn begin(&mut self, token: Known, now: Instant) -> Secret {
         self.0.retain(|_, session| !session.is_over(now));
-        if self.0.len() >= MOST_SESSIONS
-            && let Some(oldest) = self.0.iter().min_by_key(|(_, it)| it.seen).map(|(key, _)| *key)
-        {
-            self.0.remove(&oldest);
-        }
+        self.make_room(MOST_OF_TOKEN, |session| session.token == token);
+        self.make_room(MOST_SESSIONS, |_| true);
         let (id, form_token) = (Secret::random(), Secret::random());
-        let session = Session { token, form_token, created: now, seen: now };
+        let live = Arc::new(Semaphore::new(MOST_LIVE));
+        let session = Session { token, form_token, live, created: now, seen: now };
         self.0.insert(Key::of(id.expose()), session);
         id
+    }
+
+    /// Ends sessions of a kind until there may be one more.
+    fn make_room(&mut self, most: usize, is_of_kind: impl Fn(&Session) -> bool) {
+        let mut of_kind: Vec<_> = self.0.iter().filter(|(_, session)| is_of_kind(session)).collect();
+        of_kind.sort_by_key(|(_, session)| session.seen);
+        let too_many = (of_kind.len() + 1).saturating_sub(most);
+        let oldest: Vec<_> = of_kind.into_iter().take(too_many).map(|(key, _)| *key).collect();
+        oldest.iter().for_each(|key| drop(self.0.remove(key)));
     }
 
     /// A session that is not over.

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, Method, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use minijinja::Value;
 use percent_encoding::percent_decode_str;
@@ -36,8 +37,17 @@ pub(super) struct Visit {
     /// The last part of the path where that is a name, decoded; else nothing.
     pub(super) name: String,
     pub(super) query: String,
+    pub(super) cookie: Cookie,
     /// Its turn; whoever takes the visit apart, as a stream does, gives it back.
     _turn: Option<OwnedSemaphorePermit>,
+}
+
+/// What a session's id is called in a browser.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cookie {
+    /// Browsers keep it to this host alone, over TLS.
+    OverTls,
+    Plain,
 }
 
 /// Who asks.
@@ -74,7 +84,8 @@ where
                 let name = name_after(prefix, parts.uri.path())?;
                 let query = parts.uri.query().unwrap_or_default().to_owned();
                 let turn = site.view.turn().await;
-                handler(Visit { site, visitor, name, query, _turn: turn }).await
+                let cookie = site.cookie(&parts.headers);
+                handler(Visit { site, visitor, name, query, cookie, _turn: turn }).await
             };
             answer.await.unwrap_or_else(Error::into_response)
         }
@@ -105,7 +116,8 @@ where
                 }
                 let name = name_after(prefix, parts.uri.path())?;
                 let turn = site.view.turn().await;
-                handler(Visit { site, visitor, name, query: String::new(), _turn: turn }).await
+                let (query, cookie) = (String::new(), site.cookie(&parts.headers));
+                handler(Visit { site, visitor, name, query, cookie, _turn: turn }).await
             };
             answer.await.unwrap_or_else(Error::into_response)
         }
@@ -153,17 +165,39 @@ impl Site {
 
     /// What a request's cookies may find sessions by.
     pub(super) fn keys<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = Key> + use<'a> {
-        let wanted = self.cookie_name();
+        let plain = (!self.is_https()).then_some(Cookie::Plain);
+        let wanted = [Cookie::OverTls].into_iter().chain(plain);
+        wanted.flat_map(|cookie| cookie.values(headers).take(MOST_COOKIES)).map(Key::of)
+    }
+
+    /// What is set for whoever sent this. Its `Origin`, if there is one, was found to be ours.
+    pub(super) fn cookie(&self, headers: &HeaderMap) -> Cookie {
+        let is_secure = |origin: &HeaderValue| origin.as_bytes().starts_with(b"https://");
+        let is_over_tls = self.is_https() || headers.get(header::ORIGIN).is_some_and(is_secure);
+        if is_over_tls { Cookie::OverTls } else { Cookie::Plain }
+    }
+}
+
+impl Cookie {
+    fn name(self) -> &'static str {
+        match self {
+            Self::OverTls => "__Host-forgewatch",
+            Self::Plain => "forgewatch",
+        }
+    }
+
+    /// As a browser is told to keep it.
+    pub(super) fn set(self, id: &str, lasts: Duration) -> String {
+        let secure = if self == Self::OverTls { "; Secure" } else { "" };
+        let (name, seconds) = (self.name(), lasts.as_secs());
+        format!("{name}={id}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+    }
+
+    fn values(self, headers: &HeaderMap) -> impl Iterator<Item = &str> {
         let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let cookies =
             values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let of_ours = cookies.filter(move |(name, _)| *name == wanted);
-        of_ours.take(MOST_COOKIES).map(|(_, id)| Key::of(id))
-    }
-
-    /// Browsers keep the second one to this host alone, over TLS.
-    pub(super) fn cookie_name(&self) -> &'static str {
-        if self.is_https() { "__Host-forgewatch" } else { "forgewatch" }
+        cookies.filter(move |(name, _)| *name == self.name()).map(|(_, id)| id)
     }
 }
 

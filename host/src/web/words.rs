@@ -2,10 +2,7 @@
 //!
 //! The words of the API stay recognisable: they are what filters, logs and the documents say.
 
-use std::time::Duration;
-
 use crate::journal::Cause;
-use crate::text::rough;
 use crate::verdict::Reason;
 
 /// Every reason, in the order in which a list of them is read.
@@ -97,24 +94,6 @@ pub(super) fn verdict_of(reason: &str) -> &'static str {
     find(reason).map_or("unknown", |reason| reason.verdict().as_str())
 }
 
-/// A length of time in its two largest units, spelled out.
-pub(super) fn span(duration: Duration) -> String {
-    let parts = rough(duration);
-    let spelled = parts.split(' ').take(2).map(|part| {
-        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = part.split_at(digits);
-        let unit = match unit {
-            "s" => "second",
-            "m" => "minute",
-            "h" => "hour",
-            other => other.trim_end_matches('s'),
-        };
-        let plural = if number == "1" { "" } else { "s" };
-        format!("{number} {unit}{plural}")
-    });
-    spelled.collect::<Vec<_>>().join(" ")
-}
-
 fn find(word: &str) -> Option<Reason> {
     REASONS.into_iter().find(|reason| reason.as_str() == word)
 }
@@ -138,22 +117,6 @@ pub(super) fn way_out(word: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lengths_of_time_are_spelled_out_in_two_units() {
-        let cases = [
-            (0, "0 seconds"),
-            (1, "1 second"),
-            (90, "1 minute 30 seconds"),
-            (900, "15 minutes"),
-            (7_200, "2 hours"),
-            (97_200, "1 day 3 hours"),
-            (3_600_000, "1 month 11 days"),
-        ];
-        for (seconds, expected) in cases {
-            assert_eq!(span(Duration::from_secs(seconds)), expected);
-        }
-    }
 
     #[test]
     fn every_reason_and_cause_has_words_of_its_own() {

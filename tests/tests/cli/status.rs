@@ -78,7 +78,7 @@ fn a_daemon_that_is_well_is_found_where_it_listens() {
     let url = format!("http://{address}/");
     assert_has(
         &run.stdout,
-        &[&format!("forgewatch 0.1.0 at {url}, up 3days 4h"), "3 granted", "all is well"],
+        &[&format!("forgewatch 0.1.0 at {url}, up 3 days 4 hours"), "3 granted", "all is well"],
     );
     let head = requests.recv().unwrap();
     assert_eq!(head[0], "GET /api/v1/status HTTP/1.1");
@@ -181,8 +181,8 @@ fn identities_that_end_soon_or_have_ended_are_named() {
     let (address, _requests) = daemon(200, with(|report| report["identities"] = json!(identities)));
     let run = listening_on(&address).run(&["status"]).exits(0);
     let named = [
-        "the identity `ended\\u{1b}[2J` ended 3days ago",
-        "the identity `ending` ends in 12days 23h, at 20",
+        "the identity `ended\\u{1b}[2J` ended 3 days ago",
+        "the identity `ending` ends in 12 days 23 hours, at 20",
         "-> make a new credential",
         "all is well",
     ];

@@ -8,6 +8,9 @@ use forgewatch_tests::gallery::OPERATE;
 
 use crate::support::Site;
 
+const IS_ONE_LINE: &str =
+    "new Set([...document.querySelectorAll('.top nav a')].map(it => it.offsetTop)).size <= 1";
+
 #[test]
 fn every_page_is_accessible_and_fits() {
     let site = Site::strange();
@@ -30,6 +33,9 @@ fn every_page_is_accessible_and_fits() {
             wrong.extend(found.violations.iter().map(|violation| format!("{place}: {violation}")));
             if !site.browser.is("document.documentElement.scrollWidth <= innerWidth") {
                 wrong.push(format!("{place}: wider than the window: {}", widest(&site)));
+            }
+            if !site.browser.is(IS_ONE_LINE) {
+                wrong.push(format!("{place}: the navigation takes more than one line"));
             }
             let background =
                 site.browser.ask("return getComputedStyle(document.body).backgroundColor", Vec::new());

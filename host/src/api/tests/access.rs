@@ -240,6 +240,33 @@ async fn requests_from_pages_of_other_origins_are_refused() {
     assert_eq!(loopback.answer(twice.body(Body::empty()).unwrap()).await.status, 403);
 }
 
+#[tokio::test]
+async fn what_a_page_of_another_site_embeds_is_refused_and_a_link_is_followed() {
+    let api = Fixture::new();
+    let cases = [
+        (Some("cross-site"), Some("no-cors"), 403),
+        (Some("cross-site"), Some("cors"), 403),
+        (Some("cross-site"), Some("websocket"), 403),
+        (Some("cross-site"), None, 403),
+        (Some("cross-site"), Some("navigate"), 200),
+        (Some("same-origin"), Some("cors"), 200),
+        (Some("none"), Some("navigate"), 200),
+        (None, Some("no-cors"), 200),
+    ];
+    for (site, mode, expected) in cases {
+        for path in ["/api/v1/status", "/metrics", "/livez"] {
+            let headers = [("sec-fetch-site", site), ("sec-fetch-mode", mode)];
+            let request =
+                headers.into_iter().fold(request("GET", path), |request, (name, value)| match value {
+                    Some(value) => request.header(name, value),
+                    None => request,
+                });
+            let answer = api.answer(request.body(Body::empty()).unwrap()).await;
+            assert_eq!(answer.status, expected, "{site:?} {mode:?} {path}");
+        }
+    }
+}
+
 fn load(folder: &tempfile::TempDir, text: &str) -> Loaded {
     std::fs::write(folder.path().join("c.toml"), text).unwrap();
     let environment = Environment {
@@ -301,6 +328,14 @@ async fn tokens_are_read_from_where_they_are_kept() {
     assert!(!problem.contains("0123"), "{problem}");
     let long = load(&short.replace("abcde", "abcdef"));
     assert!(Access::of(&long, &mut problems).await.is_some());
+
+    let local = short.replace("0.0.0.0", "127.0.0.1");
+    assert!(Access::of(&load(&local), &mut problems).await.is_some());
+    let public = load(&format!("public_url = 'https://watch.example.org'\n{local}"));
+    assert!(Access::of(&public, &mut problems).await.is_none(), "a proxy brings others here");
+    assert!(
+        problems.pop().unwrap().to_string().starts_with("api.tokens.ci.token: the token is shorter than 16")
+    );
 
     let missing = load("[api.tokens.ci]\ntoken = { file = \"nothing\" }");
     assert!(Access::of(&missing, &mut problems).await.is_none());

@@ -43,6 +43,12 @@ async fn what_is_wrong_with_a_query_is_told_in_one_shape() {
     }
     let long = "x".repeat(201);
     assert_eq!(api.get(&format!("/api/v1/repositories?q={long}")).await.status, 400);
+    let labels = |number: usize| format!("/api/v1/repositories?{}", "label=team:payments&".repeat(number));
+    assert_eq!(api.get(&labels(20)).await.status, 200);
+    let answer = api.get(&labels(21)).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["error"]["code"]), (400, &json!("bad_request")));
+    let message = answer.body["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("`label`: ") && message.contains("more than 20 items"), "{message}");
     let odd = ["integration=%00", "q=%00%5C(", "label=%00:%00", "after=9223372036854775807"];
     for (path, query) in ["repositories", "repositories", "repositories", "events"].iter().zip(odd) {
         assert_eq!(api.get(&format!("/api/v1/{path}?{query}")).await.status, 200, "{query}");

@@ -177,6 +177,11 @@
     addEventListener("pageshow", (event) => { if (event.persisted) follow(); });
   }
 
+  // Where the navigation is wider than the window, the place in it where one is is seen.
+  const here = document.querySelector(".top [aria-current]");
+  const places = here?.closest("ul");
+  if (places) places.scrollLeft = here.offsetLeft - (places.clientWidth - here.offsetWidth) / 2;
+
   // Browsers keep the session's cookie back when another site leads here; a request of our own carries it.
   const onward = document.getElementById("continue");
   if (onward) {

@@ -3,10 +3,12 @@
 use axum::body::Body;
 use http_body_util::BodyExt;
 
-use super::support::{OPERATOR, READER, TOKENS, browser, get, guarded, open, sign_in};
+use super::support::{OPERATOR, READER, TOKENS, browser, get, get_with, guarded, open, sign_in};
 use crate::api::Access;
 use crate::api::tests::fixture::Fixture;
 use crate::config::ApiAuth;
+use crate::web::live::MOST;
+use crate::web::sessions::MOST_LIVE;
 
 async fn stream(web: &Fixture, cookie: &str) -> Body {
     let request = browser("GET", "/live").header("cookie", cookie).body(Body::empty()).unwrap();
@@ -59,14 +61,32 @@ async fn a_stream_ends_with_its_session_and_with_the_daemon() {
 }
 
 #[tokio::test]
-async fn streams_of_pages_and_of_the_api_share_their_places() {
+async fn pages_have_places_of_their_own_and_the_api_has_its_own() {
     let web = open(&["alpha"]);
     let mut streams = Vec::new();
-    for _ in 0..64 {
+    for _ in 0..MOST {
         streams.push(stream(&web, "").await);
     }
     let answer = get(&web, "/live").await;
     assert_eq!((answer.status.as_u16(), answer.headers["retry-after"].to_str().unwrap()), (503, "5"));
+    let events = browser("GET", "/api/v1/events").header("accept", "text/event-stream");
+    assert_eq!(web.send(events.body(Body::empty()).unwrap()).await.status(), 200);
     streams.pop();
     drop(stream(&web, "").await);
+}
+
+#[tokio::test]
+async fn one_session_takes_no_places_from_others() {
+    let web = guarded();
+    let (reader, operator) = (sign_in(&web, READER).await, sign_in(&web, OPERATOR).await);
+    let mut streams = Vec::new();
+    for _ in 0..MOST_LIVE {
+        streams.push(stream(&web, &reader).await);
+    }
+    let answer = get_with(&web, "/live", &reader).await;
+    assert_eq!((answer.status.as_u16(), answer.headers["retry-after"].to_str().unwrap()), (503, "5"));
+    drop(stream(&web, &operator).await);
+    assert_eq!(get_with(&web, "/", &reader).await.status, 200);
+    streams.pop();
+    drop(stream(&web, &reader).await);
 }

@@ -246,6 +246,19 @@ async fn a_forge_in_trouble_and_a_held_lane_are_shown() {
     assert!(page(&web, "/").await.contains("The forge of <code>acme</code> has been in trouble for"));
 }
 
+#[tokio::test]
+async fn what_matters_most_has_the_colour_of_its_verdict() {
+    for reason in [Reason::Unreachable, Reason::PluginFailed] {
+        let web = open(&["alpha"]);
+        web.open_incident(reason, &["alpha"], 1_000_000);
+        assert!(page(&web, "/").await.contains("<div class=\"hero indeterminate\">"), "{reason:?}");
+    }
+    let web = open(&["alpha", "beta"]);
+    web.open_incident(Reason::Unreachable, &["alpha"], 1_000_000);
+    web.open_incident(Reason::Unauthorized, &["beta"], 1_000_000);
+    assert!(page(&web, "/").await.contains("<div class=\"hero denied\">"));
+}
+
 #[test]
 fn every_template_is_compiled() {
     assert_eq!(environment().templates().count(), 12);

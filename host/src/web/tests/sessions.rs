@@ -6,13 +6,13 @@ use axum::body::Body;
 use tokio::time::Instant;
 
 use super::support::{
-    OPERATOR, READER, TOKENS, browser, cookie_of, form_token, get, get_with, guarded, page, post, sign_in,
-    text, with, world,
+    OPERATOR, READER, TOKENS, browser, cookie_of, form_token, get, get_with, guarded, page, post, send,
+    sign_in, text, with, world,
 };
 use crate::api::tests::fixture::Fixture;
 use crate::api::{Access, Scope};
 use crate::config::ApiAuth;
-use crate::web::sessions::{Key, LONGEST, LONGEST_IDLE, MOST_SESSIONS, Sessions, Use};
+use crate::web::sessions::{Key, LONGEST, LONGEST_IDLE, MOST_OF_TOKEN, MOST_SESSIONS, Sessions, Use};
 
 #[tokio::test]
 async fn who_is_not_signed_in_is_led_to_the_door_and_back() {
@@ -49,6 +49,30 @@ async fn a_cookie_holds_nothing_of_the_token_and_is_for_this_server_alone() {
     assert_eq!(get_with(&over_tls, "/", &pair).await.status, 200);
     let without = pair.replace("__Host-", "");
     assert_eq!(get_with(&over_tls, "/", &without).await.status, 303, "one of another path or port is none");
+}
+
+#[tokio::test]
+async fn who_comes_over_tls_gets_a_cookie_for_that_alone() {
+    let web = guarded();
+    let over_tls = |method, path| {
+        let origin = "https://forgewatch.example.org";
+        browser(method, path).header("origin", origin).header("sec-fetch-site", "same-origin")
+    };
+    let answer = send(&web, over_tls("POST", "/login"), None, &[("token", READER)]).await;
+    let cookie = answer.headers["set-cookie"].to_str().unwrap();
+    assert!(cookie.starts_with("__Host-forgewatch=") && cookie.ends_with("; Secure"), "{cookie}");
+    let pair = cookie_of(&answer);
+    let shown = text(&get_with(&web, "/", &format!("forgewatch=of-somebody-else; {pair}")).await);
+    let form = [("form_token", form_token(&shown))];
+    let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let answer = send(&web, over_tls("POST", "/logout"), Some(&pair), &form).await;
+    assert_eq!(answer.status, 303);
+    let cookie = answer.headers["set-cookie"].to_str().unwrap();
+    assert!(
+        cookie.starts_with("__Host-forgewatch=; Path=/; Max-Age=0") && cookie.ends_with("; Secure"),
+        "{cookie}"
+    );
+    assert_eq!(get_with(&web, "/", &pair).await.status, 303);
 }
 
 #[tokio::test]
@@ -105,6 +129,23 @@ async fn a_session_goes_with_its_token() {
 }
 
 #[tokio::test]
+async fn a_token_that_comes_back_brings_no_session_back() {
+    let web = guarded();
+    let (reader, operator) = (sign_in(&web, READER).await, sign_in(&web, OPERATOR).await);
+    let reload = |tokens| {
+        let access = Access::with(ApiAuth::Tokens, &[], tokens);
+        web.gate().replace(web.gate().admissible(access).unwrap());
+    };
+    reload(&TOKENS[1..]);
+    reload(TOKENS);
+    assert_eq!(get_with(&web, "/", &reader).await.status, 303, "nobody has used it meanwhile");
+    assert_eq!(get_with(&web, "/", &operator).await.status, 200, "its token was there all the time");
+    let again = sign_in(&web, READER).await;
+    reload(TOKENS);
+    assert_eq!(get_with(&web, "/", &again).await.status, 200);
+}
+
+#[tokio::test]
 async fn signing_in_again_ends_the_session_before() {
     let web = guarded();
     let former = sign_in(&web, READER).await;
@@ -138,21 +179,45 @@ fn a_session_ends_by_age_and_by_idleness_and_an_open_page_is_nobody() {
 
 #[test]
 fn of_too_many_sessions_the_one_unused_longest_goes() {
-    let access = Access::with(ApiAuth::Tokens, &[], TOKENS);
-    let gate = crate::api::Gate::new("127.0.0.1:1".parse().unwrap(), access).unwrap();
-    let token = gate.recognise(READER, None).unwrap();
+    let names: Vec<_> = (0..=MOST_SESSIONS / MOST_OF_TOKEN).map(|number| format!("token-{number}")).collect();
+    let tokens: Vec<_> = names.iter().map(|name| (name.as_str(), Scope::Read)).collect();
+    let gate =
+        crate::api::Gate::new("127.0.0.1:1".parse().unwrap(), Access::with(ApiAuth::Tokens, &[], &tokens));
+    let gate = gate.unwrap();
+    let token = |number: usize| gate.recognise(&names[number / MOST_OF_TOKEN], None).unwrap();
     let (mut sessions, start) = (Sessions::default(), Instant::now());
     let later = |seconds: u64| start + Duration::from_secs(seconds);
-    let first = Key::of(sessions.begin(token, start).expose());
-    let second = Key::of(sessions.begin(token, later(1)).expose());
-    for _ in 2..MOST_SESSIONS {
-        sessions.begin(token, later(2));
+    let first = Key::of(sessions.begin(token(0), start).expose());
+    let second = Key::of(sessions.begin(token(1), later(1)).expose());
+    for number in 2..MOST_SESSIONS {
+        sessions.begin(token(number), later(2));
     }
     assert!(sessions.find(first, Use::Person, later(3)).is_some());
-    sessions.begin(token, later(4));
+    sessions.begin(token(MOST_SESSIONS), later(4));
     assert_eq!(sessions.count(), MOST_SESSIONS);
     assert!(sessions.find(second, Use::Person, later(5)).is_none());
     assert!(sessions.find(first, Use::Person, later(5)).is_some());
+}
+
+#[test]
+fn who_signs_in_again_and_again_ends_sessions_of_the_same_token_alone() {
+    let access = Access::with(ApiAuth::Tokens, &[], TOKENS);
+    let gate = crate::api::Gate::new("127.0.0.1:1".parse().unwrap(), access).unwrap();
+    let [reader, operator] = [READER, OPERATOR].map(|token| gate.recognise(token, None).unwrap());
+    let (mut sessions, start) = (Sessions::default(), Instant::now());
+    let later = |seconds: u64| start + Duration::from_secs(seconds);
+    let of_other = Key::of(sessions.begin(operator, start).expose());
+    let first = Key::of(sessions.begin(reader, later(1)).expose());
+    for _ in 1..MOST_OF_TOKEN {
+        sessions.begin(reader, later(2));
+    }
+    assert!(sessions.find(first, Use::Page, later(3)).is_some());
+    for _ in 0..MOST_SESSIONS {
+        sessions.begin(reader, later(4));
+    }
+    assert_eq!(sessions.count(), MOST_OF_TOKEN + 1);
+    assert!(sessions.find(first, Use::Person, later(5)).is_none());
+    assert!(sessions.find(of_other, Use::Person, later(5)).is_some());
 }
 
 async fn guess(web: &Fixture, token: &str) -> u16 {
@@ -169,15 +234,21 @@ async fn guessing_is_slow_and_costs_nobody_else_anything() {
     for _ in 0..1000 {
         assert_eq!(guess(&web, "guessed").await, 429);
     }
-    let answer = post(&web, "/login", None, &[("token", OPERATOR)]).await;
-    assert_eq!(answer.status, 429, "or the limit would be none");
+    let answer = post(&web, "/login", None, &[("token", "guessed")]).await;
+    assert_eq!(answer.status, 429);
     let seconds: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=31).contains(&seconds), "{seconds}");
     assert!(
-        !text(&answer).contains(OPERATOR) && text(&answer).contains("Too many wrong tokens"),
+        !text(&answer).contains("guessed") && text(&answer).contains("Too many wrong tokens"),
         "{}",
         text(&answer)
     );
+    assert_eq!(
+        guess(&web, OPERATOR).await,
+        303,
+        "who has a token is let in, whoever guesses behind the same proxy"
+    );
+    assert_eq!(guess(&web, "guessed").await, 429, "that gives nobody more to guess");
 
     assert_eq!(get_with(&web, "/", &cookie).await.status, 200);
     let api = browser("GET", "/api/v1/status").header("authorization", format!("Bearer {READER}"));
@@ -185,8 +256,8 @@ async fn guessing_is_slow_and_costs_nobody_else_anything() {
     let elsewhere = browser("POST", "/login")
         .header("origin", super::support::ORIGIN)
         .extension(crate::api::view::Peer("192.0.2.7:5".parse().unwrap()));
-    let answer = super::support::send(&web, elsewhere, None, &[("token", OPERATOR)]).await;
-    assert_eq!(answer.status, 303, "another address is another client");
+    let answer = super::support::send(&web, elsewhere, None, &[("token", "guessed")]).await;
+    assert_eq!(answer.status, 403, "another address is another client");
 }
 
 #[tokio::test]
@@ -238,7 +309,8 @@ async fn nobody_signs_in_where_nobody_has_to() {
 async fn who_comes_from_another_site_may_go_on_and_nobody_else_is_asked() {
     let web = guarded();
     let door = |site: &'static str| {
-        let request = browser("GET", "/login?next=%2Fplugins").header("sec-fetch-site", site);
+        let request = browser("GET", "/login?next=%2Fplugins");
+        let request = request.header("sec-fetch-site", site).header("sec-fetch-mode", "navigate");
         web.answer(request.body(Body::empty()).unwrap())
     };
     assert!(text(&door("cross-site").await).contains("<a id=\"continue\" href=\"/plugins\">"));
