@@ -11,6 +11,7 @@
 mod alerts;
 mod check;
 mod daemon;
+pub(crate) mod doubts;
 mod entries;
 mod files;
 mod inputs;
@@ -325,18 +326,7 @@ fn without_effect(config: &Config) -> Vec<Finding> {
     if config.silo_mode == SiloMode::Region && !config.identities.is_empty() {
         found.push(finding(&["identities"], "a region holds no identity: these are not used"));
     }
-    let Alerts { targets, default, routes, .. } = &config.alerts;
-    let leads_to =
-        |name| routes.values().flat_map(|route| &route.targets).chain(default).any(|it| it == name);
-    for name in targets.keys().filter(|name| !leads_to(*name)) {
-        let mut nowhere = finding(
-            &["alerts", "targets", name],
-            "it hears of nothing: neither a route nor the default names it",
-        );
-        nowhere.help =
-            Some("add it to `alerts.default`, which hears of what no route takes, or to a route".into());
-        found.push(nowhere);
-    }
+    found.extend(doubts::of_alerts(config));
     found
 }
 

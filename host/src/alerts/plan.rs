@@ -156,7 +156,7 @@ impl Plan {
 }
 
 fn severity(word: &str) -> Option<Severity> {
-    [Severity::Info, Severity::Warning, Severity::Critical].into_iter().find(|it| it.as_str() == word)
+    Severity::ALL.into_iter().find(|it| it.as_str() == word)
 }
 
 impl Matches {

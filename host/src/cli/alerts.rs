@@ -77,7 +77,7 @@ impl Test {
         let target = Target::prepare(loaded, &self.target, configured, &mut problems).await;
         let target = target.filter(|_| problems.is_empty()).ok_or(Problems(problems))?;
         let page = loaded.config.public_url.as_ref().map(PublicUrl::get);
-        Ok(target.send(&test_message(self.event, page)).await)
+        Ok(target.send(&test_message(self.event, page, &loaded.config.alerts.group_by)).await)
     }
 }
 

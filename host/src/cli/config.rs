@@ -15,7 +15,8 @@ use crate::text::printable;
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Say whether the configuration is valid, or everything that is wrong with it. Plugins, URLs and secrets
-    /// are tried by `forgewatch check --dry-run`.
+    /// are tried by `forgewatch check --dry-run`, what only the daemon needs, such as targets of alerts, by
+    /// `forgewatch run --dry-run`.
     Check,
     /// Print the merged configuration, with its defaults, masked.
     Show {

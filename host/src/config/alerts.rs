@@ -69,6 +69,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
+
     /// The word for people and machines.
     pub const fn as_str(self) -> &'static str {
         match self {

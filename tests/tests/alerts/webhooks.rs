@@ -162,7 +162,7 @@ fn the_documented_targets_take_what_is_documented() {
     };
     let body = requests[0].json();
     assert_eq!(documented(&body).or_else(|| documented(&body["incidents"][0])), None, "it is not documented");
-    assert_eq!(requests[2].json()["content"], "opened: 1 at example, unauthorized");
+    assert_eq!(requests[2].json()["content"], "Test, as if opened: 1 at example, unauthorized");
     let card = &requests[3].json()["attachments"][0]["content"]["body"];
-    assert_eq!(card[1]["text"], "warning: unauthorized at example");
+    assert_eq!(card[1]["text"], "critical: unauthorized at example");
 }

@@ -186,3 +186,17 @@ fn what_makes_no_sense_is_told() {
     ];
     assert_eq!(problems, expected);
 }
+
+#[test]
+fn the_words_that_routes_may_name_are_those_that_there_are() {
+    use crate::config::doubts::{CAUSES, REASONS};
+    for word in REASONS {
+        let reason: Reason = serde_json::from_value(word.into()).unwrap();
+        assert!(reason.as_str() == word && CAUSES.contains(&Cause::of(reason).as_str()), "{word}");
+    }
+    for word in CAUSES {
+        let cause: Cause = serde_json::from_value(word.into()).unwrap();
+        assert_eq!(cause.as_str(), word);
+    }
+    assert!(serde_json::from_value::<Reason>("other".into()).is_err());
+}

@@ -14,7 +14,7 @@ use super::super::settings::Settings;
 use super::super::target::{Refusal, Target};
 use super::Shared;
 use crate::journal::event;
-use crate::text::rough;
+use crate::text::{printable, rough};
 use crate::verdict::Moment;
 
 /// The rests of a target after failures: the first, and the longest.
@@ -25,6 +25,8 @@ const FIRST_REFUSED_REST: Duration = Duration::from_secs(30);
 const LONGEST_REFUSED_REST: Duration = Duration::from_secs(60 * 60);
 /// What a target hears of again, in the place of a delivery's id.
 const REFRESH: &str = "refresh";
+/// Characters of a target's name.
+const LONGEST_NAME: usize = 200;
 /// What is due is looked at again after this at the latest, since the wall clock may be set.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -253,7 +255,8 @@ impl Shared {
         (condition.problem, condition.next_attempt_at) = (None, None);
         if let Some(since) = condition.failing_since.take() {
             let long = rough(Moment::now().since(since));
-            tracing::info!(target = name, "`{name}` hears of incidents again, after {long}");
+            let name = printable(name, LONGEST_NAME);
+            tracing::info!("`{name}` hears of incidents again, after {long}");
         }
     }
 
@@ -274,7 +277,7 @@ impl Shared {
 }
 
 impl Course {
-    /// Takes a failure in; when there is another attempt of anything, and how long this message has failed.
+    /// Takes a failure in; when there is another attempt of it, and how long this message has failed.
     fn failed(&mut self, delivery: &str, refusal: &Refusal, halved: bool) -> (Instant, Duration) {
         let now = Instant::now();
         let rest = growing(FIRST_REST, LONGEST_REST, self.failures);
@@ -293,7 +296,7 @@ impl Course {
             false => rests_until,
         };
         trouble.times = trouble.times.saturating_add(1);
-        (rests_until, now - trouble.since)
+        (rests_until.max(trouble.rests_until), now - trouble.since)
     }
 }
 

@@ -137,7 +137,7 @@ fn label_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{samples, test_message};
+    use super::super::sample::{samples, test_message, usual};
     use super::*;
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn an_alert_keeps_its_labels_whatever_becomes_of_it() {
-        let of = |event| test_message(event, None).incidents.remove(0);
+        let of = |event| test_message(event, None, &usual()).incidents.remove(0);
         let mut opened = of(Happening::Opened);
         let resolved = of(Happening::Resolved);
         assert_ne!(opened.affected, resolved.affected);
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn no_alert_ends_before_it_began() {
         for event in Happening::ALL {
-            let mut message = test_message(event, None);
+            let mut message = test_message(event, None, &usual());
             message.incidents[0].first_seen = message.at.0.after(Duration::from_secs(90)).into();
             let alert = Alert::of(&message.incidents[0], &message);
             assert!(alert.starts_at <= alert.ends_at, "{event:?}");
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn nothing_in_it_is_mark_up() {
-        for sample in samples() {
+        for sample in samples(&usual()) {
             for told in &sample.incidents {
                 let alert = Alert::of(told, &sample);
                 for text in alert.labels.values().chain(alert.annotations.values()) {

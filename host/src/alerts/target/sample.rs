@@ -1,6 +1,5 @@
 //! Messages about nothing real: to try templates on, and to see whether a target can be reached.
 
-use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ const HOSTILE: &str =
     "\"'`\\ {{ x }} {% y %} \r\n\t\0\u{2028}</script><!channel> @here ${z} %s \u{1f480}é\u{202e}";
 
 /// A message that shows whether its target can be reached.
-pub(crate) fn test_message(event: Happening, page: Option<&Url>) -> Message {
+pub(crate) fn test_message(event: Happening, page: Option<&Url>, group_by: &[String]) -> Message {
     let mut random = [0; 8];
     // An id that is not unique is no trouble: a test is sent once, and nobody waits for another with it.
     let _ = SystemRandom::new().fill(&mut random);
@@ -32,7 +31,7 @@ pub(crate) fn test_message(event: Happening, page: Option<&Url>) -> Message {
         delivery: format!("test-{}", hex(&random)),
         test: true,
         url: page.cloned(),
-        ..message(event, at, vec![told])
+        ..message(event, at, vec![told], group_by)
     }
 }
 
@@ -51,8 +50,8 @@ impl Deref for Sample {
     }
 }
 
-/// Messages of every shape: one incident and many, with and without what may be missing, friendly and hostile.
-pub(super) fn samples() -> Vec<Sample> {
+/// Messages, grouped by these labels, of every shape: one incident and many, with and without what may be missing, friendly and hostile.
+pub(super) fn samples(group_by: &[String]) -> Vec<Sample> {
     let page = Url::parse("https://forgewatch.example.org/").ok();
     let mut samples = Vec::new();
     for event in Happening::ALL {
@@ -73,7 +72,7 @@ pub(super) fn samples() -> Vec<Sample> {
                 }
                 told
             });
-            let message = Message { url: url.clone(), ..message(event, at, incidents.collect()) };
+            let message = Message { url: url.clone(), ..message(event, at, incidents.collect(), group_by) };
             let incidents = if count == 1 { "an incident" } else { "several incidents" };
             let text = if hostile { " with hostile text" } else { "" };
             let label = format!("{incidents}{text} and the event `{}`", event.as_str());
@@ -83,21 +82,23 @@ pub(super) fn samples() -> Vec<Sample> {
     samples
 }
 
-fn message(event: Happening, at: Moment, incidents: Vec<Told>) -> Message {
+fn message(event: Happening, at: Moment, incidents: Vec<Told>, group_by: &[String]) -> Message {
+    let labels = incidents.first().map(|told| told.labels.clone()).unwrap_or_default();
+    let group = group_by.iter().map(|key| (key.clone(), labels.get(key).cloned().unwrap_or_default()));
     Message {
         schema: Message::SCHEMA,
         delivery: "sample".to_owned(),
         event,
         at: at.into(),
         test: false,
-        group: BTreeMap::from([("integration".to_owned(), "example".to_owned())]),
+        group: group.collect(),
         url: None,
         incidents,
     }
 }
 
 fn told(event: Happening, at: Moment) -> Told {
-    let (reason, cause, severity) = (Reason::Unauthorized, Cause::Identity, Severity::Warning);
+    let (reason, cause, severity) = (Reason::Unauthorized, Cause::Identity, Severity::Critical);
     let first_seen = at.shifted(-Duration::from_secs(300).as_millis().try_into().unwrap_or(0));
     let labels = [
         ("integration", "example"),
@@ -124,4 +125,10 @@ fn told(event: Happening, at: Moment) -> Told {
         most_affected: 2,
         url: None,
     }
+}
+
+/// As messages are grouped where nothing else is said.
+#[cfg(test)]
+pub(super) fn usual() -> Vec<String> {
+    crate::config::Alerts::default().group_by
 }

@@ -82,12 +82,12 @@ fn link(url: &Url) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{samples, test_message};
+    use super::super::sample::{samples, test_message, usual};
     use super::*;
 
     #[test]
     fn nothing_foreign_is_outside_of_code_and_nothing_in_it_acts() {
-        for sample in samples() {
+        for sample in samples(&usual()) {
             let text = text(&sample);
             let outside: String = text.split('`').step_by(2).collect();
             assert_eq!(text.matches('`').count() % 2, 0, "{text}");
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn ten_incidents_are_named_and_the_others_counted() {
-        let mut message = test_message(Happening::Opened, None);
+        let mut message = test_message(Happening::Opened, None, &usual());
         for (count, last) in [(1, None), (10, None), (11, Some("and 1 more")), (500, Some("and 490 more"))] {
             message.incidents = vec![message.incidents[0].clone(); count];
             let text = text(&message);
@@ -116,10 +116,10 @@ mod tests {
             (Happening::Reminded, "still open"),
             (Happening::Resolved, "resolved"),
         ] {
-            let text = text(&test_message(event, None));
+            let text = text(&test_message(event, None, &usual()));
             let headline = text.lines().next().unwrap();
             assert!(
-                headline.contains(&format!("*Test, as if {words}:* warning, unauthorized at `example`")),
+                headline.contains(&format!("*Test, as if {words}:* critical, unauthorized at `example`")),
                 "{text}"
             );
         }

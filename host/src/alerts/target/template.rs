@@ -31,8 +31,8 @@ pub(super) struct Wrong {
 }
 
 impl Template {
-    /// Compiles a template and tries it.
-    pub(super) fn compile(source: &str) -> Result<Self, Wrong> {
+    /// Compiles a template and tries it on messages that are grouped by these labels.
+    pub(super) fn compile(source: &str, group_by: &[String]) -> Result<Self, Wrong> {
         let mut environment = Environment::new();
         environment.set_auto_escape_callback(|_| AutoEscape::Json);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -41,7 +41,7 @@ impl Template {
             .add_template_owned(NAME, source.to_owned())
             .map_err(|error| Wrong { help: help(&error).to_owned(), message: described(&error) })?;
         let template = Self(environment);
-        for sample in samples() {
+        for sample in samples(group_by) {
             let made = template.made(&sample).map_err(|error| Wrong {
                 message: format!("{}, for {}", described(&error), sample.label),
                 help: help(&error).to_owned(),
@@ -122,7 +122,8 @@ fn help(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::UndefinedError => {
             "the README names what there is; what may be null is asked for first, as in \
-             `{% if incident.repository %}`"
+             `{% if incident.repository %}`, and a label that not all have is \
+             `labels.team | default(\"\")`"
         }
         ErrorKind::OutOfFuel => "make less of it: there may be a loop in a loop",
         ErrorKind::WriteFailure => "make less of it: leave some of the incidents out, as in `incidents[:20]`",
@@ -135,12 +136,12 @@ fn help(error: &Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::test_message;
+    use super::super::sample::{test_message, usual};
     use super::*;
     use crate::alerts::Happening;
 
     fn wrong(source: &str) -> String {
-        let wrong = Template::compile(source).err().expect("it is wrong");
+        let wrong = Template::compile(source, &usual()).err().expect("it is wrong");
         format!("{}; {}", wrong.message, wrong.help)
     }
 
@@ -149,8 +150,8 @@ mod tests {
         let source = r#"{"summary": {{ "[" ~ event ~ "] " ~ incidents[0].detail }}, "all": {{ incidents }},
             "list": [{% for incident in incidents %}{{ incident.repository or "all of " ~ incident.integration }}
             {%- if not loop.last %},{% endif %}{% endfor %}], "labels": {{ group }}, "url": {{ url }}}"#;
-        let template = Template::compile(source).ok().unwrap();
-        let mut message = test_message(Happening::Opened, None);
+        let template = Template::compile(source, &usual()).ok().unwrap();
+        let mut message = test_message(Happening::Opened, None, &usual());
         message.incidents[0].detail = "\"}, \"injected\": [\n</script>".to_owned();
         let made: serde_json::Value = serde_json::from_str(&template.render(&message).unwrap()).unwrap();
         assert_eq!(made["summary"], format!("[opened] {}", message.incidents[0].detail));
@@ -191,9 +192,10 @@ mod tests {
 
     #[test]
     fn a_message_of_another_shape_than_the_samples_is_no_reason_to_send_garbage() {
-        let template = Template::compile("{% if incidents|length > 50 %}{{ nothing }}{% else %}1{% endif %}");
+        let template =
+            Template::compile("{% if incidents|length > 50 %}{{ nothing }}{% else %}1{% endif %}", &usual());
         let template = template.ok().unwrap();
-        let mut message = test_message(Happening::Opened, None);
+        let mut message = test_message(Happening::Opened, None, &usual());
         assert_eq!(template.render(&message).unwrap(), "1");
         message.incidents = vec![message.incidents[0].clone(); 51];
         assert!(

@@ -39,7 +39,7 @@ impl Webhook {
         };
         let authorization = reader.authorization(target.authorization.as_ref(), &mut secrets).await;
         let template = match &target.template {
-            Some(source) => Template::compile(source)
+            Some(source) => Template::compile(source, &reader.loaded.config.alerts.group_by)
                 .map_err(|problem| reader.wrong("template", problem.message, problem.help))
                 .map(Some)
                 .ok(),

@@ -409,15 +409,46 @@ async fn a_file_that_changes_after_it_was_read_is_seen() {
 }
 
 #[test]
-fn a_target_that_hears_of_nothing_is_told() {
-    let target = |name: &str| format!("[alerts.targets.{name}]\nkind = \"slack\"\nurl = {{ env = \"X\" }}\n");
-    let text = format!(
-        "alerts.default = [\"a\"]\nalerts.routes.r.targets = [\"b\"]\n{}{}{}",
-        target("a"),
-        target("b"),
-        target("c")
-    );
-    let loaded = World::new().file("etc/forgewatch.toml", &text).loaded();
+fn what_of_alerts_can_hardly_be_meant_is_pointed_out() {
+    let text = r#"
+        [integrations.acme]
+        provider = "vsts"
+        domain_name = "https://dev.azure.com/acme/"
+        labels = { team = "platform" }
+        [repositories.shop]
+        integration = "acme"
+        name = "shop"
+        labels = { tier = "1", severity = "Critical" }
+        [alerts]
+        group_by = ["team", "teem"]
+        [alerts.targets.a]
+        kind = "slack"
+        url = { env = "X" }
+        [alerts.targets.c]
+        kind = "slack"
+        url = { env = "X" }
+        [alerts.routes.good]
+        match = { team = "*", tier = "2", repository = "x", cause = "id*", integration = "acme" }
+        targets = ["a"]
+        [alerts.routes.odd]
+        match = { severity = "fatal", integration = "acme-*", Integration = "acme" }
+        targets = ["a"]
+        [alerts.maintenance.odd]
+        match = { provider = "github" }
+        from = "2026-01-01T00:00:00Z"
+        until = "2026-01-02T00:00:00Z"
+    "#;
+    let loaded = World::of(text).loaded();
     let told: Vec<_> = loaded.warnings.iter().map(|warning| warning.key.as_str()).collect();
-    assert_eq!(told, ["alerts.targets.c"]);
+    let expected = [
+        "alerts.targets.c",
+        "alerts.default",
+        "alerts.routes.odd.match.Integration",
+        "alerts.routes.odd.match.integration",
+        "alerts.routes.odd.match.severity",
+        "alerts.maintenance.odd.match.provider",
+        "alerts.group_by",
+        "repositories.shop.labels.severity",
+    ];
+    assert_eq!(told, expected);
 }

@@ -108,7 +108,8 @@ impl Report {
         let all = self.repositories;
         let is_missing = all.denied > 0 || self.incidents_open > 0;
         match (self.is_degraded(), is_missing) {
-            (true, _) => "the daemon is not well",
+            (true, true) => "access is missing, and the daemon is not well",
+            (true, false) => "the daemon is not well",
             (false, true) => "access is missing",
             (false, false) if self.in_trouble().next().is_some() => "a forge is in trouble",
             (false, false) if self.has_trouble() => "a discovery cannot list",
@@ -122,7 +123,8 @@ fn of_target(target: &TargetReport) -> Option<Notice> {
     let (name, kind) = (shown(&target.name), shown(&target.kind));
     let Some(since) = target.failing_since else {
         let quiet = (target.quiet > 0).then_some(target.quiet)?;
-        let what = format!("maintenance keeps {quiet} open incidents from the target of alerts `{name}`");
+        let incidents = if quiet == 1 { "incident" } else { "incidents" };
+        let what = format!("maintenance keeps {quiet} open {incidents} from the target of alerts `{name}`");
         return Some(Notice::remark(what));
     };
     let what = format!(

@@ -187,7 +187,7 @@ async fn targets_of_alerts_are_shown_with_what_keeps_them() {
     *web.alerts.lock().unwrap() = vec![target("calls", true), target("chat", false)];
     let page = page(&web, "/alerts").await;
     for expected in [
-        "Takes nothing <span class=\"since\">",
+        "Does not take what it is told <span class=\"since\">",
         "the chat says <code>&lt;b&gt;no_team&lt;/b&gt;</code>",
         "<code>forgewatch alerts test calls</code>",
         "Takes what it is told",

@@ -98,7 +98,7 @@ fn describe(text: &mut String, number: usize, told: &Told, event: Happening) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::sample::{samples, test_message};
+    use super::super::super::sample::{samples, test_message, usual};
     use super::*;
 
     fn written(message: &Message) -> String {
@@ -122,7 +122,7 @@ mod tests {
             "Content-Type",
             "Content-Transfer-Encoding",
         ];
-        for sample in samples() {
+        for sample in samples(&usual()) {
             let mail = written(&sample);
             assert!(
                 mail.is_ascii() && mail.split("\r\n").all(|line| line.len() <= 200 && !line.contains('\n'))
@@ -136,12 +136,12 @@ mod tests {
 
     #[test]
     fn a_subject_is_bounded_and_one_line_of_plain_text() {
-        let mut message = test_message(Happening::Opened, None);
+        let mut message = test_message(Happening::Opened, None, &usual());
         for name in ["a\r\nBcc: x@example.org\r\n\r\n.", "=?utf-8?b?SGVsbG8=?=", &"x ".repeat(5000), "@here"]
         {
             name.clone_into(&mut message.incidents[0].integration);
             let subject = subject(&message);
-            assert!(subject.starts_with("[forgewatch] Test, as if opened: warning"), "{subject}");
+            assert!(subject.starts_with("[forgewatch] Test, as if opened: critical"), "{subject}");
             assert!(!subject.contains(['\r', '\n']) && !subject.contains("=?"), "{subject}");
             assert!(subject.chars().count() <= LONGEST_SUBJECT, "{subject}");
         }
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn all_that_becomes_of_an_incident_is_one_thread() {
-        let mails = Happening::ALL.map(|event| written(&test_message(event, None)));
+        let mails = Happening::ALL.map(|event| written(&test_message(event, None, &usual())));
         let thread = "References: <incident-0000000000000000-0@example.org>\r\n";
         assert!(mails.iter().all(|mail| mail.contains(thread)), "{mails:?}");
         assert_eq!(mails.map(|mail| mail.contains("\r\nIn-Reply-To: <incident-")), [false, true, true]);
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn fifty_incidents_are_described_and_the_others_counted() {
-        let mut message = test_message(Happening::Opened, None);
+        let mut message = test_message(Happening::Opened, None, &usual());
         message.incidents = vec![message.incidents[0].clone(); 10_000];
         let body = body(&message);
         assert_eq!(body.matches("   seen: ").count(), MOST_DESCRIBED);
