@@ -196,6 +196,6 @@ async fn a_receiver_that_is_always_about_to_answer_is_left() {
     let target = target(dir.path(), "http.timeout = \"1s\"\n", &settings).await;
     let outcome = tokio::time::timeout(LIMIT, target.send(&sent())).await;
     let (detail, _) = unavailable(outcome.expect("it ends in time"));
-    assert_eq!(detail, "no answer: timed out after 1 s");
+    assert!(detail.ends_with("timed out after 1 s"), "{detail}");
     assert!(ended.recv_timeout(LIMIT).unwrap().is_some(), "it is still listened to");
 }
