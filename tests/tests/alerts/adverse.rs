@@ -122,7 +122,7 @@ fn serve<T: Send + 'static>(serve: impl FnOnce(TcpStream) -> T + Send + 'static)
     thread::spawn(move || {
         let (stream, _) = listener.accept().expect("a client");
         stream.set_read_timeout(Some(LIMIT)).expect("a limit");
-        stream.set_write_timeout(Some(LIMIT)).unwrap();
+        stream.set_write_timeout(Some(LIMIT)).expect("a limit");
         let _ = tell.send(serve(stream));
     });
     (port, told)
@@ -187,7 +187,8 @@ async fn what_came_without_tls_is_no_answer_with_it() {
 #[tokio::test]
 async fn a_receiver_that_is_always_about_to_answer_is_left() {
     let (port, ended) = serve(|mut stream| {
-        stream.read(&mut [0; 1 << 16]).unwrap();
+        let request = stream.read(&mut [0; 1 << 16]).expect("a request");
+        assert_ne!(request, 0);
         let hints = b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(1000);
         go_on(&mut stream, &hints, usize::MAX)
     });
@@ -196,6 +197,6 @@ async fn a_receiver_that_is_always_about_to_answer_is_left() {
     let target = target(dir.path(), "http.timeout = \"1s\"\n", &settings).await;
     let outcome = tokio::time::timeout(LIMIT, target.send(&sent())).await;
     let (detail, _) = unavailable(outcome.expect("it ends in time"));
-    assert_eq!(detail, "no answer: timed out after 1 s");
+    assert!(detail.ends_with("timed out after 1 s"), "{detail}");
     assert!(ended.recv_timeout(LIMIT).unwrap().is_some(), "it is still listened to");
 }

@@ -34,7 +34,9 @@ pub(super) async fn apart<T: Send + 'static>(
     let span = Span::current();
     let thread = spawn_blocking(move || {
         let _entered = span.entered();
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(Failure::NoRuntime)?;
+        // Clocks are looked at after each step of a task: those that are kept busy have long ones.
+        let runtime = Builder::new_current_thread().event_interval(1).enable_all().build();
+        let runtime = runtime.map_err(Failure::NoRuntime)?;
         let done = runtime.block_on(async {
             tokio::select! {
                 biased;
