@@ -105,6 +105,10 @@ async fn sign_in(site: &Site, request: Request) -> Answered {
             Err(wait) => too_many(next, wait),
         };
     };
+    if site.would_lose_cookie(&parts.headers) {
+        let said = "Browsers keep a session to https here, as public_url says: sign in at that address.";
+        return form(StatusCode::FORBIDDEN, Door::again(next, said));
+    }
     let mut sessions = site.sessions();
     site.keys(&parts.headers).for_each(|former| sessions.end(former));
     let id = sessions.begin(known, now);

@@ -13,6 +13,7 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
+use url::{Host, Url};
 
 use super::headers::{html, see_other};
 use super::login;
@@ -175,6 +176,21 @@ impl Site {
         let is_secure = |origin: &HeaderValue| origin.as_bytes().starts_with(b"https://");
         let is_over_tls = self.is_https() || headers.get(header::ORIGIN).is_some_and(is_secure);
         if is_over_tls { Cookie::OverTls } else { Cookie::Plain }
+    }
+
+    /// Whether a browser would not keep what is set: it came without TLS, and not from this machine.
+    pub(super) fn would_lose_cookie(&self, headers: &HeaderMap) -> bool {
+        let origin = headers.get(header::ORIGIN).and_then(|origin| Url::parse(origin.to_str().ok()?).ok());
+        let is_open = |origin: &Url| {
+            let is_here = match origin.host() {
+                Some(Host::Domain(name)) => name == "localhost",
+                Some(Host::Ipv4(address)) => address.is_loopback(),
+                Some(Host::Ipv6(address)) => address.is_loopback(),
+                None => false,
+            };
+            origin.scheme() == "http" && !is_here
+        };
+        self.is_https() && origin.as_ref().is_some_and(is_open)
     }
 }
 

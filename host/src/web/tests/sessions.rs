@@ -52,6 +52,16 @@ async fn a_cookie_holds_nothing_of_the_token_and_is_for_this_server_alone() {
 }
 
 #[tokio::test]
+async fn who_comes_without_tls_where_sessions_need_it_is_told_so() {
+    let over_tls = with(TOKENS, world(&["alpha"]), true);
+    let from = |origin: &str| browser("POST", "/login").header("origin", origin);
+    let without = from("http://forgewatch.example.org").header("sec-fetch-site", "same-origin");
+    let answer = send(&over_tls, without, None, &[("token", READER)]).await;
+    assert!(answer.status == 403 && answer.headers.get("set-cookie").is_none());
+    assert!(text(&answer).contains("sign in at that address"), "{}", text(&answer));
+}
+
+#[tokio::test]
 async fn who_comes_over_tls_gets_a_cookie_for_that_alone() {
     let web = guarded();
     let over_tls = |method, path| {
