@@ -157,9 +157,23 @@ fn immutable_copy(file: &PluginFile, bytes: &[u8]) -> io::Result<Copy> {
     let name = format!("forgewatch-{}", file.manifest.key);
     let mut copy = File::from(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
     copy.write_all(bytes)?;
-    fcntl_add_seals(&copy, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
+    let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
+    let mut attempts = 1..SEAL_ATTEMPTS;
+    // The kernel refuses while it has a page of it in hand itself, as when it moves memory about; that does not last.
+    while let Err(error) = fcntl_add_seals(&copy, seals) {
+        if error != rustix::io::Errno::BUSY || attempts.next().is_none() {
+            return Err(error.into());
+        }
+        std::thread::sleep(SEAL_PAUSE);
+    }
     Ok(Copy { file: copy, path: None })
 }
+
+/// How often a copy is sealed that the kernel calls busy, and the pause in between: about a second altogether.
+#[cfg(target_os = "linux")]
+const SEAL_ATTEMPTS: u32 = 20;
+#[cfg(target_os = "linux")]
+const SEAL_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
 #[cfg(not(target_os = "linux"))]
 fn immutable_copy(file: &PluginFile, bytes: &[u8]) -> io::Result<Copy> {
