@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use url::Url;
+use url::{Host, Url};
 
 /// Escapes what a terminal would act on or a reader could not see, and cuts to `max_chars` characters (an
 /// ellipsis included) of the original.
@@ -165,6 +165,16 @@ fn replace_in_text<'a>(text: &'a str, mask: &str) -> Cow<'a, str> {
             Cow::Owned(format!("{scheme}{mask}{}", &rest[kept..]))
         }
         None => Cow::Borrowed(text),
+    }
+}
+
+/// Whether a URL leads to this machine, by its host alone.
+pub fn is_on_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

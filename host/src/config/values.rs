@@ -357,80 +357,63 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-/// The `http` or `https` address of a proxy; a user name and password in it are masked when shown.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct ProxyUrl(Url);
+/// Addresses with one of these schemes; a user name and password in them are masked when shown.
+macro_rules! url_value {
+    ($(#[$about:meta])* $type:ident, $format:literal, $help:literal, $schemes:pat, $wrong:literal) => {
+        $(#[$about])*
+        #[derive(Clone, PartialEq, Eq, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $type(Url);
 
-text_value!(ProxyUrl, "proxy-url", "a URL that starts with http:// or https://");
+        text_value!($type, $format, $help);
 
-impl ProxyUrl {
-    /// The address as configured, with its user name and password.
-    pub fn expose(&self) -> &Url {
-        &self.0
-    }
-}
-
-impl FromStr for ProxyUrl {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        let url = Url::parse(text).map_err(|_| ValueError("is not a URL"))?;
-        match url.scheme() {
-            "http" | "https" => Ok(Self(url)),
-            _ => Err(ValueError("is not an http or https URL")),
+        impl $type {
+            /// The address as configured, with its user name and password.
+            pub fn expose(&self) -> &Url {
+                &self.0
+            }
         }
-    }
-}
 
-/// An `https` address; a user name and password in it are masked when shown.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct HttpsUrl(Url);
+        impl FromStr for $type {
+            type Err = ValueError;
 
-text_value!(HttpsUrl, "https-url", "a URL that starts with https://");
-
-impl HttpsUrl {
-    /// The address as configured, with its user name and password.
-    pub fn expose(&self) -> &Url {
-        &self.0
-    }
-}
-
-impl FromStr for HttpsUrl {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        let url = Url::parse(text).map_err(|_| ValueError("is not a URL"))?;
-        if url.scheme() == "https" { Ok(Self(url)) } else { Err(ValueError("is not an https URL")) }
-    }
-}
-
-/// An `http` or `https` address; a user name and password in it are masked when shown.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct HttpUrl(Url);
-
-text_value!(HttpUrl, "http-url", "a URL that starts with https:// or http://");
-
-impl HttpUrl {
-    /// The address as configured, with its user name and password.
-    pub fn expose(&self) -> &Url {
-        &self.0
-    }
-}
-
-impl FromStr for HttpUrl {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        let url = Url::parse(text).map_err(|_| ValueError("is not a URL"))?;
-        match url.scheme() {
-            "http" | "https" => Ok(Self(url)),
-            _ => Err(ValueError("is not an http or https URL")),
+            fn from_str(text: &str) -> Result<Self, ValueError> {
+                let url = Url::parse(text).map_err(|_| ValueError("is not a URL"))?;
+                match url.scheme() {
+                    $schemes => Ok(Self(url)),
+                    _ => Err(ValueError($wrong)),
+                }
+            }
         }
-    }
+    };
 }
+
+url_value!(
+    /// The `http` or `https` address of a proxy.
+    ProxyUrl,
+    "proxy-url",
+    "a URL that starts with http:// or https://",
+    "http" | "https",
+    "is not an http or https URL"
+);
+
+url_value!(
+    /// An `https` address.
+    HttpsUrl,
+    "https-url",
+    "a URL that starts with https://",
+    "https",
+    "is not an https URL"
+);
+
+url_value!(
+    /// An `http` or `https` address.
+    HttpUrl,
+    "http-url",
+    "a URL that starts with https:// or http://",
+    "http" | "https",
+    "is not an http or https URL"
+);
 
 /// The `http` or `https` address of a host, and nothing more.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

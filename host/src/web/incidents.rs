@@ -16,7 +16,6 @@ pub(super) async fn list(visit: Visit) -> Answered {
     let page = visit.site.view.incidents(&encoded(&query)).await?;
     let are_open = !query.iter().any(|(name, value)| name == "state" && value == "resolved");
     let is_first = !query.iter().any(|(name, _)| name == "cursor");
-    let report = visit.site.view.status().await?;
     let groups = visit.site.view.look(Groups::of).await?;
     let content = context! {
         page => value(&page),
@@ -24,9 +23,9 @@ pub(super) async fn list(visit: Visit) -> Answered {
         is_first,
         groups => value(&groups.shown),
         groups_more => groups.more,
-        open => report.incidents_open,
+        open => groups.open,
     };
-    let headline = format!("{} incidents are open", report.incidents_open);
+    let headline = format!("{} incidents are open", groups.open);
     visit.answer("incidents.html", Frame::of("incidents", "Incidents", headline), content).await
 }
 

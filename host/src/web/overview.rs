@@ -43,6 +43,8 @@ pub(super) struct Group {
 pub(super) struct Groups {
     pub(super) shown: Vec<Group>,
     pub(super) more: usize,
+    /// Open incidents in all of them.
+    pub(super) open: usize,
     /// Whether some are of access that was denied.
     has_losses: bool,
     /// The integrations whose forges are the cause of some.
@@ -136,11 +138,12 @@ impl Groups {
         let mut groups: Vec<_> = groups.into_values().collect();
         groups.sort_by_key(|group| (std::cmp::Reverse(group.affected), group.first_seen));
         let more = groups.len().saturating_sub(MOST_GROUPS);
+        let open = groups.iter().map(|group| group.incidents).sum();
         let of_forges = groups.iter().filter(|group| group.latest.cause == Cause::Forge);
         let unclear = of_forges.map(|group| group.latest.integration.clone()).collect();
         let has_losses = groups.iter().any(|group| group.latest.reason.verdict() == Verdict::Denied);
         let shown = groups.into_iter().take(MOST_GROUPS).map(Group::from).collect();
-        Self { shown, more, has_losses, unclear }
+        Self { shown, more, open, has_losses, unclear }
     }
 }
 

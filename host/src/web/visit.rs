@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
-use url::{Host, Url};
+use url::Url;
 
 use super::headers::{html, see_other};
 use super::login;
@@ -22,6 +22,7 @@ use super::sessions::{Key, Secret, Use};
 use super::{Site, refusals};
 use crate::api::Scope;
 use crate::api::view::{Error, Peer, form_of_body};
+use crate::text::is_on_this_machine;
 
 /// The header that the page's own script sends when nobody asked it to fetch.
 const BY_ITSELF: &str = "x-forgewatch-refresh";
@@ -181,15 +182,7 @@ impl Site {
     /// Whether a browser would not keep what is set: it came without TLS, and not from this machine.
     pub(super) fn would_lose_cookie(&self, headers: &HeaderMap) -> bool {
         let origin = headers.get(header::ORIGIN).and_then(|origin| Url::parse(origin.to_str().ok()?).ok());
-        let is_open = |origin: &Url| {
-            let is_here = match origin.host() {
-                Some(Host::Domain(name)) => name == "localhost",
-                Some(Host::Ipv4(address)) => address.is_loopback(),
-                Some(Host::Ipv6(address)) => address.is_loopback(),
-                None => false,
-            };
-            origin.scheme() == "http" && !is_here
-        };
+        let is_open = |origin: &Url| origin.scheme() == "http" && !is_on_this_machine(origin);
         self.is_https() && origin.as_ref().is_some_and(is_open)
     }
 }

@@ -17,7 +17,7 @@ use url::Url;
 use super::{BuildError, HttpSettings, builder, cause, tls};
 use crate::services::budget;
 use crate::services::scrub::Scrubber;
-use crate::text::printable;
+use crate::text::{is_on_this_machine, printable};
 
 /// The longest time for which a receiver's wish to be left alone is heeded.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
@@ -91,7 +91,7 @@ impl Messenger {
         let deadline = Instant::now() + self.timeout;
         let request = self.client.post(post.url.clone()).headers(post.headers).body(post.body);
         let failed = |cause: &str| {
-            let via = if is_here(post.url) { "" } else { &self.via };
+            let via = if is_on_this_machine(post.url) { "" } else { &self.via };
             Err(format!("no answer{via}: {cause}"))
         };
         let mut response = match timeout_at(deadline, request.send()).await {
@@ -119,15 +119,6 @@ impl Messenger {
             retry_after: retry_after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT)),
             said: quoted_but(unread, &body, &post.secrets),
         })
-    }
-}
-
-fn is_here(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 
