@@ -280,8 +280,10 @@ impl Course {
     /// Takes a failure in; when there is another attempt of it, and how long this message has failed.
     fn failed(&mut self, delivery: &str, refusal: &Refusal, halved: bool) -> (Instant, Duration) {
         let now = Instant::now();
-        let rest = growing(FIRST_REST, LONGEST_REST, self.failures);
-        self.failures = self.failures.saturating_add(1);
+        // Half of it may well be taken: of a thousand, nine halvings must not keep 999 waiting for minutes.
+        let failures = if halved { 0 } else { self.failures };
+        self.failures = self.failures.saturating_add(u32::from(!halved));
+        let rest = growing(FIRST_REST, LONGEST_REST, failures);
         let wanted = match refusal {
             Refusal::Unavailable { retry_after, .. } => *retry_after,
             Refusal::Refused { .. } => None,
