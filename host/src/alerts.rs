@@ -19,6 +19,7 @@ mod target;
 
 pub use message::{Happening, Message, Told};
 pub use plan::Labels;
+pub(crate) use plan::{Matches, Plan};
 pub use report::TargetReport;
 pub use run::{Alerts, Handle, Source};
 pub use settings::Settings;

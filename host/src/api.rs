@@ -46,6 +46,7 @@ pub(crate) use answer::response;
 use crate::alerts::TargetReport;
 use crate::daemon::{Handle, Ledger};
 use crate::state::State;
+use crate::tracker;
 use error::Error;
 use openapi::Documents;
 use route::Routes;
@@ -72,6 +73,8 @@ pub struct Sources {
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// How the targets of alerts do.
     pub alerts: Box<dyn Fn() -> Vec<TargetReport> + Send + Sync>,
+    /// What incidents have to do with people and trackers.
+    pub tracker: tracker::Handle,
 }
 
 /// A socket that is listened on, and who may come in.
@@ -108,6 +111,7 @@ struct Shared {
     ready: watch::Receiver<bool>,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
     alerts: Box<dyn Fn() -> Vec<TargetReport> + Send + Sync>,
+    tracker: tracker::Handle,
     document: OnceLock<Documents>,
     requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
@@ -154,7 +158,7 @@ impl Server {
 
 impl Shared {
     fn new(gate: Arc<Gate>, sources: Sources, stop: CancellationToken) -> Self {
-        let Sources { handle, stored, ready, metrics, alerts } = sources;
+        let Sources { handle, stored, ready, metrics, alerts, tracker } = sources;
         Self {
             gate,
             handle,
@@ -162,6 +166,7 @@ impl Shared {
             ready,
             metrics,
             alerts,
+            tracker,
             document: OnceLock::new(),
             requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),

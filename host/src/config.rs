@@ -28,6 +28,7 @@ mod strict;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod tracker;
 mod values;
 mod watch;
 
@@ -54,9 +55,10 @@ pub use self::{
     problem::{Problem, Problems, Source, dotted, nearest},
     provenance::Explained,
     secret::SecretRef,
+    tracker::{Person, Tracker},
     values::{
-        Address, HostPort, HttpUrl, HttpsUrl, ListenAddress, Pattern, Period, ProxyUrl, PublicUrl, TimeOfDay,
-        Timestamp, ValueError,
+        Address, EmailAddress, HostPort, HttpUrl, HttpsUrl, ListenAddress, Pattern, Period, ProxyUrl,
+        PublicUrl, TimeOfDay, Timestamp, ValueError,
     },
     watch::FilesWatch,
 };
@@ -69,7 +71,7 @@ use self::{
 };
 
 /// The tables that more is found out about after loading.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 11] = [
     "alerts",
     "api",
     "plugins",
@@ -79,6 +81,8 @@ const TABLES: [&str; 9] = [
     "integrations",
     "repositories",
     "discovery",
+    "people",
+    "trackers",
 ];
 
 /// What to load.
@@ -363,4 +367,17 @@ fn defaults(environment: &Environment) -> Layer {
 fn located(layers: &Layers, finding: Finding) -> Problem {
     let Finding { path, message, help } = finding;
     Problem { key: dotted(&path), source: layers.source(&path), message, help }
+}
+
+/// A valid configuration, in TOML.
+#[cfg(test)]
+pub(crate) fn of_text(text: &str) -> Loaded {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("forgewatch.toml");
+    std::fs::write(&path, text).unwrap();
+    let environment =
+        Environment { variables: Vec::new(), system_dir: "/nonexistent".into(), working_dir: "/".into() };
+    let loaded = load(&Request { config: vec![path], profile: None, set: Vec::new(), environment });
+    assert_eq!(loaded.problems, []);
+    loaded
 }

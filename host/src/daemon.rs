@@ -29,6 +29,7 @@ mod report;
 mod settings;
 mod snapshot;
 mod timing;
+mod tracker;
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};

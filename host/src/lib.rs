@@ -23,5 +23,6 @@ pub mod services;
 pub mod state;
 pub mod sweep;
 pub mod text;
+pub mod tracker;
 pub mod verdict;
 mod web;

@@ -25,6 +25,7 @@ mod retention;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod tracker;
 mod writer;
 
 use std::fs::File;
@@ -43,6 +44,7 @@ pub use records::{
     SavedIdentity, SavedMetadata, StoredEvent,
 };
 pub use retention::Retention;
+pub use tracker::SubscriptionRow;
 pub use writer::{Health, NotSaved, Writer};
 
 use backlog::{Backlog, Bound};

@@ -13,6 +13,7 @@ mod probe;
 mod run;
 
 pub use batch::{Batch, LARGEST_BATCH, Means};
+pub(crate) use check::complete;
 pub use check::{CheckResult, Connected, Integration, Spans, Target};
 pub(crate) use listing::fingerprint;
 pub use listing::{ListingEnd, Pager};

@@ -105,7 +105,7 @@ impl Reason {
     }
 
     /// The reason behind a plugin's code, `None` for one of a later version.
-    fn from_api(reason: api::Reason) -> Option<Self> {
+    pub(crate) fn from_api(reason: api::Reason) -> Option<Self> {
         Some(match reason {
             api::Reason::UNAUTHORIZED => Self::Unauthorized,
             api::Reason::FORBIDDEN => Self::Forbidden,

@@ -21,7 +21,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the configuration says about who hears of what.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// How long a message waits for others that belong with it.
     pub(super) group_wait: Duration,
     /// The labels that those share which are told in one message.
@@ -52,7 +52,7 @@ struct Route {
 
 /// Patterns of labels that all have to fit.
 #[derive(Debug)]
-struct Matches(Vec<(String, GlobMatcher)>);
+pub(crate) struct Matches(Vec<(String, GlobMatcher)>);
 
 #[derive(Debug)]
 struct Window {
@@ -68,7 +68,7 @@ enum Time {
 
 impl Plan {
     /// As the configuration has it; what is wrong with it is told.
-    pub(super) fn of(loaded: &Loaded, problems: &mut Vec<Problem>) -> Self {
+    pub(crate) fn of(loaded: &Loaded, problems: &mut Vec<Problem>) -> Self {
         let Config { alerts, integrations, .. } = &loaded.config;
         let routes = alerts
             .routes
@@ -110,7 +110,7 @@ impl Plan {
 
     /// What an incident is routed by, and how bad it is. `repository` are the labels of its repository, where it is
     /// that one's alone.
-    pub(super) fn labels(&self, incident: &Incident, repository: Option<&Labels>) -> (Labels, Severity) {
+    pub(crate) fn labels(&self, incident: &Incident, repository: Option<&Labels>) -> (Labels, Severity) {
         let owner = self.integrations.get(&incident.integration);
         let mut labels = owner.map(|owner| owner.labels.clone()).unwrap_or_default();
         labels.extend(repository.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
@@ -160,13 +160,13 @@ fn severity(word: &str) -> Option<Severity> {
 }
 
 impl Matches {
-    fn of(patterns: &BTreeMap<String, config::Pattern>) -> Self {
+    pub(crate) fn of(patterns: &BTreeMap<String, config::Pattern>) -> Self {
         let matchers = patterns.iter().map(|(key, pattern)| (key.clone(), pattern.get().compile_matcher()));
         Self(matchers.collect())
     }
 
     /// A label that is not there is empty, as everywhere where labels are matched.
-    fn fit(&self, labels: &Labels) -> bool {
+    pub(crate) fn fit(&self, labels: &Labels) -> bool {
         self.0.iter().all(|(key, pattern)| pattern.is_match(labels.get(key).map_or("", String::as_str)))
     }
 }
@@ -227,15 +227,7 @@ fn weekday(day: i64) -> Weekday {
 impl Plan {
     /// Of a configuration of which nothing else is looked at, in TOML; with what is wrong with it, by key.
     pub(super) fn of_text(text: &str) -> (Self, Vec<String>) {
-        use crate::config::{Environment, Request, load};
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("forgewatch.toml");
-        std::fs::write(&path, text).unwrap();
-        let environment =
-            Environment { variables: Vec::new(), system_dir: "/nonexistent".into(), working_dir: "/".into() };
-        let request = Request { config: vec![path], profile: None, set: Vec::new(), environment };
-        let loaded = load(&request);
-        assert_eq!(loaded.problems, []);
+        let loaded = config::of_text(text);
         let mut problems = Vec::new();
         let plan = Self::of(&loaded, &mut problems);
         (plan, problems.into_iter().map(|problem| format!("{}: {}", problem.key, problem.message)).collect())

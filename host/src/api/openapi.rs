@@ -33,7 +33,8 @@ impl Document {
         let is_post = method == Method::POST;
         let takes_body = is_post && !I::form().is_empty();
         let mut parameters: Vec<Value> = Vec::new();
-        if path.ends_with("{name}") {
+        let path = &path.replace("{*name}", "{name}");
+        if path.contains("{name}") {
             let schema = json!({ "type": "string", "minLength": 1 });
             parameters.push(json!({ "name": "name", "in": "path", "required": true, "schema": schema }));
         }
@@ -57,7 +58,7 @@ impl Document {
             let content = json!({ "application/json": { "schema": I::form().schema } });
             entry["requestBody"] = json!({ "required": true, "content": content });
         }
-        let item = self.paths.entry(path).or_insert_with(|| json!({}));
+        let item = self.paths.entry(path.clone()).or_insert_with(|| json!({}));
         item[method.as_str().to_ascii_lowercase()] = entry;
     }
 
@@ -74,7 +75,7 @@ impl Document {
         // What the guard refuses, and what can happen to any request.
         let mut statuses = vec![400, 403, 421, 500, 503];
         statuses.extend(operation.scope.map(|_| 401));
-        statuses.extend(path.ends_with("{name}").then_some(404));
+        statuses.extend(path.contains("{name}").then_some(404));
         statuses.extend(takes_body.then_some([408, 413, 415]).into_iter().flatten());
         statuses.extend(operation.errors);
         statuses.sort_unstable();

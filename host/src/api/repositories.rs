@@ -35,7 +35,7 @@ pub(super) fn add(routes: &mut Routes) {
     );
     let summary = "One repository, with its rules and its latest events.";
     routes.get(
-        "/api/v1/repositories/{name}",
+        "/api/v1/repositories/{*name}",
         Operation { id: "get_repository", summary, scope, errors: &[] },
         get,
     );

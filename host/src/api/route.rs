@@ -38,7 +38,7 @@ pub(super) struct Operation {
 /// A request that may be answered.
 pub(super) struct Call<I> {
     pub(super) shared: Arc<Shared>,
-    /// The last part of the path where that is a name, decoded; else nothing.
+    /// The part of the path that is a name, decoded; else nothing.
     pub(super) name: String,
     pub(super) headers: HeaderMap,
     /// The query's parameters of a GET, the body of a POST.
@@ -59,7 +59,8 @@ impl Routes {
         Self { shared, router: Router::new(), document: Document::default() }
     }
 
-    /// A GET of `path`; with `{name}` at its end, the rest of the path is a name, slashes included.
+    /// A GET of `path`. A part of it may be `{name}`; with `{*name}` at its end, the rest of the path is a name, slashes
+    /// included.
     pub(super) fn get<I, A, F>(&mut self, path: &'static str, operation: Operation, handler: fn(Call<I>) -> F)
     where
         I: Input,
@@ -102,19 +103,18 @@ impl Routes {
         F: Future<Output = Result<A, Error>> + Send + 'static,
     {
         let shared = Arc::clone(&self.shared);
-        let pattern = path.replace("{name}", "{*name}");
-        let prefix = path.strip_suffix("{name}");
+        let place = Place::of(path);
         let answer = move |request: Request| {
             let shared = Arc::clone(&shared);
             async move {
                 let answer = async {
-                    let call = call(shared, operation, prefix, request).await?;
+                    let call = call(shared, operation, place, request).await?;
                     handler(call).await
                 };
                 answer.await.map_or_else(Error::into_response, Answer::into_response)
             }
         };
-        self.router = std::mem::take(&mut self.router).route(&pattern, on(method, answer));
+        self.router = std::mem::take(&mut self.router).route(path, on(method, answer));
     }
 
     /// The router, with the document that describes it.
@@ -132,7 +132,7 @@ impl Routes {
 async fn call<I: Input>(
     shared: Arc<Shared>,
     operation: Operation,
-    prefix: Option<&str>,
+    place: Option<Place>,
     request: Request,
 ) -> Result<Call<I>, Error> {
     let (parts, body) = request.into_parts();
@@ -140,8 +140,8 @@ async fn call<I: Input>(
         let peer: Option<IpAddr> = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
         shared.gate.admit(&parts.headers, peer, scope)?;
     }
-    let name = match prefix {
-        Some(prefix) => name_after(prefix, parts.uri.path())?,
+    let name = match place {
+        Some(place) => place.name_in(parts.uri.path())?,
         None => String::new(),
     };
     let input = input_of(&parts, body).await?;
@@ -163,9 +163,25 @@ async fn input_of<I: Input>(parts: &Parts, body: Body) -> Result<I, Error> {
     if I::form().is_empty() { I::form().empty() } else { input::of_body(&parts.headers, body).await }
 }
 
-fn name_after(prefix: &str, path: &str) -> Result<String, Error> {
-    let name = percent_decode_str(path.strip_prefix(prefix).unwrap_or_default()).decode_utf8();
-    name.map(Into::into).map_err(|_| Error::bad_request("the path is not UTF-8"))
+/// Where a path has its name.
+#[derive(Clone, Copy)]
+struct Place {
+    prefix: &'static str,
+    is_rest: bool,
+}
+
+impl Place {
+    fn of(path: &'static str) -> Option<Self> {
+        let (prefix, rest) = path.split_once('{')?;
+        Some(Self { prefix, is_rest: rest.starts_with('*') })
+    }
+
+    fn name_in(self, path: &str) -> Result<String, Error> {
+        let rest = path.strip_prefix(self.prefix).unwrap_or_default();
+        let name = if self.is_rest { rest } else { rest.split('/').next().unwrap_or_default() };
+        let name = percent_decode_str(name).decode_utf8();
+        name.map(Into::into).map_err(|_| Error::bad_request("the path is not UTF-8"))
+    }
 }
 
 /// The answer where no route leads.

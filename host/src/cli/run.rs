@@ -24,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::prepare::World;
 use crate::state::{State, StateError, Writer};
 use crate::text::printable;
+use crate::tracker;
 use signals::{Signals, Told};
 
 /// How long the HTTP side may still take once everything else has ended.
@@ -122,12 +123,14 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
     );
     let each = Arc::new(AtomicBool::new(loaded.config.api.repository_metrics));
     let telling = watch::Sender::new(Arc::new(telling));
+    let tracking = watch::Sender::new(Arc::new(tracker::Settings::of(&loaded)));
     let is_https = Arc::new(AtomicBool::new(is_public_over_tls(&loaded)));
     let follower = Following {
         logging,
         gate: server.gate(),
         each: Arc::clone(&each),
         telling: telling.clone(),
+        tracking: tracking.clone(),
         is_https: Arc::clone(&is_https),
     };
     let request = global.request();
@@ -144,11 +147,13 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
     };
     let daemon = Daemon::start(beginning).map_err(failed)?;
     let handle = daemon.handle().clone();
-    let alerts = Alerts::start(telling, Arc::new(handle.clone()), state, handle.health(), counted.clone());
-    let alerts = alerts.map_err(failed)?;
+    let source = Arc::new(handle.clone());
+    let tracker =
+        tracker::Handle::restored(tracking, Arc::clone(&source) as _, Arc::clone(&state)).map_err(failed)?;
+    let alerts = Alerts::start(telling, source, state, handle.health(), counted.clone()).map_err(failed)?;
 
     let (ready, is_ready) = watch::channel(true);
-    let sources = sources(&handle, stored, is_ready, &alerts, counted, each);
+    let sources = sources(&handle, stored, is_ready, &alerts, tracker, counted, each);
     let address = server.address();
     let closing = CancellationToken::new();
     let pages = move |view| crate::web::pages(view, is_https);
@@ -192,6 +197,7 @@ fn sources(
     stored: Arc<State>,
     ready: watch::Receiver<bool>,
     alerts: &Alerts,
+    tracker: tracker::Handle,
     metrics: Metrics,
     each: Arc<AtomicBool>,
 ) -> Sources {
@@ -206,6 +212,7 @@ fn sources(
             metrics.render(snapshot)
         }),
         alerts: Box::new(move || told_of.report()),
+        tracker,
     }
 }
 
@@ -262,6 +269,7 @@ struct Following {
     gate: Arc<Gate>,
     each: Arc<AtomicBool>,
     telling: watch::Sender<Arc<alerts::Settings>>,
+    tracking: watch::Sender<Arc<tracker::Settings>>,
     is_https: Arc<AtomicBool>,
 }
 
@@ -283,7 +291,8 @@ impl Follower for Following {
             })?;
             let (gate, logging, each) =
                 (Arc::clone(&self.gate), self.logging.clone(), Arc::clone(&self.each));
-            let telling = self.telling.clone();
+            let (telling, tracking) = (self.telling.clone(), self.tracking.clone());
+            let tracked = Arc::new(tracker::Settings::of(loaded));
             let (is_https, is_public) = (Arc::clone(&self.is_https), is_public_over_tls(loaded));
             let (level, wanted) = (loaded.config.logging.level, loaded.config.api.repository_metrics);
             Ok(Box::new(move || {
@@ -291,6 +300,7 @@ impl Follower for Following {
                 logging.set_level(level);
                 each.store(wanted, Ordering::Relaxed);
                 telling.send_replace(Arc::new(settings));
+                tracking.send_replace(tracked);
                 is_https.store(is_public, Ordering::Relaxed);
             }) as TakeOver)
         })

@@ -23,6 +23,9 @@ pub(super) fn findings(merged: &Value) -> Vec<Finding> {
     for name in table(merged, "discovery").into_iter().flat_map(Map::keys) {
         reference(&mut found, merged, &["discovery", name, "integration"], "integrations");
     }
+    for name in table(merged, "trackers").into_iter().flat_map(Map::keys) {
+        reference(&mut found, merged, &["trackers", name, "integration"], "integrations");
+    }
     targets(&mut found, merged);
     found
 }

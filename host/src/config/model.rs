@@ -14,6 +14,7 @@ use super::{
     alerts::Alerts,
     daemon::{Api, Breaker, Logging, Retention, Schedule},
     secret::SecretRef,
+    tracker::{Person, Tracker},
     values::{Address, HostPort, HttpsUrl, Pattern, Period, ProxyUrl, PublicUrl, Timestamp},
 };
 
@@ -64,6 +65,12 @@ pub struct Config {
     /// Repositories to find, by a name of your choice.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub discovery: BTreeMap<String, Discovery>,
+    /// People who can have incidents, by a name of your choice.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub people: BTreeMap<String, Person>,
+    /// Where issues are kept for incidents, by a name of your choice.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub trackers: BTreeMap<String, Tracker>,
     /// Named overlays, chosen with `--profile`: tables of the same settings.
     #[serde(skip_serializing)]
     pub profiles: BTreeMap<String, Map<String, Value>>,
@@ -90,6 +97,8 @@ impl Default for Config {
             integrations: BTreeMap::new(),
             repositories: BTreeMap::new(),
             discovery: BTreeMap::new(),
+            people: BTreeMap::new(),
+            trackers: BTreeMap::new(),
             profiles: BTreeMap::new(),
         }
     }

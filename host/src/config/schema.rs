@@ -11,8 +11,16 @@ use serde_json::{Map, Value};
 use super::{model::Config, sentences, values::FORMATS};
 
 /// Top-level tables whose keys are names that the operator chose.
-pub(super) const NAMED_TABLES: [&str; 6] =
-    ["providers", "identities", "integrations", "repositories", "discovery", "profiles"];
+pub(super) const NAMED_TABLES: [&str; 8] = [
+    "providers",
+    "identities",
+    "integrations",
+    "repositories",
+    "discovery",
+    "people",
+    "trackers",
+    "profiles",
+];
 
 /// A schema and its compiled form.
 #[derive(Debug)]

@@ -14,9 +14,6 @@ use super::{
     values::FORMATS,
 };
 
-/// Top-level names that later versions give a meaning to.
-const RESERVED: [&str; 3] = ["alerts", "people", "public_url"];
-
 /// What one error says, as one finding per key at fault.
 pub(super) fn findings(error: &ValidationError<'_>, schema: &Value) -> Vec<Finding> {
     let path = keys(error.instance_path());
@@ -87,10 +84,6 @@ fn sentence(kind: &Kind, error: &ValidationError<'_>) -> (String, Option<String>
 }
 
 fn unknown(path: &[String], key: &str, siblings: Option<&Value>) -> Finding {
-    if path.is_empty() && RESERVED.contains(&key) {
-        let message = "this name is kept for a later version and means nothing yet";
-        return finding(extend(path, key), message, Some("remove it".into()));
-    }
     let known: Vec<_> = siblings.into_iter().flat_map(properties).map(|(key, _)| key).collect();
     let list = || (!known.is_empty()).then(|| format!("settings here are: {}", known.join(", ")));
     finding(extend(path, key), "unknown setting", did_you_mean(key, known.iter().copied()).or_else(list))

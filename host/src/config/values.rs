@@ -67,7 +67,7 @@ macro_rules! text_value {
 }
 
 /// Every format that the configuration's schema uses.
-pub(super) const FORMATS: [Format; 11] = [
+pub(super) const FORMATS: [Format; 12] = [
     Period::FORMAT,
     Pattern::FORMAT,
     HostPort::FORMAT,
@@ -78,6 +78,7 @@ pub(super) const FORMATS: [Format; 11] = [
     PublicUrl::FORMAT,
     Timestamp::FORMAT,
     TimeOfDay::FORMAT,
+    EmailAddress::FORMAT,
     VARIABLE,
 ];
 
@@ -451,6 +452,53 @@ impl FromStr for PublicUrl {
 impl fmt::Display for PublicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// The address of a mailbox, compared without regard to case.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct EmailAddress(String);
+
+text_value!(EmailAddress, "email-address", "an address alone, like \"ada@example.org\"");
+
+/// Longer than any that mail is delivered to.
+const LONGEST_EMAIL: usize = 254;
+
+impl EmailAddress {
+    /// The address as written.
+    pub fn get(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is this address.
+    pub fn is(&self, other: &str) -> bool {
+        self.0.to_lowercase() == other.to_lowercase()
+    }
+}
+
+impl FromStr for EmailAddress {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let is_part = |part: &str| {
+            !part.is_empty()
+                && !part.contains(|char: char| {
+                    char.is_whitespace() || char.is_control() || "@<>,;".contains(char)
+                })
+        };
+        match text.split_once('@') {
+            Some((user, host)) if is_part(user) && is_part(host) && text.len() <= LONGEST_EMAIL => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(ValueError("is no e-mail address")),
+        }
+    }
+}
+
+impl fmt::Display for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -461,6 +461,8 @@ impl Conductor {
             let until = now + self.settings.confirm_after * 2 + world.check_timeout;
             self.integrations.push(InCharge { breaker: in_charge.breaker.carried(until), ..in_charge });
         }
+        let clients = self.integrations.iter().map(|it| &it.client);
+        ledger.clients = clients.map(|it| (it.integration.name.clone(), Arc::clone(it))).collect();
         for (former, index) in ledger.take_renamed() {
             if ledger.index(&former).is_none() {
                 self.journal.standing(&former, None);

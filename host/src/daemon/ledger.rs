@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::client::ClientOf;
 use crate::journal::{Incident, Incidents};
 use crate::prepare::{Watched, World};
 use crate::sweep::{CheckResult, Probed};
@@ -26,6 +27,8 @@ pub struct Ledger {
     pub integrations: BTreeMap<String, Standby>,
     /// Open incidents.
     pub incidents: Incidents,
+    /// The clients of the integrations, by their names, for whoever asks a forge beside the checks.
+    pub(super) clients: BTreeMap<String, Arc<ClientOf>>,
     /// What is known of repositories that are not watched now: half a configuration must not cost what was found out.
     put_away: HashMap<String, Entry>,
     /// Found repositories that have another name since: what they were called, and where they stand now.
@@ -147,8 +150,15 @@ impl Ledger {
         });
         let entries = entries.collect();
         let integrations = world.integrations.keys().map(|name| (name.clone(), Standby::default())).collect();
-        let mut ledger =
-            Self { world, entries, integrations, incidents, put_away: known, renamed: Vec::new() };
+        let mut ledger = Self {
+            world,
+            entries,
+            integrations,
+            incidents,
+            clients: BTreeMap::new(),
+            put_away: known,
+            renamed: Vec::new(),
+        };
         ledger.follow_names(&unknown);
         ledger.count_affected();
         ledger

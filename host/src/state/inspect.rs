@@ -15,8 +15,18 @@ use super::records::from_unix_ms;
 /// Broken places that are listed at most. One is enough to know; a few show how far it goes.
 const MOST_BREAKS: usize = 20;
 /// All tables, in the order in which they are told.
-const TABLES: [&str; 8] =
-    ["standings", "incidents", "events", "alerts", "discoveries", "found", "metadata", "identities"];
+const TABLES: [&str; 10] = [
+    "standings",
+    "incidents",
+    "events",
+    "alerts",
+    "followed",
+    "subscriptions",
+    "discoveries",
+    "found",
+    "metadata",
+    "identities",
+];
 
 /// What was found.
 #[derive(Clone, Debug)]

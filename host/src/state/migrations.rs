@@ -13,8 +13,8 @@ pub(super) const SCHEMA_VERSION: i64 = STEPS.len() as i64;
 /// "FWst": tells a store from any other SQLite file.
 pub(super) const APPLICATION_ID: i64 = 0x4657_7374;
 
-pub(super) const STEPS: [&str; 4] =
-    [METADATA_IDENTITIES_AND_EVENTS, STANDINGS_AND_INCIDENTS, FOUND_REPOSITORIES, ALERTS];
+pub(super) const STEPS: [&str; 5] =
+    [METADATA_IDENTITIES_AND_EVENTS, STANDINGS_AND_INCIDENTS, FOUND_REPOSITORIES, ALERTS, TRACKERS];
 
 const METADATA_IDENTITIES_AND_EVENTS: &str = "
 CREATE TABLE metadata (
@@ -121,6 +121,25 @@ CREATE TABLE alerts (
     alert    TEXT NOT NULL,
     PRIMARY KEY (target, incident)
 ) STRICT, WITHOUT ROWID;
+";
+
+const TRACKERS: &str = "
+-- What incidents have to do with people and trackers.
+CREATE TABLE followed (
+    incident TEXT PRIMARY KEY NOT NULL,
+    record   TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE subscriptions (
+    number      INTEGER PRIMARY KEY,
+    integration TEXT NOT NULL,
+    -- None is all of them.
+    project     TEXT,
+    url         TEXT NOT NULL,
+    secret      TEXT NOT NULL,
+    -- The tracker's own; none until it has answered.
+    id          TEXT,
+    made_at     INTEGER NOT NULL
+) STRICT;
 ";
 
 /// Takes the store up to [`SCHEMA_VERSION`].

@@ -111,7 +111,7 @@ fn a_newer_store_is_refused_untouched() {
     state.lock().unwrap().unwrap().connection.execute_batch("PRAGMA user_version = 7").unwrap();
     for opened in [State::open(state.path()), State::open_read_only(state.path())] {
         let error = opened.err().unwrap();
-        assert!(matches!(error, StateError::Newer { found: 7, known: 4, .. }), "{error}");
+        assert!(matches!(error, StateError::Newer { found: 7, known: 5, .. }), "{error}");
         assert!(error.to_string().ends_with("upgrade, or choose another `state.path`"), "{error}");
     }
     assert_eq!(query::<i64>(&state, "PRAGMA user_version"), [7]);
@@ -172,7 +172,7 @@ fn a_store_without_its_log_is_read_as_it_stands() {
     let (connection, version) = file::open_immutable(&path).unwrap();
     let query = "SELECT value FROM metadata";
     let value: String = connection.query_row(query, [], |row| row.get(0)).unwrap();
-    assert_eq!((value.as_str(), version), ("https://acme.example/", 4));
+    assert_eq!((value.as_str(), version), ("https://acme.example/", 5));
 }
 
 #[test]

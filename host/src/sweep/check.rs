@@ -165,7 +165,7 @@ impl Began {
 }
 
 /// Fills in what the last answer said.
-pub(super) fn complete(outcome: Outcome, record: &CallRecord) -> Outcome {
+pub(crate) fn complete(outcome: Outcome, record: &CallRecord) -> Outcome {
     completed(outcome, record.seen())
 }
 

@@ -225,8 +225,15 @@ fn each_wrong_value_is_told_with_its_line() {
             4,
             "longer than zero",
         ),
-        ("[people]\n".into(), "people", 1, "kept for a later version"),
-        ("people = 1".into(), "people", 1, "kept for a later version"),
+        ("people = 1".into(), "people", 1, "must be a table"),
+        ("[people.a]\nemails = []".into(), "people.a.emails", 2, "must not be empty"),
+        ("[people.a]\nemails = [\"a\"]".into(), "people.a.emails.0", 2, "is no e-mail address"),
+        (
+            "[trackers.a]\nproject = \"x\"\nintegration = \"b\"".into(),
+            "trackers.a.integration",
+            3,
+            "is not among the integrations",
+        ),
         ("profiles = 1".into(), "profiles", 1, "must be a table"),
     ];
     for (content, key, line, message) in cases {

@@ -63,10 +63,10 @@ fn a_good_state_is_told_as_such_and_left_as_it_is() {
     let expected = json!({
         "path": sandbox.path("kept/state.db"),
         "damaged": false,
-        "schema": 4,
+        "schema": 5,
         "size_bytes": fs::metadata(sandbox.path("kept/state.db")).expect("a store").len(),
         "log_bytes": 0,
-        "tables": {"standings": 0, "incidents": 0, "events": 1, "alerts": 0, "discoveries": 0, "found": 0, "metadata": 0, "identities": 0},
+        "tables": {"standings": 0, "incidents": 0, "events": 1, "alerts": 0, "followed": 0, "subscriptions": 0, "discoveries": 0, "found": 0, "metadata": 0, "identities": 0},
         "oldest_event": moment,
         "newest_event": moment,
         "findings": [],
@@ -135,7 +135,7 @@ fn what_cannot_be_looked_into_is_told() {
         ("nowhere.db", "there is no state at"),
         ("kept", "cannot be read: it is no file"),
         ("foreign.db", "another program made this database"),
-        ("newer.db", "has schema 99, this version knows 4: upgrade"),
+        ("newer.db", "has schema 99, this version knows 5: upgrade"),
     ] {
         let run = check(&sandbox, path).exits(2);
         assert_has(&run.stderr, &["error: ", message, path]);
@@ -173,8 +173,7 @@ fn a_backup_is_a_state_of_its_own() {
     let run = sandbox.run(&["state", "backup", "copy.db"]).exits(0);
     assert_eq!(run.stderr, "");
     let bytes = fs::metadata(sandbox.path("copy.db")).expect("a backup").len();
-    let told =
-        "; standings 0, incidents 0, events 1, alerts 0, discoveries 0, found 0, metadata 0, identities 0\n";
+    let told = "; standings 0, incidents 0, events 1, alerts 0, followed 0, subscriptions 0, discoveries 0, found 0, metadata 0, identities 0\n";
     assert!(run.stdout.starts_with("wrote copy.db: ") && run.stdout.ends_with(told), "{}", run.stdout);
     assert!(fs::read(sandbox.path("kept/state.db")).expect("a store") == before, "it was changed");
     assert_eq!(files(&sandbox.path(""))[&sandbox.path("copy.db")].0, 0o600);

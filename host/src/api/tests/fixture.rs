@@ -17,11 +17,12 @@ use crate::api::access::{Access, Gate};
 use crate::api::stored::Stored;
 use crate::api::view::{Event as ShownEvent, Pages, View};
 use crate::api::{Shared, Sources, router};
-use crate::config::ApiAuth;
+use crate::config::{self, ApiAuth};
 use crate::daemon::fake::{self, Fake};
 use crate::daemon::{Entry, Seen};
 use crate::journal::{Cause, Fingerprint};
 use crate::state::{Event, EventKind, IncidentRow, Save, State, StoredEvent, Writer};
+use crate::tracker;
 use crate::verdict::{Confirmed, Moment, Reason};
 
 pub(crate) const LISTEN: &str = "127.0.0.1:9477";
@@ -154,7 +155,11 @@ pub(crate) fn no_pages() -> Pages {
 }
 
 pub(crate) fn sources(daemon: &Fake, ready: watch::Receiver<bool>) -> Sources {
+    let state = Arc::new(State::open_read_only(std::path::Path::new("/nonexistent/state.db")).unwrap());
+    let settings = watch::Sender::new(Arc::new(tracker::Settings::of(&config::of_text(""))));
+    let tracker = tracker::Handle::restored(settings, Arc::new(daemon.handle.clone()), state).unwrap();
     Sources {
+        tracker,
         handle: daemon.handle.clone(),
         stored: Arc::new(State::open_read_only(std::path::Path::new("/nonexistent/state.db")).unwrap()),
         ready,

@@ -36,7 +36,7 @@ fn all_problems_at_once() {
 fn one_problem_each() {
     for (text, want) in [
         ("silo_mode = 'monolit'", "silo_mode | c.toml:1 | must be one of: monolith, control, region"),
-        ("people = 1", "people | c.toml:1 | this name is kept for a later version and means nothing yet"),
+        ("people = 1", "people | c.toml:1 | must be a table, not a number"),
         (
             "check_timeout = '10s'",
             "check_timeout | c.toml:1 | must be longer than http.timeout, which is 10s",

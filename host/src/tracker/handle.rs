@@ -1,0 +1,266 @@
+//! What others do with it: look, link, unlink, assign.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use forgewatch_plugin_api::IssueRef;
+use futures_util::future::BoxFuture;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+
+use super::book::Book;
+use super::desk::{Desk, Refusal};
+use super::record::{Link, Owed, Record};
+use super::settings::Settings;
+use crate::alerts::{self, Labels};
+use crate::journal::{Incident, event};
+use crate::state::{State, StateError};
+use crate::text::printable;
+use crate::verdict::Moment;
+
+/// Longer than any key of an issue.
+const LONGEST_KEY: usize = 200;
+
+/// Where trackers are, and where it is learned what happens to incidents.
+pub trait Source: alerts::Source {
+    /// The tracker of an integration, by its name; none where there is no such integration. Making the client may take
+    /// a while. Cancel-safe.
+    fn desk<'a>(&'a self, integration: &'a str) -> BoxFuture<'a, Option<Desk>>;
+}
+
+/// What is followed, as others use it. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) source: Arc<dyn Source>,
+    pub(super) state: Arc<State>,
+    pub(super) settings: watch::Sender<Arc<Settings>>,
+    book: Mutex<Book>,
+    /// There is something to do.
+    pub(super) news: watch::Sender<()>,
+    /// One write at a time, so that an older one never follows a newer.
+    saving: tokio::sync::Mutex<()>,
+}
+
+/// Why an incident cannot be linked or assigned so.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The incident is over.
+    #[error("the incident is over, so nobody has to do anything for it")]
+    Over,
+    /// There is no such integration.
+    #[error("there is no integration `{0}`")]
+    NoIntegration(String),
+    /// The incident has another issue.
+    #[error("the incident has issue {0} already: unlink that first")]
+    Linked(String),
+    /// The incident has no issue.
+    #[error("the incident has no issue")]
+    NotLinked,
+    /// There is no such person.
+    #[error("there is no `{0}` among the people: add `[people.NAME]` with their addresses")]
+    NoPerson(String),
+    /// The person is not of the incident's team.
+    #[error("`{person}` is not of the incident's team `{team}`: see `people.{person}.teams`")]
+    NotOfTeam {
+        /// The person.
+        person: String,
+        /// The incident's team.
+        team: String,
+    },
+    /// The tracker does not have it, or does not answer.
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+impl Handle {
+    /// What the state has, with nobody to work on it yet. Reads the state, so it blocks for a moment.
+    ///
+    /// # Errors
+    ///
+    /// The state cannot be read.
+    pub fn restored(
+        settings: watch::Sender<Arc<Settings>>,
+        source: Arc<dyn Source>,
+        state: Arc<State>,
+    ) -> Result<Self, StateError> {
+        let records = state.followed()?.into_iter().filter_map(|(incident, text)| {
+            let record = serde_json::from_str::<Record>(&text);
+            let record = record.inspect_err(|error| {
+                tracing::warn!("what is followed of the incident `{incident}` cannot be read: {error}");
+            });
+            Some((incident, record.ok()?))
+        });
+        let book = Mutex::new(Book::restored(records));
+        let (news, saving) = (watch::Sender::new(()), tokio::sync::Mutex::default());
+        Ok(Self { shared: Arc::new(Shared { source, state, settings, book, news, saving }) })
+    }
+
+    /// What is followed of an incident, by its id.
+    pub fn get(&self, incident: &str) -> Option<Record> {
+        self.shared.book().get(incident).cloned()
+    }
+
+    /// The names of those who can have an incident.
+    pub fn people_for(&self, incident: &Incident) -> Vec<String> {
+        let settings = self.shared.settings();
+        let labels = self.shared.labels(incident, &settings);
+        settings.people.of_team(&labels.unwrap_or_default()).map(ToOwned::to_owned).collect()
+    }
+
+    /// The tracker of an integration.
+    pub async fn desk(&self, integration: &str) -> Option<Desk> {
+        self.shared.source.desk(integration).await
+    }
+
+    /// Makes an issue that is there already an incident's own. The tracker is told so afterwards.
+    ///
+    /// # Errors
+    ///
+    /// The incident is over or has another issue, or the tracker does not show this one.
+    pub async fn link(
+        &self,
+        incident: &Incident,
+        integration: &str,
+        issue: &IssueRef,
+    ) -> Result<Record, LinkError> {
+        let shared = &self.shared;
+        shared.may_link(incident, integration, issue.key())?;
+        let desk = shared.source.desk(integration).await;
+        let desk =
+            desk.ok_or_else(|| LinkError::NoIntegration(printable(integration, LONGEST_KEY).into_owned()))?;
+        let found = desk.get(issue).await.map_err(LinkError::Refused)?;
+        // Somebody may have been faster.
+        shared.may_link(incident, integration, found.key())?;
+        let link = Link::new(integration, &found);
+        let labels = shared.labels(incident, &shared.settings()).unwrap_or_default();
+        let record = shared.book().follow(incident, labels, |record| {
+            let is_new = record.issue.as_ref().is_none_or(|known| known.key != link.key);
+            record.owed.greeting |= is_new;
+            record.owed.assignee |= is_new && record.assignee.is_some();
+            (record.issue, record.by_hand, record.making_since) = (Some(link), true, None);
+        });
+        let more = json!({ "incident": incident.id, "issue": found.key() });
+        shared.conclude("incident_linked", incident, more).await;
+        Ok(record)
+    }
+
+    /// Parts an incident from its issue, and has no other made for it. The issue stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// It has none.
+    pub async fn unlink(&self, incident: &Incident) -> Result<Record, LinkError> {
+        let unlinked = {
+            let mut book = self.shared.book();
+            let unlinked = book.change(&incident.id, |record| {
+                let link = record.issue.take()?;
+                (record.by_hand, record.rule, record.owed) = (true, None, Owed::default());
+                (record.handled_at, record.making_since) = (None, None);
+                Some((link, record.clone()))
+            });
+            unlinked.flatten()
+        };
+        let (link, record) = unlinked.ok_or(LinkError::NotLinked)?;
+        let more = json!({ "incident": incident.id, "issue": link.key });
+        self.shared.conclude("incident_unlinked", incident, more).await;
+        Ok(record)
+    }
+
+    /// Gives an incident to somebody of its team, or to nobody. The tracker is told so afterwards.
+    ///
+    /// # Errors
+    ///
+    /// The incident is over, or there is no such person in its team.
+    pub async fn assign(&self, incident: &Incident, person: Option<&str>) -> Result<Record, LinkError> {
+        let (shared, settings) = (&self.shared, self.shared.settings());
+        if incident.resolved_at.is_some() {
+            return Err(LinkError::Over);
+        }
+        let labels = shared.labels(incident, &settings).unwrap_or_default();
+        if let Some(person) = person {
+            let shown = || printable(person, LONGEST_KEY).into_owned();
+            if !settings.people.has(person) {
+                return Err(LinkError::NoPerson(shown()));
+            }
+            if !settings.people.of_team(&labels).any(|name| name == person) {
+                let team = labels.get("team").cloned().unwrap_or_default();
+                return Err(LinkError::NotOfTeam { person: shown(), team });
+            }
+        }
+        let record = shared.book().follow(incident, labels, |record| {
+            let is_other = record.assignee.as_deref() != person;
+            record.assignee = person.map(ToOwned::to_owned);
+            record.owed.assignee |= is_other && (record.issue.is_some() || record.making_since.is_some());
+        });
+        let more = json!({ "incident": incident.id, "assignee": person, "by": "hand" });
+        shared.conclude("incident_assigned", incident, more).await;
+        Ok(record)
+    }
+}
+
+impl Shared {
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.borrow())
+    }
+
+    /// What an incident is matched by; none where nobody can say, since its repository is not watched any more.
+    pub(super) fn labels(&self, incident: &Incident, settings: &Settings) -> Option<Labels> {
+        let repository = match &incident.repository {
+            Some(name) => Some(self.source.labels(name)?),
+            None => None,
+        };
+        Some(settings.labels(incident, repository.as_deref()).0)
+    }
+
+    fn may_link(&self, incident: &Incident, integration: &str, key: &str) -> Result<(), LinkError> {
+        if incident.resolved_at.is_some() {
+            return Err(LinkError::Over);
+        }
+        let is_other = |link: &Link| link.integration != integration || link.key != key;
+        let other = self.book().get(&incident.id).and_then(|record| record.issue.clone()).filter(is_other);
+        other.map_or(Ok(()), |link| Err(LinkError::Linked(link.key)))
+    }
+
+    /// Saves what was done and writes it into the journal.
+    pub(super) async fn conclude(self: &Arc<Self>, what: &str, incident: &Incident, more: serde_json::Value) {
+        self.save().await;
+        self.news.send_replace(());
+        let (integration, repository) = (Some(incident.integration.as_str()), incident.repository.as_deref());
+        self.source.note(event::generic(what, integration, repository, Moment::now(), more)).await;
+    }
+
+    /// Saves what is different; whether nothing is left to save.
+    pub(super) async fn save(self: &Arc<Self>) -> bool {
+        let _turn = self.saving.lock().await;
+        let (anew, changes) = {
+            let mut book = self.book();
+            (book.anew, book.changes())
+        };
+        if changes.is_empty() && !anew {
+            return true;
+        }
+        let shared = Arc::clone(self);
+        let saved = spawn_blocking(move || (shared.state.save_followed(anew, &changes), changes));
+        let Ok((saved, changes)) = saved.await else { return false };
+        let mut book = self.book();
+        match saved {
+            Ok(()) => {
+                book.anew = book.anew && !anew;
+                true
+            }
+            Err(error) => {
+                book.mark(changes.into_iter().map(|(incident, _)| incident));
+                tracing::debug!("what is followed is not saved yet: {error}");
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What one incident has to do with people and a tracker.
+
+use std::time::SystemTime;
+
+use forgewatch_plugin_api::{Issue, IssueRef, WebhookEvent};
+use serde::{Deserialize, Serialize};
+
+use crate::alerts::Labels;
+use crate::journal::Incident;
+use crate::text::printable;
+use crate::verdict::Moment;
+
+/// Characters of a title, a kind and a state that are kept.
+const LONGEST_TITLE: usize = 300;
+const LONGEST_WORD: usize = 100;
+/// Characters of an address that is kept.
+const LONGEST_URL: usize = 1_000;
+
+/// What one incident has to do with people and a tracker. Its JSON is in the state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// The incident, as it was last seen.
+    pub(crate) incident: Incident,
+    /// What it is matched by.
+    pub(crate) labels: Labels,
+    /// The name of the tracker that is to have an issue for it.
+    #[serde(default)]
+    pub(super) rule: Option<String>,
+    /// Whether a person has said what its issue is, or that it has none.
+    #[serde(default)]
+    pub(super) by_hand: bool,
+    /// Its issue.
+    #[serde(default)]
+    pub(crate) issue: Option<Link>,
+    /// Who has it, by the name in the configuration.
+    #[serde(default)]
+    pub(crate) assignee: Option<String>,
+    /// When people were done with it, as its issue has it.
+    #[serde(default)]
+    pub(crate) handled_at: Option<Moment>,
+    /// Since when there may be an issue that was made for it and that nobody knows of.
+    #[serde(default)]
+    pub(super) making_since: Option<Moment>,
+    /// What the tracker is to be told.
+    #[serde(default)]
+    pub(super) owed: Owed,
+}
+
+/// What the tracker is to be told. Each is told once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Owed {
+    /// That the issue is the incident's.
+    pub(super) greeting: bool,
+    /// Who has it.
+    pub(super) assignee: bool,
+    /// That the incident is over.
+    pub(super) end: bool,
+}
+
+/// An incident's issue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// The integration whose tracker has it.
+    pub(crate) integration: String,
+    /// What the tracker calls it by.
+    pub(crate) key: String,
+    #[serde(default)]
+    pub(crate) project: Option<String>,
+    /// Its kind, title, state and address, as far as the tracker said. Safe to print.
+    #[serde(default)]
+    pub(crate) kind: String,
+    #[serde(default)]
+    pub(crate) title: String,
+    #[serde(default)]
+    pub(crate) state: String,
+    #[serde(default)]
+    pub(crate) url: Option<String>,
+    /// Since when the tracker does not know it any more.
+    #[serde(default)]
+    pub(crate) gone_since: Option<Moment>,
+    /// When it was read last.
+    pub(super) read_at: Moment,
+    /// How far its changes of the assignee, and of the state, were taken in.
+    #[serde(default)]
+    pub(super) assignee_mark: Mark,
+    #[serde(default)]
+    pub(super) state_mark: Mark,
+}
+
+/// How far the changes of an issue were taken in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Mark {
+    revision: Option<u64>,
+    changed_at: Option<Moment>,
+}
+
+impl Mark {
+    pub(super) fn of_event(event: &WebhookEvent) -> Self {
+        Self { revision: event.revision(), changed_at: event.changed_at().map(Moment::from) }
+    }
+
+    /// What was read or written at this moment.
+    pub(super) fn of_issue(issue: &Issue, at: SystemTime) -> Self {
+        let changed_at = issue.revision().is_none().then(|| Moment::from(at));
+        Self { revision: issue.revision(), changed_at }
+    }
+
+    /// Takes a change in; whether it is newer than what was taken in before. What comes again, or after something newer,
+    /// is not. Revisions decide where both have one.
+    pub(super) fn advance(&mut self, to: Self) -> bool {
+        let is_news = match ((self.revision, to.revision), (self.changed_at, to.changed_at)) {
+            ((Some(known), Some(new)), _) => new > known,
+            (_, (Some(known), Some(new))) => new > known,
+            _ => true,
+        };
+        if is_news {
+            self.revision = to.revision.or(self.revision);
+            self.changed_at = to.changed_at.or(self.changed_at);
+        }
+        is_news
+    }
+}
+
+impl Record {
+    pub(super) fn new(incident: Incident, labels: Labels) -> Self {
+        Self {
+            incident,
+            labels,
+            rule: None,
+            by_hand: false,
+            issue: None,
+            assignee: None,
+            handled_at: None,
+            making_since: None,
+            owed: Owed::default(),
+        }
+    }
+
+    /// Whether the incident is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.incident.resolved_at.is_some()
+    }
+}
+
+impl Link {
+    /// A link to an issue that was just read or made.
+    pub(super) fn new(integration: &str, issue: &Issue) -> Self {
+        let mut link = Self {
+            integration: integration.to_owned(),
+            key: issue.key().to_owned(),
+            project: None,
+            kind: String::new(),
+            title: String::new(),
+            state: String::new(),
+            url: None,
+            gone_since: None,
+            read_at: Moment::now(),
+            assignee_mark: Mark::default(),
+            state_mark: Mark::default(),
+        };
+        link.show(issue);
+        let mark = Mark::of_issue(issue, SystemTime::now());
+        (link.assignee_mark, link.state_mark) = (mark, mark);
+        link
+    }
+
+    /// Takes in what the tracker says of the issue now, for those who look at it.
+    pub(super) fn show(&mut self, issue: &Issue) {
+        let word = |text: &str| printable(text, LONGEST_WORD).into_owned();
+        self.project = issue.project().map(word).or(self.project.take());
+        (self.kind, self.state) = (word(issue.kind()), word(issue.state()));
+        self.title = printable(issue.title(), LONGEST_TITLE).into_owned();
+        self.url = issue.url().and_then(web_address);
+        (self.gone_since, self.read_at) = (None, Moment::now());
+    }
+
+    /// What it is asked for by.
+    pub(super) fn issue(&self) -> IssueRef {
+        let issue = IssueRef::new(&self.key);
+        match &self.project {
+            Some(project) => issue.with_project(project),
+            None => issue,
+        }
+    }
+}
+
+/// An address that a browser may be sent to.
+fn web_address(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok()?;
+    let is_plain =
+        matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+    (is_plain && url.as_str().len() <= LONGEST_URL).then(|| url.into())
+}
