@@ -21,11 +21,13 @@ mod plugins;
 mod probes;
 mod repositories;
 mod route;
+mod search;
 mod serve;
 mod status;
 mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trackers;
 pub(crate) mod view;
 
 use std::io;
@@ -57,6 +59,8 @@ use view::{Pages, View};
 const MOST_REQUESTS: usize = 64;
 /// Streams of events that are open at once.
 const MOST_STREAMS: usize = 64;
+/// Requests for which a tracker is asked at once; further ones wait.
+const MOST_OF_TRACKERS: usize = 16;
 
 /// Connections that the system holds until they are taken. What it has no room for is tried again after a second.
 const MOST_NOT_TAKEN: u32 = 4096;
@@ -115,6 +119,7 @@ struct Shared {
     document: OnceLock<Documents>,
     requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    of_trackers: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -170,6 +175,7 @@ impl Shared {
             document: OnceLock::new(),
             requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
+            of_trackers: Arc::new(Semaphore::new(MOST_OF_TRACKERS)),
             stop,
         }
     }
@@ -214,6 +220,7 @@ fn router(shared: Arc<Shared>, pages: Pages) -> Router {
     status::add(&mut routes);
     repositories::add(&mut routes);
     integrations::add(&mut routes);
+    search::add(&mut routes);
     plugins::add(&mut routes);
     incidents::add(&mut routes);
     alerts::add(&mut routes);

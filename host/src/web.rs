@@ -76,7 +76,10 @@ pub(crate) fn pages(view: View, is_https: Arc<AtomicBool>) -> Pages {
             )),
         )
         .route("/incidents", page(&site, "/incidents", incidents::list))
-        .route("/incidents/{*name}", page(&site, "/incidents/", incidents::show))
+        .route(
+            "/incidents/{*name}",
+            page(&site, "/incidents/", incidents::show).merge(posted(&site, "/incidents/", incidents::act)),
+        )
         .route("/integrations", page(&site, "/integrations", integrations::list))
         .route("/alerts", page(&site, "/alerts", alerts::list))
         .route("/plugins", page(&site, "/plugins", plugins::list))

@@ -10,6 +10,8 @@ use crate::text::printable;
 
 /// Longer than any message of ours; what a client sent may be part of it.
 const LONGEST_MESSAGE: usize = 1000;
+/// Seconds after which what cannot be done now may be tried again, unless somebody knows better.
+const USUAL_WAIT_S: u64 = 5;
 
 /// Why there is no other answer.
 #[derive(Clone, Debug)]
@@ -17,6 +19,8 @@ pub(crate) struct Error {
     pub(crate) status: StatusCode,
     body: ErrorBody,
     challenge: Option<&'static str>,
+    /// Seconds after which the same request may do, where that is known.
+    retry_after_s: Option<u64>,
 }
 
 /// An answer that is no success.
@@ -44,7 +48,7 @@ impl Error {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl AsRef<str>) -> Self {
         let message = printable(message.as_ref(), LONGEST_MESSAGE).into_owned();
         let error = Trouble { code, message, details: Vec::new() };
-        Self { status, body: ErrorBody { error }, challenge: None }
+        Self { status, body: ErrorBody { error }, challenge: None, retry_after_s: None }
     }
 
     pub(crate) fn bad_request(message: impl AsRef<str>) -> Self {
@@ -81,6 +85,10 @@ impl Error {
         Self { challenge: Some(challenge), ..self }
     }
 
+    pub(super) fn with_retry_after(self, seconds: Option<u64>) -> Self {
+        Self { retry_after_s: seconds, ..self }
+    }
+
     /// One sentence for people.
     pub(crate) fn message(&self) -> &str {
         &self.body.error.message
@@ -99,7 +107,8 @@ impl Error {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            let seconds = self.retry_after_s.unwrap_or(USUAL_WAIT_S);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -1,6 +1,8 @@
-//! Incidents: open ones as they are, resolved ones as they were kept.
+//! Incidents: open ones as they are, resolved ones as they were kept, and what people do with them.
 //!
 //! Open ones come out of the ledger, so they are there even when the state cannot be written.
+
+pub(super) mod orders;
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,9 +16,12 @@ use super::error::Error;
 use super::input::{Nothing, input};
 use super::page::{Cursor, Limit};
 use super::route::{Call, Operation, Routes};
+use super::trackers::LONGEST_NAME;
 use crate::journal;
 use crate::journal::Cause;
 use crate::state::{IncidentCursor, IncidentRow};
+use crate::text::printable;
+use crate::tracker::{Link, Record};
 use crate::verdict::{Moment, Reason};
 
 pub(super) fn add(routes: &mut Routes) {
@@ -30,6 +35,7 @@ pub(super) fn add(routes: &mut Routes) {
         Operation { id: "get_incident", summary, scope, errors: &[] },
         get,
     );
+    orders::add(routes);
 }
 
 /// Which incidents.
@@ -62,7 +68,7 @@ pub(crate) struct Incident {
     /// The same for every incident of the same cause.
     pub(crate) fingerprint: String,
     state: IncidentState,
-    integration: String,
+    pub(crate) integration: String,
     /// The repository, when it is that one's alone.
     repository: Option<String>,
     reason: Reason,
@@ -79,6 +85,32 @@ pub(crate) struct Incident {
     affected: u32,
     /// The most that it has held at once.
     most_affected: u32,
+    /// Who has it, by the name in the configuration.
+    pub(crate) assignee: Option<String>,
+    /// The issue that a tracker has for it.
+    pub(crate) issue: Option<LinkedIssue>,
+    /// Since when its issue says that people are done with it, though access is still missing.
+    handled_at: Option<Time>,
+}
+
+/// An issue as its tracker showed it at last.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct LinkedIssue {
+    /// The integration whose tracker has it.
+    integration: String,
+    /// What the tracker calls it by.
+    key: String,
+    project: Option<String>,
+    /// Its kind, title and state, in the tracker's words; empty where it said none.
+    kind: String,
+    title: String,
+    state: String,
+    /// Where people see it.
+    url: Option<String>,
+    /// Since when the tracker does not show it any more.
+    gone_since: Option<Time>,
+    /// When it was read last.
+    read_at: Time,
 }
 
 /// A page of incidents.
@@ -115,15 +147,25 @@ pub(super) async fn page(shared: &Shared, query: Query) -> Result<IncidentPage, 
         let (at, id) = place_of(incident);
         Cursor { order: 0, key: u64::try_from(at.unix_ms()).unwrap_or(0), name: id.as_bytes().to_vec() }
     });
-    Ok(IncidentPage { items: found.into_iter().map(Incident::from).collect(), next })
+    Ok(IncidentPage { items: found.into_iter().map(|it| Incident::of(shared, it)).collect(), next })
 }
 
 async fn get(call: Call<Nothing>) -> Result<Found<Incident>, Error> {
     one(&call.shared, &call.name).await.map(Found)
 }
 
-/// An incident, open or resolved.
+/// An incident, open or resolved, as it is shown.
 pub(super) async fn one(shared: &Shared, id: &str) -> Result<Incident, Error> {
+    Ok(Incident::of(shared, find(shared, id).await?))
+}
+
+/// The names of those who can have an incident.
+pub(super) async fn people_for(shared: &Shared, id: &str) -> Result<Vec<String>, Error> {
+    Ok(shared.tracker.people_for(&find(shared, id).await?))
+}
+
+/// An incident, open or resolved.
+async fn find(shared: &Shared, id: &str) -> Result<journal::Incident, Error> {
     let found =
         shared.handle.read(|ledger| ledger.incidents.open().find(|incident| incident.id == id).cloned());
     let found = match found {
@@ -134,8 +176,7 @@ pub(super) async fn one(shared: &Shared, id: &str) -> Result<Incident, Error> {
             row.as_ref().map(kept).transpose()?
         }
     };
-    let unknown = || Error::not_found(format!("there is no incident `{id}`"));
-    found.map(Incident::from).ok_or_else(unknown)
+    found.ok_or_else(|| Error::not_found(format!("there is no incident `{id}`")))
 }
 
 /// The first `most` after a place, newest first.
@@ -175,8 +216,16 @@ impl Incident {
     }
 }
 
-impl From<journal::Incident> for Incident {
-    fn from(incident: journal::Incident) -> Self {
+impl Incident {
+    fn of(shared: &Shared, incident: journal::Incident) -> Self {
+        let followed = shared.tracker.get(&incident.id);
+        Self::with(incident, followed)
+    }
+
+    /// With what it has to do with people and a tracker.
+    fn with(incident: journal::Incident, followed: Option<Record>) -> Self {
+        let (assignee, issue, handled_at) =
+            followed.map(|it| (it.assignee, it.issue, it.handled_at)).unwrap_or_default();
         let state = match incident.resolved_at {
             Some(_) => IncidentState::Resolved,
             None => IncidentState::Open,
@@ -196,6 +245,25 @@ impl From<journal::Incident> for Incident {
             count: incident.count,
             affected: incident.affected,
             most_affected: incident.most_affected,
+            assignee,
+            issue: issue.map(LinkedIssue::from),
+            handled_at: handled_at.map(Time::from),
+        }
+    }
+}
+
+impl From<Link> for LinkedIssue {
+    fn from(link: Link) -> Self {
+        Self {
+            integration: link.integration,
+            key: printable(&link.key, LONGEST_NAME).into_owned(),
+            project: link.project,
+            kind: link.kind,
+            title: link.title,
+            state: link.state,
+            url: link.url,
+            gone_since: link.gone_since.map(Time::from),
+            read_at: link.read_at.into(),
         }
     }
 }

@@ -72,6 +72,12 @@ impl Form {
         self.schema.get("properties").and_then(Value::as_object).into_iter().flatten()
     }
 
+    /// Whether a property cannot be left out.
+    pub(super) fn is_required(&self, name: &str) -> bool {
+        let required = self.schema.get("required").and_then(Value::as_array);
+        required.is_some_and(|names| names.iter().any(|required| required == name))
+    }
+
     /// Whether there is nothing to send.
     pub(super) fn is_empty(&self) -> bool {
         self.properties().next().is_none()

@@ -39,7 +39,10 @@ impl Document {
             parameters.push(json!({ "name": "name", "in": "path", "required": true, "schema": schema }));
         }
         if !is_post {
-            parameters.extend(I::form().properties().map(|(name, schema)| query_parameter(name, schema)));
+            let form = I::form();
+            let of_query =
+                |(name, schema): (&String, &Value)| query_parameter(name, schema, form.is_required(name));
+            parameters.extend(form.properties().map(of_query));
         }
         let mut responses = A::responses(&mut self.schemas);
         for status in self.errors(path, takes_body, operation) {
@@ -127,10 +130,10 @@ fn without_security(mut document: Value) -> Value {
     document
 }
 
-fn query_parameter(name: &str, schema: &Value) -> Value {
+fn query_parameter(name: &str, schema: &Value, is_required: bool) -> Value {
     let mut schema = schema.clone();
     let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
-    let mut parameter = json!({ "name": name, "in": "query", "required": false, "schema": schema });
+    let mut parameter = json!({ "name": name, "in": "query", "required": is_required, "schema": schema });
     if let Some(description) = description {
         parameter["description"] = description;
     }

@@ -47,6 +47,13 @@ pub(super) struct Call<I> {
     _turn: Option<OwnedSemaphorePermit>,
 }
 
+impl<I> Call<I> {
+    /// What was asked for, with the turn given back: for whoever waits for others.
+    pub(super) fn without_turn(self) -> (Arc<Shared>, String, I) {
+        (self.shared, self.name, self.input)
+    }
+}
+
 /// The routes so far.
 pub(super) struct Routes {
     shared: Arc<Shared>,

@@ -4,5 +4,7 @@ mod access;
 mod events;
 pub(crate) mod fixture;
 mod lists;
+mod orders;
 mod rules;
+mod search;
 mod socket;

@@ -15,11 +15,14 @@ pub(crate) use super::events::Event;
 pub(crate) use super::input::{form_of_body, pairs};
 
 use super::access::Gate;
+use super::incidents::orders::{self, Wanted};
 use super::incidents::{self, Incident, IncidentPage};
 use super::input;
 use super::integrations;
 pub(crate) use super::integrations::Integration;
 use super::repositories::{self, RepositoryPage, RepositoryWithRules};
+use super::search;
+pub(crate) use super::search::Suggestions;
 use super::{Shared, commands, plugins, status};
 use crate::alerts::TargetReport;
 use crate::daemon::{Asked, Ledger, Report};
@@ -114,6 +117,57 @@ impl View {
     /// There is none, or the state cannot be read.
     pub(crate) async fn incident(&self, id: &str) -> Result<Incident, Error> {
         incidents::one(&self.0, id).await
+    }
+
+    /// The names of those who can have an incident.
+    ///
+    /// # Errors
+    ///
+    /// As for [`View::incident`].
+    pub(crate) async fn people_for(&self, id: &str) -> Result<Vec<String>, Error> {
+        incidents::people_for(&self.0, id).await
+    }
+
+    /// Gives an incident to somebody, or to nobody.
+    ///
+    /// # Errors
+    ///
+    /// There is no such incident, or they cannot have it.
+    pub(crate) async fn assign(&self, id: &str, person: Option<String>) -> Result<Incident, Error> {
+        orders::assign(&self.0, id, person).await
+    }
+
+    /// Makes an issue an incident's own. May take long.
+    ///
+    /// # Errors
+    ///
+    /// There is no such incident, it cannot have the issue, or the tracker does not show that.
+    pub(crate) async fn link(
+        &self,
+        id: &str,
+        integration: String,
+        issue: String,
+        project: Option<String>,
+    ) -> Result<Incident, Error> {
+        orders::link(&self.0, id, Wanted { integration, issue, project }).await
+    }
+
+    /// Parts an incident from its issue.
+    ///
+    /// # Errors
+    ///
+    /// There is no such incident, or it has no issue.
+    pub(crate) async fn unlink(&self, id: &str) -> Result<Incident, Error> {
+        orders::unlink(&self.0, id).await
+    }
+
+    /// Looks for issues in an integration's tracker. May take long.
+    ///
+    /// # Errors
+    ///
+    /// There is no such integration, or its tracker refuses.
+    pub(crate) async fn search_issues(&self, integration: &str, text: &str) -> Result<Suggestions, Error> {
+        search::issues_of(&self.0, integration, text).await
     }
 
     /// All integrations, in name order.

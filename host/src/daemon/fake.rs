@@ -8,6 +8,7 @@ use std::sync::{Arc, RwLock, Weak};
 use forgewatch_plugin_api as api;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::client::ClientOf;
 use super::handle::{Command, Shared};
 use super::{Asked, Handle, Ledger, Reloads};
 use crate::config::Defaults;
@@ -122,5 +123,10 @@ pub(crate) fn world<'a>(
 
 /// What is known of a world at first: nothing.
 pub(crate) fn ledger(world: World) -> Ledger {
-    Ledger::new(Arc::new(world), std::collections::HashMap::new(), Incidents::default())
+    let clients = world.integrations.iter();
+    let clients = clients.map(|(name, it)| (name.clone(), Arc::new(ClientOf::new(Arc::clone(it)))));
+    let clients = clients.collect();
+    let mut ledger = Ledger::new(Arc::new(world), std::collections::HashMap::new(), Incidents::default());
+    ledger.clients = clients;
+    ledger
 }

@@ -202,6 +202,14 @@ impl Handle {
     }
 }
 
+#[cfg(test)]
+impl Handle {
+    /// Has an incident followed, as if that had come about.
+    pub(crate) fn plant(&self, incident: &Incident, change: impl FnOnce(&mut Record)) {
+        self.shared.book().follow(incident, Labels::new(), change);
+    }
+}
+
 impl Shared {
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)

@@ -80,7 +80,7 @@ pub struct Link {
     #[serde(default)]
     pub(crate) gone_since: Option<Moment>,
     /// When it was read last.
-    pub(super) read_at: Moment,
+    pub(crate) read_at: Moment,
     /// How far its changes of the assignee, and of the state, were taken in.
     #[serde(default)]
     pub(super) assignee_mark: Mark,

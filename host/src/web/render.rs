@@ -27,7 +27,7 @@ const IN_SEGMENT: AsciiSet =
 /// The same in the value of a query.
 const IN_QUERY: AsciiSet = IN_SEGMENT.remove(b'/');
 
-const TEMPLATES: [(&str, &str); 12] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("parts.html", include_str!("templates/parts.html")),
     ("overview.html", include_str!("templates/overview.html")),
@@ -35,6 +35,7 @@ const TEMPLATES: [(&str, &str); 12] = [
     ("repository.html", include_str!("templates/repository.html")),
     ("incidents.html", include_str!("templates/incidents.html")),
     ("incident.html", include_str!("templates/incident.html")),
+    ("people.html", include_str!("templates/people.html")),
     ("integrations.html", include_str!("templates/integrations.html")),
     ("alerts.html", include_str!("templates/alerts.html")),
     ("plugins.html", include_str!("templates/plugins.html")),

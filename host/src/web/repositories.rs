@@ -8,7 +8,6 @@ use super::history::{Now, Picture};
 use super::render::{self, Frame, value};
 use super::visit::{Answered, Visit};
 use super::words::REASONS;
-use crate::api::view::Error;
 use crate::daemon::Ledger;
 use crate::state::{EventFilter, EventKind};
 use crate::verdict::Moment;
@@ -21,8 +20,8 @@ const MOST_CHOICES: usize = 100;
 const MOST_CHANGES: usize = 200;
 
 /// Names to choose from.
-struct Choices {
-    integrations: Vec<String>,
+pub(super) struct Choices {
+    pub(super) integrations: Vec<String>,
     providers: Vec<String>,
     discoveries: Vec<String>,
 }
@@ -75,11 +74,7 @@ pub(super) async fn show(visit: Visit) -> Answered {
 
 /// "Check now".
 pub(super) async fn check(visit: Visit) -> Answered {
-    if !visit.visitor.may_operate() {
-        return Err(Error::forbidden(
-            "the token that you signed in with does not allow this: it takes `operate`",
-        ));
-    }
+    visit.has_to_operate()?;
     visit.site.view.check(visit.name.clone()).await?;
     Ok(see_other(&format!("/repositories/{}?asked=1", render::path(&visit.name))))
 }
@@ -89,7 +84,7 @@ pub(super) fn encoded(pairs: &[(String, String)]) -> String {
 }
 
 impl Choices {
-    fn of(ledger: &Ledger) -> Self {
+    pub(super) fn of(ledger: &Ledger) -> Self {
         let world = &ledger.world;
         let few = |names: &mut dyn Iterator<Item = &String>| {
             let names: Vec<String> = names.take(MOST_CHOICES + 1).cloned().collect();

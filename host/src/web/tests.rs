@@ -3,6 +3,7 @@
 mod lists;
 mod live;
 mod pages;
+mod people;
 mod refusals;
 mod sessions;
 mod support;

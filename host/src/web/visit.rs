@@ -39,6 +39,10 @@ pub(super) struct Visit {
     /// The last part of the path where that is a name, decoded; else nothing.
     pub(super) name: String,
     pub(super) query: String,
+    /// What a form has sent.
+    pub(super) form: Vec<(String, String)>,
+    /// Whether the page's own script sent it when nobody asked it to.
+    pub(super) is_by_itself: bool,
     pub(super) cookie: Cookie,
     /// Its turn; whoever takes the visit apart, as a stream does, gives it back.
     _turn: Option<OwnedSemaphorePermit>,
@@ -87,7 +91,8 @@ where
                 let query = parts.uri.query().unwrap_or_default().to_owned();
                 let turn = site.view.turn().await;
                 let cookie = site.cookie(&parts.headers);
-                handler(Visit { site, visitor, name, query, cookie, _turn: turn }).await
+                let (form, is_by_itself) = (Vec::new(), parts.headers.contains_key(BY_ITSELF));
+                handler(Visit { site, visitor, name, query, form, is_by_itself, cookie, _turn: turn }).await
             };
             answer.await.unwrap_or_else(Error::into_response)
         }
@@ -119,7 +124,8 @@ where
                 let name = name_after(prefix, parts.uri.path())?;
                 let turn = site.view.turn().await;
                 let (query, cookie) = (String::new(), site.cookie(&parts.headers));
-                handler(Visit { site, visitor, name, query, cookie, _turn: turn }).await
+                let is_by_itself = false;
+                handler(Visit { site, visitor, name, query, form, is_by_itself, cookie, _turn: turn }).await
             };
             answer.await.unwrap_or_else(Error::into_response)
         }
@@ -215,6 +221,23 @@ impl Visit {
     pub(super) fn parameters(&self) -> Result<Vec<(String, String)>, Error> {
         let pairs = crate::api::view::pairs(&self.query);
         pairs.filter(|pair| pair.as_ref().map_or(true, |(_, value)| !value.trim().is_empty())).collect()
+    }
+
+    /// What a form has sent in a field; nothing where that was left empty.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        let sent = self.form.iter().find(|(known, _)| known == name);
+        sent.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// Refuses those who may look alone.
+    pub(super) fn has_to_operate(&self) -> Result<(), Error> {
+        let message = "the token that you signed in with does not allow this: it takes `operate`";
+        if self.visitor.may_operate() { Ok(()) } else { Err(Error::forbidden(message)) }
+    }
+
+    /// Gives its turn back, for whoever waits for others.
+    pub(super) fn without_turn(self) -> Self {
+        Self { _turn: None, ..self }
     }
 
     /// The page that a template makes of `content`.

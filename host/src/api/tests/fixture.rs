@@ -19,8 +19,8 @@ use crate::api::view::{Event as ShownEvent, Pages, View};
 use crate::api::{Shared, Sources, router};
 use crate::config::{self, ApiAuth};
 use crate::daemon::fake::{self, Fake};
-use crate::daemon::{Entry, Seen};
-use crate::journal::{Cause, Fingerprint};
+use crate::daemon::{Entry, Ledger, Seen};
+use crate::journal::{Cause, Fingerprint, Incident};
 use crate::state::{Event, EventKind, IncidentRow, Save, State, StoredEvent, Writer};
 use crate::tracker;
 use crate::verdict::{Confirmed, Moment, Reason};
@@ -35,6 +35,7 @@ pub(crate) struct Fixture {
     pub(crate) stop: CancellationToken,
     /// How the targets of alerts do.
     pub(crate) alerts: Arc<Mutex<Vec<TargetReport>>>,
+    tracker_settings: watch::Sender<Arc<tracker::Settings>>,
     pub(in crate::api) shared: Arc<Shared>,
     router: Router,
 }
@@ -78,9 +79,14 @@ impl Fixture {
         let mut shared = Shared::new(gate, sources, stop.clone());
         let journal = Journal::new();
         shared.stored = Stored(Arc::clone(&journal.state));
+        let tracker_settings = watch::Sender::new(settings_of_trackers(""));
+        let state = Arc::clone(&journal.state);
+        let source = Arc::new(daemon.handle.clone());
+        shared.tracker = tracker::Handle::restored(tracker_settings.clone(), source, state).unwrap();
         let shared = Arc::new(shared);
         let pages = pages(View(Arc::clone(&shared)));
-        Self { daemon, journal, ready, stop, alerts, router: router(Arc::clone(&shared), pages), shared }
+        let router = router(Arc::clone(&shared), pages);
+        Self { daemon, journal, ready, stop, alerts, tracker_settings, shared, router }
     }
 
     pub(crate) fn gate(&self) -> &Gate {
@@ -134,6 +140,22 @@ impl Fixture {
         });
     }
 
+    /// Has a configuration with these people.
+    pub(crate) fn know(&self, people: &str) {
+        self.tracker_settings.send_replace(settings_of_trackers(people));
+    }
+
+    /// The id of an open incident, by its fingerprint.
+    pub(crate) fn incident_id(&self, fingerprint: &str) -> String {
+        self.daemon.handle.read(|ledger| self::incident(ledger, fingerprint).id.clone())
+    }
+
+    /// Has an open incident followed, as if that had come about.
+    pub(crate) fn follow(&self, fingerprint: &str, change: impl FnOnce(&mut tracker::Record)) {
+        let incident = self.daemon.handle.read(|ledger| self::incident(ledger, fingerprint).clone());
+        self.shared.tracker.plant(&incident, change);
+    }
+
     /// Opens an incident for these repositories; its fingerprint.
     pub(crate) fn open_incident(&self, reason: Reason, names: &[&str], second: u64) -> String {
         let print = Fingerprint::new("acme", reason, Cause::of(reason), names[0]);
@@ -149,6 +171,24 @@ impl Fixture {
     }
 }
 
+fn incident<'a>(ledger: &'a Ledger, fingerprint: &str) -> &'a Incident {
+    ledger.incidents.open().find(|incident| incident.fingerprint == fingerprint).unwrap()
+}
+
+fn settings_of_trackers(config: &str) -> Arc<tracker::Settings> {
+    Arc::new(tracker::Settings::of(&config::of_text(config)))
+}
+
+/// An issue as it is kept, with these values.
+pub(crate) fn link(more: Value) -> tracker::Link {
+    let mut link = serde_json::json!({
+        "integration": "acme", "key": "31", "read_at": at(5), "project": "Shop", "kind": "Bug",
+        "title": "Voucher", "state": "New", "url": "https://dev.azure.com/acme/_workitems/edit/31",
+    });
+    link.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    serde_json::from_value(link).unwrap()
+}
+
 /// An API by itself.
 pub(crate) fn no_pages() -> Pages {
     Pages { routes: Router::new(), around: Box::new(|router| router) }
@@ -156,7 +196,7 @@ pub(crate) fn no_pages() -> Pages {
 
 pub(crate) fn sources(daemon: &Fake, ready: watch::Receiver<bool>) -> Sources {
     let state = Arc::new(State::open_read_only(std::path::Path::new("/nonexistent/state.db")).unwrap());
-    let settings = watch::Sender::new(Arc::new(tracker::Settings::of(&config::of_text(""))));
+    let settings = watch::Sender::new(settings_of_trackers(""));
     let tracker = tracker::Handle::restored(settings, Arc::new(daemon.handle.clone()), state).unwrap();
     Sources {
         tracker,

@@ -169,7 +169,7 @@
   // What was done is said once, and not again by who loads the page anew.
   const flash = document.querySelector(".flash");
   if (flash) setTimeout(() => { said.textContent = flash.textContent; }, 500);
-  if (location.search === "?asked=1") history.replaceState(null, "", location.pathname);
+  if (/^\?(asked|done)=\w+$/.test(location.search)) history.replaceState(null, "", location.pathname);
   if (document.body.dataset.live) {
     connect();
     document.addEventListener("visibilitychange", follow);

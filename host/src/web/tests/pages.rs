@@ -261,7 +261,7 @@ async fn what_matters_most_has_the_colour_of_its_verdict() {
 
 #[test]
 fn every_template_is_compiled() {
-    assert_eq!(environment().templates().count(), 12);
+    assert_eq!(environment().templates().count(), 13);
 }
 
 #[tokio::test]
