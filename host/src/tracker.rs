@@ -14,10 +14,14 @@ mod desk;
 mod handle;
 mod people;
 mod record;
+mod run;
 mod settings;
+mod states;
+mod take;
 
 pub use desk::{Desk, Refusal, RefusalKind};
 pub use handle::{Handle, LinkError, Source};
 pub use people::People;
 pub use record::{Link, Record};
+pub use run::Tracker;
 pub use settings::Settings;

@@ -12,6 +12,7 @@ use super::book::Book;
 use super::desk::{Desk, Refusal};
 use super::record::{Link, Owed, Record};
 use super::settings::Settings;
+use super::states::States;
 use crate::alerts::{self, Labels};
 use crate::journal::{Incident, event};
 use crate::state::{State, StateError};
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     pub(super) state: Arc<State>,
     pub(super) settings: watch::Sender<Arc<Settings>>,
     book: Mutex<Book>,
+    pub(super) states: States,
     /// There is something to do.
     pub(super) news: watch::Sender<()>,
     /// One write at a time, so that an older one never follows a newer.
@@ -96,7 +98,8 @@ impl Handle {
         });
         let book = Mutex::new(Book::restored(records));
         let (news, saving) = (watch::Sender::new(()), tokio::sync::Mutex::default());
-        Ok(Self { shared: Arc::new(Shared { source, state, settings, book, news, saving }) })
+        let states = States::default();
+        Ok(Self { shared: Arc::new(Shared { source, state, settings, book, states, news, saving }) })
     }
 
     /// What is followed of an incident, by its id.
