@@ -164,8 +164,7 @@ impl Handle {
         if *event.kind() != WebhookEventKind::IssueUpdated {
             return Ok(None);
         }
-        let of_account =
-            shared.source.integrations(&sender.provider).into_iter().filter(|it| is_of(it));
+        let of_account = shared.source.integrations(&sender.provider).into_iter().filter(|it| is_of(it));
         let integrations = of_account.map(|it| it.name.clone()).collect();
         Ok(Some(Change { event, integrations }))
     }
@@ -202,7 +201,7 @@ impl Shared {
         for integration in &integrations {
             match self.handle_status_change(integration, key, &event).await {
                 Ok(ids) => affected.add(ids),
-                Err(why) => self.leave_to_reading(integration, key, &why),
+                Err(why) => self.leave_to_reading(integration, key, &why).await,
             }
         }
     }
@@ -244,7 +243,10 @@ async fn parse(
     let host = integration.services.host_object();
     let asked = timeout(PARSE_LIMIT, integration.provider.parse_webhook(host, delivery));
     let Ok(parsed) = asked.await else {
-        return Err((Unheard::Unavailable, format!("its plugin did not say within {PARSE_LIMIT:?} what it means")));
+        return Err((
+            Unheard::Unavailable,
+            format!("its plugin did not say within {PARSE_LIMIT:?} what it means"),
+        ));
     };
     parsed.map_err(|failure: Failure| {
         let is_no_word = matches!(failure.reason(), Reason::PLUGIN_FAILED | Reason::TIMED_OUT);

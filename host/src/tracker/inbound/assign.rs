@@ -23,9 +23,7 @@ impl Shared {
     ) -> Vec<String> {
         let mark = Mark::of_event(event);
         match event.assignee() {
-            AssigneeChange::Cleared => {
-                self.sync_group_assignee_inbound(integration, None, key, mark).await
-            }
+            AssigneeChange::Cleared => self.sync_group_assignee_inbound(integration, None, key, mark).await,
             AssigneeChange::Set(person) => {
                 self.sync_group_assignee_inbound(integration, Some(person), key, mark).await
             }

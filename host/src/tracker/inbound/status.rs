@@ -61,7 +61,8 @@ impl Shared {
             Ok((was_done, is_done(state).await?))
         };
         let asked = timeout(LIMIT, asked).await;
-        let is_done = asked.unwrap_or_else(|_| Err(format!("the tracker did not answer within {LIMIT:?}")))?;
+        let is_done =
+            asked.unwrap_or_else(|_| Err(format!("the tracker did not answer within {LIMIT:?}")))?;
         let at = event.changed_at().map(Moment::from);
         Ok(self.sync_status_inbound(integration, key, &Move { state, is_done, at }, mark).await)
     }
@@ -80,7 +81,11 @@ impl Shared {
         {
             let mut book = self.book();
             for id in book.linked_to(integration, key) {
-                if !book.get(&id).and_then(|record| record.issue.as_ref()).is_some_and(|link| is_behind(link, mark)) {
+                if !book
+                    .get(&id)
+                    .and_then(|record| record.issue.as_ref())
+                    .is_some_and(|link| is_behind(link, mark))
+                {
                     continue;
                 }
                 taken.extend(book.change(&id, |record| {
@@ -111,10 +116,24 @@ impl Shared {
         open.filter_map(|record| record.issue.clone()).find(|link| is_behind(link, mark))
     }
 
-    /// What a delivery said of a state is not taken in: the issue is read instead, as soon as that is possible.
-    pub(super) fn leave_to_reading(&self, integration: &str, key: &str, why: &str) {
+    /// What a delivery said of a state is not taken in: the issue is to be read instead.
+    pub(super) async fn leave_to_reading(self: &Arc<Self>, integration: &str, key: &str, why: &str) {
+        {
+            let mut book = self.book();
+            for id in book.linked_to(integration, key) {
+                book.change(&id, |record| {
+                    if let Some(link) = &mut record.issue {
+                        link.is_stale = true;
+                    }
+                });
+            }
+        }
+        self.save().await;
+        self.news.send_replace(());
         let (key, why) = (printable(key, LONGEST_TOLD), printable(why, LONGEST_TOLD * 3));
-        tracing::warn!("the state of the issue {key} of `{integration}` is not taken in yet: {why}");
+        tracing::warn!(
+            "the state of the issue {key} of `{integration}` is read later, since it is not known yet: {why}"
+        );
     }
 }
 
