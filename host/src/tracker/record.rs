@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use forgewatch_plugin_api::{Issue, IssueRef, WebhookEvent};
+use forgewatch_plugin_api::{Issue, IssueRef, Person, WebhookEvent};
 use serde::{Deserialize, Serialize};
 
 use crate::alerts::Labels;
@@ -76,11 +76,17 @@ pub struct Link {
     pub(crate) state: String,
     #[serde(default)]
     pub(crate) url: Option<String>,
+    /// Who has it by the tracker's word, whether or not anybody here is that.
+    #[serde(default)]
+    pub(super) assignee: Option<String>,
     /// Since when the tracker does not know it any more.
     #[serde(default)]
     pub(crate) gone_since: Option<Moment>,
     /// When it was read last.
     pub(crate) read_at: Moment,
+    /// Something that was delivered of it could not be taken in, so it has to be read.
+    #[serde(default)]
+    pub(super) is_stale: bool,
     /// How far its changes of the assignee, and of the state, were taken in.
     #[serde(default)]
     pub(super) assignee_mark: Mark,
@@ -155,8 +161,10 @@ impl Link {
             title: String::new(),
             state: String::new(),
             url: None,
+            assignee: None,
             gone_since: None,
             read_at: Moment::now(),
+            is_stale: false,
             assignee_mark: Mark::default(),
             state_mark: Mark::default(),
         };
@@ -173,6 +181,7 @@ impl Link {
         (self.kind, self.state) = (word(issue.kind()), word(issue.state()));
         self.title = printable(issue.title(), LONGEST_TITLE).into_owned();
         self.url = issue.url().and_then(web_address);
+        self.assignee = issue.assignee().map(holder);
         (self.gone_since, self.read_at) = (None, Moment::now());
     }
 
@@ -184,6 +193,12 @@ impl Link {
             None => issue,
         }
     }
+}
+
+/// Somebody by a tracker's word.
+pub(super) fn holder(person: &Person) -> String {
+    let word = person.email().or(person.id()).unwrap_or(person.name());
+    printable(word, LONGEST_WORD).to_lowercase()
 }
 
 /// An address that a browser may be sent to.
