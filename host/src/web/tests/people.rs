@@ -10,7 +10,7 @@ use crate::api::tests::fixture::{Fixture, at, link};
 use crate::verdict::Reason;
 
 const PEOPLE: &str = "[people.ada]\nemails = [\"ada@example.org\"]\nteams = [\"payments\"]\n\
-                      [people.\"<b>eve</b>\"]\nemails = [\"eve@example.org\"]\n\
+                      [people.\"<b>eve</b>\"]\nemails = [\"eve@example.org\"]\nteams = [\"payments\"]\n\
                       [people.ben]\nemails = [\"ben@example.org\"]\nteams = [\"web\"]\n";
 
 /// An open incident of the team `payments`: its fingerprint, and where its page is.
