@@ -33,6 +33,17 @@ pub const ODD: [&str; 6] = [
 /// A repository that came and went, and is there.
 pub const EVENTFUL: &str = "large-000003";
 
+/// Somebody who can have incidents of the bulk.
+pub const PERSON: &str = "Ada Quill";
+/// A repository without access, whose incident has an issue.
+pub const LINKED: usize = 7;
+/// Titles of issues that there are.
+pub const TITLES: [&str; 3] = [
+    "The mirror does not come back",
+    "<script>alert(1)</script> \"back\" & \u{202e}gnp.exe",
+    "Bring the repository back, whose name is as long as the patience of those who have to type it every single day",
+];
+
 /// One of the gallery's pages.
 pub struct Page {
     /// A name for files and reports.
@@ -49,6 +60,8 @@ pub struct Page {
 const PROJECTS: usize = 10;
 /// Repositories whose forge gives no answer.
 const DOWN: usize = 3;
+/// The teams of those that are lost.
+const TEAMS: &str = r#"["team-7", "team-11", "team-13"]"#;
 /// Repositories in one order.
 const MOST_ORDERED: usize = 1_000;
 /// Longer than anybody looks.
@@ -85,6 +98,9 @@ impl Gallery {
         ] {
             sandbox.set_variable(name, value);
         }
+        let items = TITLES.map(|title| {
+            fake.tracker("large", |tracker| tracker.add("1a46e000-0000-4000-8000-000000000000", "Bug", title))
+        });
         sandbox.write("plugins/libforgewatch_broken.so", "no library at all");
         past::plant(&sandbox, "large", EVENTFUL);
         watchlist(repositories).write(&sandbox);
@@ -93,6 +109,9 @@ impl Gallery {
         // By itself it would take its time.
         gallery.check((0..repositories).map(name).chain(ODD.map(shown)).collect());
         gallery.until_there_is_everything();
+        let linked = gallery.incident(|incident| incident["repository"] == name(LINKED));
+        gallery.assign(&linked, Some(PERSON));
+        gallery.order(&linked, "link", &json!({ "integration": "large", "issue": items[0].to_string() }));
         gallery
     }
 
@@ -121,8 +140,8 @@ impl Gallery {
 
     /// All pages, one of each kind, that for strangers first.
     pub fn pages(&self) -> Vec<Page> {
-        let incident = self.get("/api/v1/incidents?limit=1")["items"][0]["id"].clone();
-        let incident = incident.as_str().expect("there are incidents");
+        let bare = self.incident(|incident| incident["issue"].is_null());
+        let linked = self.incident(|incident| incident["repository"] == name(LINKED));
         let odd = utf8_percent_encode(ODD[0], NON_ALPHANUMERIC);
         let page = |name, path: String| Page { name, path, is_for_members: true, complaint: None };
         vec![
@@ -136,12 +155,39 @@ impl Gallery {
             page("repository-odd", format!("/repositories/{odd}")),
             page("incidents", "/incidents".to_owned()),
             page("incidents-resolved", "/incidents?state=resolved".to_owned()),
-            page("incident", format!("/incidents/{incident}")),
+            page("incident", format!("/incidents/{bare}")),
+            page("incident-search", format!("/incidents/{bare}?integration=large&query=back")),
+            page("incident-linked", format!("/incidents/{linked}")),
             page("integrations", "/integrations".to_owned()),
             page("alerts", "/alerts".to_owned()),
             page("plugins", "/plugins".to_owned()),
             Page { complaint: Some("404 (Not Found)"), ..page("nowhere", "/nowhere".to_owned()) },
         ]
+    }
+
+    /// The id of an open incident.
+    ///
+    /// # Panics
+    /// If there is none that fits.
+    pub fn incident(&self, fits: impl Fn(&Value) -> bool) -> String {
+        let open = self.get("/api/v1/incidents?limit=1000");
+        let mut open = open["items"].as_array().expect("a list").iter();
+        let found = open.find(|incident| fits(incident)).expect("there is such an incident");
+        found["id"].as_str().expect("it has an id").to_owned()
+    }
+
+    /// Gives an incident to somebody, or to nobody.
+    ///
+    /// # Panics
+    /// If they cannot have it.
+    pub fn assign(&self, incident: &str, person: Option<&str>) {
+        self.order(incident, "assign", &json!({ "person": person }));
+    }
+
+    fn order(&self, incident: &str, order: &str, body: &Value) {
+        let path = format!("/api/v1/incidents/{incident}/{order}");
+        let reply = self.ask("POST", &path, &body.to_string());
+        assert_eq!(reply.status, 200, "{reply:?}");
     }
 
     /// Logs in with a token.
@@ -269,6 +315,8 @@ fn watchlist(repositories: usize) -> Watchlist {
         .table("identities.lab", &client)
         .table("api.tokens.operator", "token = { env = \"OPERATE\" }\nscopes = [\"operate\"]")
         .table("api.tokens.reader", "token = { env = \"READ\" }\nscopes = [\"read\"]")
+        .table("providers.vsts", "allow_write = true\nallow_hosts = [\"almsearch.dev.azure.com\"]")
+        .table(&format!("people.{PERSON:?}"), &format!("emails = [\"ada@contoso.example\"]\nteams = {TEAMS}"))
         .integration("large", "https://dev.azure.com/large/", "")
         .integration("down", "https://tfs.example.org/tfs/Main/", "stale_after = \"1s\"")
         .table("integrations.hub", &integration("github", "https://api.github.com/", "hub"))

@@ -12,5 +12,6 @@ mod login;
 mod many;
 mod names;
 mod pages;
+mod people;
 mod plain;
 mod support;

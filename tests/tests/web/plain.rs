@@ -1,7 +1,7 @@
 //! Without scripts.
 
 use forgewatch_tests::browser::Key;
-use forgewatch_tests::gallery::{EVENTFUL, OPERATE};
+use forgewatch_tests::gallery::{EVENTFUL, OPERATE, PERSON, TITLES, name};
 
 use crate::support::Site;
 
@@ -43,6 +43,22 @@ fn everything_can_be_done_without_scripts() {
     assert!(browser.text("main time").contains("UTC"), "the exact time, since nothing makes it relative");
     browser.click("main form button");
     browser.until("document.querySelector('main [role=status]')");
+
+    let incident = site.gallery.incident(|incident| incident["repository"] == name(13));
+    site.visit(&format!("/incidents/{incident}"));
+    browser.choose("[name=person]", PERSON);
+    browser.click("form[aria-label=Assign] button");
+    browser.until("location.search === '?done=assign'");
+    assert!(browser.text("main [role=status]").contains(PERSON));
+    browser.fill("[name=query]", "mirror");
+    browser.click("form[role=search] button");
+    browser.until("location.search.includes('query=mirror')");
+    assert!(browser.text("#found").contains(TITLES[0]));
+    browser.click("#found button");
+    browser.until("location.search === '?done=link'");
+    assert!(browser.text("main").contains(TITLES[0]));
+    browser.click("form[aria-label='Part from the issue'] button");
+    browser.until("location.search === '?done=unlink'");
 
     browser.click("form[action='/logout'] button");
     browser.until("location.pathname === '/login'");
