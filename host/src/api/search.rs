@@ -2,6 +2,7 @@
 //!
 //! There are never more answers than somebody looks at; that there is more is said.
 
+use axum::http::StatusCode;
 use forgewatch_plugin_api::{FoundIssue, IssueQuery, ListRequest, TrackerProject};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use super::input::input;
 use super::route::{Call, Operation, Routes};
 use super::trackers::ERRORS;
 use crate::text::printable;
-use crate::tracker::{Desk, Refusal};
+use crate::tracker::{Desk, Refusal, RefusalKind};
 
 /// More than anybody looks through.
 const MOST_ITEMS: u32 = 100;
@@ -83,10 +84,15 @@ async fn search(call: Call<Query>) -> Result<Found<Suggestions>, Error> {
     let desk = shared.desk(&name).await?;
     let text = query.trim();
     let found = match field {
-        Field::ExternalIssue => issues(&desk, text, project.as_deref()).await?,
-        Field::Project => projects(&desk, text).await?,
+        Field::ExternalIssue => issues(&desk, text, project.as_deref()).await,
+        Field::Project => projects(&desk, text).await,
     };
-    Ok(Found(found))
+    found.map(Found).map_err(|refusal| match project {
+        Some(_) if refusal.kind == RefusalKind::Missing => {
+            Error::new(StatusCode::NOT_FOUND, "unknown_project", refusal.to_string())
+        }
+        _ => refusal.into(),
+    })
 }
 
 /// Issues of an integration's tracker that fit a text.

@@ -37,6 +37,7 @@ impl Subject {
         let world = World::large(PROJECTS, EACH).credential(expired.standing(Standing::Expired));
         let fake = Fake::start_blocking(world);
         fake.record(false);
+        fake.tracker("large", |tracker| tracker.add("1a46e000-0000-4000-8000-000000000000", "Bug", "lost"));
         misbehave(&fake);
         let mut sandbox = watchlist(with_tokens).sandbox(&fake);
         for (name, value) in [("OPERATE", OPERATE), ("READ", READ), ("EXPIRED", contoso::EXPIRED_PAT)] {
@@ -72,9 +73,21 @@ impl Subject {
         for (path, name) in [
             ("/api/v1/repositories/{name}", ODD[0].0.into()),
             ("/api/v1/integrations/{name}", "large".into()),
+            ("/api/v1/integrations/{name}/search", "large".into()),
             ("/api/v1/incidents/{name}", incident["id"].clone()),
         ] {
             paths[path]["get"]["parameters"][0]["example"] = name;
+        }
+        for (order, example) in [
+            ("link", json!({ "integration": "large", "issue": "31" })),
+            ("assign", json!({ "person": "ada" })),
+            ("unlink", Value::Null),
+        ] {
+            let post = &mut paths[format!("/api/v1/incidents/{{name}}/{order}")]["post"];
+            post["parameters"][0]["example"] = incident["id"].clone();
+            if !example.is_null() {
+                post["requestBody"]["content"]["application/json"]["example"] = example;
+            }
         }
         let content = &mut paths["/api/v1/check"]["post"]["requestBody"]["content"]["application/json"];
         content["example"] = json!({ "repositories": ["p0-r0", "p1-r1", ODD[2].0, "nobody"] });
@@ -120,6 +133,8 @@ fn watchlist(with_tokens: bool) -> Watchlist {
     let mut list = Watchlist::large(PROJECTS, EACH)
         .set("defaults.interval", r#""500ms""#)
         .set("defaults.stale_after", r#""1s""#)
+        .table("providers.vsts", "allow_write = true\nallow_hosts = [\"almsearch.dev.azure.com\"]")
+        .table("people.ada", "emails = [\"ada@contoso.example\"]")
         .table("identities.expired", "kind = \"pat\"\ntoken = { env = \"EXPIRED\" }")
         .table(
             "integrations.former",

@@ -35,9 +35,9 @@ pub(super) fn add(routes: &mut Routes) {
     routes.post("/api/v1/incidents/{name}/unlink", operation, |call: Call<Nothing>| async move {
         unlink(&call.shared, &call.name).await.map(Found)
     });
-    let summary = "Gives an open incident to somebody of its team, or to nobody. 409 when it is over, 422 when nobody of \
-                   that name can have it.";
-    let operation = Operation { id: "assign_incident", summary, scope, errors: &[409, 422] };
+    let summary = "Gives an open incident to somebody of its team, or to nobody. 409 when it is over, or they \
+                   are of another team.";
+    let operation = Operation { id: "assign_incident", summary, scope, errors: &[409] };
     routes.post("/api/v1/incidents/{name}/assign", operation, |call: Call<Assignment>| async move {
         assign(&call.shared, &call.name, call.input.person).await.map(Found)
     });
@@ -134,8 +134,8 @@ impl From<LinkError> for Error {
             LinkError::Linked(_) => (StatusCode::CONFLICT, "linked"),
             LinkError::NotLinked => (StatusCode::CONFLICT, "not_linked"),
             LinkError::NoIntegration(_) => (StatusCode::NOT_FOUND, "unknown_integration"),
-            LinkError::NoPerson(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_person"),
-            LinkError::NotOfTeam { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "not_of_team"),
+            LinkError::NoPerson(_) => (StatusCode::NOT_FOUND, "unknown_person"),
+            LinkError::NotOfTeam { .. } => (StatusCode::CONFLICT, "not_of_team"),
         };
         Self::new(status, code, message)
     }

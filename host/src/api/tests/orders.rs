@@ -55,15 +55,15 @@ async fn an_incident_is_given_to_somebody_of_its_team_and_to_nobody() {
     let given = api.post(&format!("{path}/assign"), &to("ada".into())).await;
     assert_eq!((given.status.as_u16(), &given.body["assignee"]), (200, &json!("ada")), "{}", given.body);
     assert_eq!(api.get(&path).await.body["assignee"], "ada");
-    for (person, code, word) in [
-        ("ben", "not_of_team", "`payments`"),
-        ("eve", "unknown_person", "[people.NAME]"),
-        ("Ada", "unknown_person", "`Ada`"),
-        ("\u{202e}ada", "unknown_person", "\\u{202e}"),
+    for (person, status, code, word) in [
+        ("ben", 409, "not_of_team", "`payments`"),
+        ("eve", 404, "unknown_person", "[people.NAME]"),
+        ("Ada", 404, "unknown_person", "`Ada`"),
+        ("\u{202e}ada", 404, "unknown_person", "\\u{202e}"),
     ] {
         let refused = api.post(&format!("{path}/assign"), &to(person.into())).await;
         let (told, message) = error(&refused.body);
-        assert_eq!((refused.status.as_u16(), told), (422, code), "{message}");
+        assert_eq!((refused.status.as_u16(), told), (status, code), "{message}");
         assert!(message.contains(word), "{message}");
     }
     assert_eq!(api.get(&path).await.body["assignee"], "ada", "what is refused changes nothing");

@@ -76,7 +76,7 @@ async fn it_is_given_to_somebody_of_its_team() {
         assert!(shown.contains(is_now), "{shown}");
     }
     let refused = post(&web, &path, None, &order("ben")).await;
-    assert_eq!(refused.status, 422);
+    assert_eq!(refused.status, 409);
     let shown = text(&refused);
     assert!(
         shown.contains("role=\"alert\"")

@@ -41,6 +41,8 @@ fn rows_8_4_to_8_6_and_8_9_issues_are_found_as_labels_and_values() {
     // 8.9
     let bare = scene.search("field=externalIssue&query=34&project=project-0");
     assert_eq!(bare.json()["items"], json!([{ "label": "(34)", "value": "34" }]));
+    let nowhere = refusal(&scene.search("field=externalIssue&query=x&project=project-4711"));
+    assert_eq!((nowhere.0, nowhere.1.as_str()), (404, "unknown_project"), "{nowhere:?}");
     // 8.6
     let none = scene.search("field=externalIssue&query=nothing+like+it");
     assert_eq!((none.status, none.json()), (200, json!({ "items": [], "incomplete": null })));
