@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::book::Book;
 use super::desk::{Desk, Refusal};
+use super::inbound::Inbound;
 use super::record::{Link, Owed, Record};
 use super::report::Condition;
 use super::settings::Settings;
@@ -18,6 +19,7 @@ use super::states::States;
 use crate::alerts::{self, Labels};
 use crate::journal::{Incident, event};
 use crate::state::{State, StateError};
+use crate::sweep::Integration;
 use crate::text::printable;
 use crate::verdict::Moment;
 
@@ -29,6 +31,9 @@ pub trait Source: alerts::Source {
     /// The tracker of an integration, by its name; none where there is no such integration. Making the client may take
     /// a while. Cancel-safe.
     fn desk<'a>(&'a self, integration: &'a str) -> BoxFuture<'a, Option<Desk>>;
+
+    /// The integrations of a provider as they are configured now, by its key.
+    fn integrations(&self, provider: &str) -> Vec<Arc<Integration>>;
 }
 
 /// What is followed, as others use it. Cheap to clone.
@@ -44,6 +49,7 @@ pub(super) struct Shared {
     book: Mutex<Book>,
     pub(super) states: States,
     conditions: Mutex<BTreeMap<String, Condition>>,
+    pub(super) inbound: Inbound,
     /// There is something to do.
     pub(super) news: watch::Sender<()>,
     /// One write at a time, so that an older one never follows a newer.
@@ -101,8 +107,8 @@ impl Handle {
         });
         let book = Mutex::new(Book::restored(records));
         let (news, saving) = (watch::Sender::new(()), tokio::sync::Mutex::default());
-        let (states, conditions) = (States::default(), Mutex::default());
-        let shared = Shared { source, state, settings, book, states, conditions, news, saving };
+        let (states, conditions, inbound) = (States::default(), Mutex::default(), Inbound::default());
+        let shared = Shared { source, state, settings, book, states, conditions, inbound, news, saving };
         Ok(Self { shared: Arc::new(shared) })
     }
 
