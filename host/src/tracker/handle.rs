@@ -219,6 +219,16 @@ impl Handle {
     }
 }
 
+impl alerts::Handled for Handle {
+    fn is_handled(&self, incident: &str) -> bool {
+        self.shared.book().get(incident).is_some_and(|record| record.handled_at.is_some())
+    }
+
+    fn changes(&self) -> watch::Receiver<()> {
+        self.shared.news.subscribe()
+    }
+}
+
 impl Shared {
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)

@@ -2,6 +2,9 @@
 //!
 //! Whether it was read, delivered or the answer to a write makes no difference. What is taken in is never owed back.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use forgewatch_plugin_api::{Issue, Person};
