@@ -117,6 +117,16 @@ pub(crate) fn said(response: &Response) -> String {
     message.map(|message| format!(" ({})", Shown(&message))).unwrap_or_default()
 }
 
+/// The type of a fault, where the service tells it.
+pub(crate) fn type_key(response: &Response) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Exception {
+        type_key: String,
+    }
+    object(response).map(|exception: Exception| exception.type_key)
+}
+
 /// Whether an answer is an object, whatever it holds.
 pub(crate) fn is_object(response: &Response) -> bool {
     object::<IgnoredAny>(response).is_some()

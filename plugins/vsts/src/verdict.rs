@@ -256,7 +256,12 @@ fn client_fault(area: Area, response: &Response) -> (Reason, &'static str) {
 
 fn mentions_any(response: &Response, codes: &[&str]) -> bool {
     let header = response.header("X-TFS-ServiceError").unwrap_or_default();
-    codes.iter().any(|code| header.contains(code) || contains(response.body(), code))
+    let kind = answer::type_key(response);
+    codes.iter().any(|code| match &kind {
+        // Where the service tells the type, its name anywhere else is a text of somebody's that it repeats.
+        Some(kind) if code.ends_with("Exception") => kind == code,
+        _ => header.contains(code) || contains(response.body(), code),
+    })
 }
 
 fn is_sign_in_page(response: &Response) -> bool {

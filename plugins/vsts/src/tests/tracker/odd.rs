@@ -63,6 +63,22 @@ fn what_is_not_the_services_word_refuses_no_value() {
 }
 
 #[test]
+fn a_text_that_the_service_repeats_is_not_its_word() {
+    for word in [
+        "VssVersionOutOfRangeException",
+        "VssInvalidPreviewVersionException",
+        "TestPatchOperationFailedException",
+    ] {
+        let fake = FakeHost::new();
+        let refusal = exception(400, &format!("TF401320: no comment like {word}"), "RuleValidationException");
+        fake.answer(Method::PATCH, &format!("{ITEM}?api-version=7.1"), refusal);
+        let failure = update(&fake, &IssueChange::none().with_comment(word));
+        assert!(failure.is_rejected(), "{word}: {failure}");
+        assert_eq!(fake.requests().len(), 1, "{word}");
+    }
+}
+
+#[test]
 fn an_odd_hit_spoils_no_search_and_a_text_may_be_refused() {
     let url = "https://ado.example.org/tfs/C/_apis/search/workitemsearchresults?api-version=7.1";
     let search = |answer: Response| {
