@@ -27,6 +27,7 @@ mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod view;
+mod webhooks;
 
 use std::io;
 use std::net::SocketAddr;
@@ -219,6 +220,7 @@ fn router(shared: Arc<Shared>, pages: Pages) -> Router {
     alerts::add(&mut routes);
     events::add(&mut routes);
     commands::add(&mut routes);
+    webhooks::add(&mut routes);
     let router = routes.finish().merge(pages.routes);
     let router = router.fallback(route::nowhere).method_not_allowed_fallback(route::wrong_method);
     let guard = from_fn(move |request, next| guard::guard(Arc::clone(&shared), request, next));

@@ -10,12 +10,14 @@ use tokio::task::spawn_blocking;
 
 use super::book::Book;
 use super::desk::{Desk, Refusal};
+use super::inbound::Inbound;
 use super::record::{Link, Owed, Record};
 use super::settings::Settings;
 use super::states::States;
 use crate::alerts::{self, Labels};
 use crate::journal::{Incident, event};
 use crate::state::{State, StateError};
+use crate::sweep::Integration;
 use crate::text::printable;
 use crate::verdict::Moment;
 
@@ -27,6 +29,9 @@ pub trait Source: alerts::Source {
     /// The tracker of an integration, by its name; none where there is no such integration. Making the client may take
     /// a while. Cancel-safe.
     fn desk<'a>(&'a self, integration: &'a str) -> BoxFuture<'a, Option<Desk>>;
+
+    /// The integrations of a provider as they are configured now, by its key.
+    fn integrations(&self, provider: &str) -> Vec<Arc<Integration>>;
 }
 
 /// What is followed, as others use it. Cheap to clone.
@@ -41,6 +46,7 @@ pub(super) struct Shared {
     pub(super) settings: watch::Sender<Arc<Settings>>,
     book: Mutex<Book>,
     pub(super) states: States,
+    pub(super) inbound: Inbound,
     /// There is something to do.
     pub(super) news: watch::Sender<()>,
     /// One write at a time, so that an older one never follows a newer.
@@ -98,8 +104,8 @@ impl Handle {
         });
         let book = Mutex::new(Book::restored(records));
         let (news, saving) = (watch::Sender::new(()), tokio::sync::Mutex::default());
-        let states = States::default();
-        Ok(Self { shared: Arc::new(Shared { source, state, settings, book, states, news, saving }) })
+        let (states, inbound) = (States::default(), Inbound::default());
+        Ok(Self { shared: Arc::new(Shared { source, state, settings, book, states, inbound, news, saving }) })
     }
 
     /// What is followed of an incident, by its id.
