@@ -100,7 +100,7 @@ fn an_odd_hit_spoils_no_search_and_a_text_may_be_refused() {
             r#"{{"results":[{odd},{{"fields":{{"system.id":"031","system.title":7}},"project":{{"id":"p"}}}}]}}"#
         );
         let found = search(json(200, &body)).unwrap_or_else(|failure| panic!("{odd}: {failure}"));
-        let keys: Vec<_> = found.issues().iter().map(|issue| issue.key()).collect();
+        let keys: Vec<_> = found.issues().iter().map(forgewatch_plugin_api::FoundIssue::key).collect();
         assert_eq!((keys, found.incomplete().is_some()), (vec!["31"], true), "{odd}");
     }
     let failure = search(exception(400, "no such operator", "SearchException")).unwrap_err();
