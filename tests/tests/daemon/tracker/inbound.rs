@@ -41,16 +41,13 @@ struct Scene {
 /// account, `other` of another one.
 fn list(teams: &[&str]) -> Watchlist {
     let of_account = format!("external_id = {ACCOUNT:?}");
+    let in_capitals = format!("external_id = {:?}", ACCOUNT.to_uppercase());
     let mut list = Watchlist::large(1, teams.len())
-        .integration(
-            "large",
-            "https://dev.azure.com/large/",
-            &of_account.to_uppercase().replace("EXTERNAL_ID", "external_id"),
-        )
+        .integration("large", "https://dev.azure.com/large/", &in_capitals)
         .integration("also", "https://large.visualstudio.com/", &of_account)
         .integration("other", "https://dev.azure.com/contoso/", &format!("external_id = {OTHER_ACCOUNT:?}"))
         .set("defaults.interval", r#""500ms""#)
-        .table("people.ada", &format!("emails = [\"Ada@Contoso.Example\"]\nteams = [\"shop\", \"tools\"]"))
+        .table("people.ada", "emails = [\"Ada@Contoso.Example\"]\nteams = [\"shop\", \"tools\"]")
         .table("people.ben", &format!("emails = [\"ben@elsewhere.example\", {BEN:?}]\nteams = [\"shop\"]"));
     for (number, team) in teams.iter().enumerate() {
         let (name, on_forge) = (format!("p0-r{number}"), format!("repository-{number}"));
@@ -88,17 +85,18 @@ impl Scene {
                 (open.len() > number).then_some(open)
             });
             let repository = format!("p0-r{number}");
-            incidents.push(open.into_iter().find(|incident| incident["repository"] == *repository).unwrap());
+            let found = open.into_iter().find(|incident| incident["repository"] == *repository);
+            incidents.push(found.expect("the repository's own"));
         }
         let state = daemon.records().path().clone();
         daemon.stop();
         let records = incidents.iter().enumerate().map(|(number, incident)| {
             (text(&incident["id"]), Some(followed(incident, teams[number], &integration(number)).to_string()))
         });
-        let state = State::open(&state).unwrap();
-        state.save_followed(false, &records.collect::<Vec<_>>()).unwrap();
+        let state = State::open(&state).expect("a state");
+        state.save_followed(false, &records.collect::<Vec<_>>()).expect("it can be written");
         for (integration, secret) in [("large", SECRET), ("other", OTHER_SECRET)] {
-            state.add_subscription(&subscription_of(integration, secret)).unwrap();
+            state.add_subscription(&subscription_of(integration, secret)).expect("it can be written");
         }
         drop(state);
         let daemon = Daemon::start(&sandbox);

@@ -92,7 +92,7 @@ fn with_the_secret(scene: &Scene, body: &str) -> Vec<Attack> {
         ("lists in lists", send(&"[".repeat(MEBIBYTE)), 400),
         ("objects in objects", send(&"{\"a\":".repeat(MEBIBYTE / 5)), 400),
         ("depth where it is not looked at", send(&deep("[", "]")), 200),
-        ("a million keys", send(&fields(&"\"k\":{},".repeat(100_000).trim_end_matches(','))), 200),
+        ("a million keys", send(&fields("\"k\":{},".repeat(100_000).trim_end_matches(','))), 200),
         ("no new value of the state", send(&fields("\"System.State\":{\"oldValue\":\"New\"}")), 200),
         ("a state that is a list", send(&fields("\"System.State\":{\"newValue\":[[]]}")), 200),
         (

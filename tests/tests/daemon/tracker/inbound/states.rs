@@ -1,7 +1,5 @@
 //! The state, and whether the incident is handled.
 
-use std::time::Duration;
-
 use forgewatch_tests::ask::ask;
 use forgewatch_tests::fake::{Answer, Match};
 use tokio_util::sync::CancellationToken;
