@@ -1,7 +1,6 @@
 //! Deliveries of which nothing is proven. What is, is in the stories.
 
 use std::convert::Infallible;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
