@@ -8,3 +8,4 @@ mod orders;
 mod rules;
 mod search;
 mod socket;
+mod webhooks;
