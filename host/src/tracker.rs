@@ -15,6 +15,7 @@ mod handle;
 mod people;
 mod record;
 mod settings;
+pub mod subscribing;
 
 pub use desk::{Desk, Refusal, RefusalKind};
 pub use handle::{Handle, LinkError, Source};
