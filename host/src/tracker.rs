@@ -14,11 +14,17 @@ mod desk;
 mod handle;
 mod people;
 mod record;
+mod run;
 mod settings;
+mod states;
 pub mod subscribing;
+mod subscriptions;
+mod take;
 
 pub use desk::{Desk, Refusal, RefusalKind};
 pub use handle::{Handle, LinkError, Source};
 pub use people::People;
 pub use record::{Link, Record};
+pub use run::Tracker;
 pub use settings::Settings;
+pub use subscriptions::{Status, SubscriptionReport};

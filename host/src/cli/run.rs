@@ -24,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::prepare::World;
 use crate::state::{State, StateError, Writer};
 use crate::text::printable;
-use crate::tracker;
+use crate::tracker::{self, Tracker};
 use signals::{Signals, Told};
 
 /// How long the HTTP side may still take once everything else has ended.
@@ -151,6 +151,7 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
     let tracker =
         tracker::Handle::restored(tracking, Arc::clone(&source) as _, Arc::clone(&state)).map_err(failed)?;
     let alerts = Alerts::start(telling, source, state, handle.health(), counted.clone()).map_err(failed)?;
+    let tracking = Tracker::start(tracker.clone(), handle.health());
 
     let (ready, is_ready) = watch::channel(true);
     let sources = sources(&handle, stored, is_ready, &alerts, tracker, counted, each);
@@ -170,7 +171,7 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
     notifier.stopping();
     let stopping = async {
         let is_saved = daemon.stop().await;
-        alerts.stop().await;
+        tokio::join!(alerts.stop(), tracking.stop());
         closing.cancel();
         // Clients that do not hang up are hung up on.
         let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;

@@ -26,6 +26,10 @@ impl Book {
         self.records.get(incident)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Record> {
         self.records.values()
     }

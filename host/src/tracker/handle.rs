@@ -12,6 +12,8 @@ use super::book::Book;
 use super::desk::{Desk, Refusal};
 use super::record::{Link, Owed, Record};
 use super::settings::Settings;
+use super::states::States;
+use super::subscriptions::Subscriptions;
 use crate::alerts::{self, Labels};
 use crate::journal::{Incident, event};
 use crate::state::{State, StateError};
@@ -39,6 +41,8 @@ pub(super) struct Shared {
     pub(super) state: Arc<State>,
     pub(super) settings: watch::Sender<Arc<Settings>>,
     book: Mutex<Book>,
+    pub(super) states: States,
+    pub(super) subscriptions: Subscriptions,
     /// There is something to do.
     pub(super) news: watch::Sender<()>,
     /// One write at a time, so that an older one never follows a newer.
@@ -96,7 +100,9 @@ impl Handle {
         });
         let book = Mutex::new(Book::restored(records));
         let (news, saving) = (watch::Sender::new(()), tokio::sync::Mutex::default());
-        Ok(Self { shared: Arc::new(Shared { source, state, settings, book, news, saving }) })
+        let (states, subscriptions) = (States::default(), Subscriptions::default());
+        let shared = Shared { source, state, settings, book, states, subscriptions, news, saving };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// What is followed of an incident, by its id.

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use forgewatch_plugin_api::{Issue, IssueRef, WebhookEvent};
+use forgewatch_plugin_api::{Issue, IssueRef, Person, WebhookEvent};
 use serde::{Deserialize, Serialize};
 
 use crate::alerts::Labels;
@@ -76,6 +76,9 @@ pub struct Link {
     pub(crate) state: String,
     #[serde(default)]
     pub(crate) url: Option<String>,
+    /// Who has it by the tracker's word, whether or not anybody here is that.
+    #[serde(default)]
+    pub(super) assignee: Option<String>,
     /// Since when the tracker does not know it any more.
     #[serde(default)]
     pub(crate) gone_since: Option<Moment>,
@@ -155,6 +158,7 @@ impl Link {
             title: String::new(),
             state: String::new(),
             url: None,
+            assignee: None,
             gone_since: None,
             read_at: Moment::now(),
             assignee_mark: Mark::default(),
@@ -173,6 +177,7 @@ impl Link {
         (self.kind, self.state) = (word(issue.kind()), word(issue.state()));
         self.title = printable(issue.title(), LONGEST_TITLE).into_owned();
         self.url = issue.url().and_then(web_address);
+        self.assignee = issue.assignee().map(holder);
         (self.gone_since, self.read_at) = (None, Moment::now());
     }
 
@@ -184,6 +189,12 @@ impl Link {
             None => issue,
         }
     }
+}
+
+/// Somebody by a tracker's word.
+pub(super) fn holder(person: &Person) -> String {
+    let word = person.email().or(person.id()).unwrap_or(person.name());
+    printable(word, LONGEST_WORD).to_lowercase()
 }
 
 /// An address that a browser may be sent to.
