@@ -26,6 +26,7 @@ mod status;
 mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trackers;
 pub(crate) mod view;
 
 use std::io;
@@ -217,6 +218,7 @@ fn router(shared: Arc<Shared>, pages: Pages) -> Router {
     plugins::add(&mut routes);
     incidents::add(&mut routes);
     alerts::add(&mut routes);
+    trackers::add(&mut routes);
     events::add(&mut routes);
     commands::add(&mut routes);
     let router = routes.finish().merge(pages.routes);

@@ -28,5 +28,6 @@ pub(super) async fn of(shared: &Arc<Shared>) -> Result<Report, Error> {
     let report =
         spawn_blocking(move || Report::of(&handle)).await.map_err(|error| Error::internal(&error))?;
     let ready = report.ready && *shared.ready.borrow() && !shared.stop.is_cancelled();
-    Ok(Report { ready, alerts: alerts::of(shared).await?, ..report })
+    let subscriptions = shared.tracker.subscriptions();
+    Ok(Report { ready, alerts: alerts::of(shared).await?, subscriptions, ..report })
 }

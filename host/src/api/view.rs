@@ -25,6 +25,7 @@ use crate::alerts::TargetReport;
 use crate::daemon::{Asked, Ledger, Report};
 use crate::prepare::PluginEntry;
 use crate::state::{EventFilter, Health};
+use crate::tracker::SubscriptionReport;
 
 /// Pages beside the API, behind the same guard and within the same limits.
 pub(crate) struct Pages {
@@ -132,6 +133,11 @@ impl View {
     /// A fault of our own.
     pub(crate) async fn alerts(&self) -> Result<Vec<TargetReport>, Error> {
         super::alerts::of(&self.0).await
+    }
+
+    /// All subscriptions to what becomes of issues, in the order in which they were made.
+    pub(crate) fn subscriptions(&self) -> Vec<SubscriptionReport> {
+        self.0.tracker.subscriptions()
     }
 
     /// All library files.

@@ -15,6 +15,7 @@ fn nothing() -> Snapshot {
         identities: Vec::new(),
         discoveries: Vec::new(),
         alerts: Vec::new(),
+        subscriptions: Vec::new(),
         config_successful: true,
         config_loaded_at: Moment::now(),
         state: Health::default(),

@@ -21,6 +21,7 @@ use super::desk::{Refusal, RefusalKind};
 use super::handle::{Handle, Shared};
 use super::subscribing::command;
 use crate::journal::event;
+use crate::metrics;
 use crate::services::call;
 use crate::state::SubscriptionRow;
 use crate::text::printable;
@@ -135,6 +136,24 @@ impl Handle {
     pub fn subscriptions(&self) -> Vec<SubscriptionReport> {
         self.shared.subscriptions.lock().values().map(|condition| condition.report.clone()).collect()
     }
+
+    /// Which issues are delivered, each once, as far as that is known: where there are several subscriptions for the same,
+    /// one is enough.
+    pub fn subscriptions_by_issues(&self) -> Vec<metrics::Subscription> {
+        by_issues(&self.subscriptions())
+    }
+}
+
+fn by_issues(all: &[SubscriptionReport]) -> Vec<metrics::Subscription> {
+    let mut known: BTreeMap<(String, String), bool> = BTreeMap::new();
+    let is_known = |it: &&SubscriptionReport| !matches!(it.status, Status::Unknown | Status::Unfinished);
+    for report in all.iter().filter(is_known) {
+        let issues = (report.integration.clone(), report.project.clone().unwrap_or_default());
+        *known.entry(issues).or_default() |= !report.status.is_down();
+    }
+    let subscription =
+        |((integration, project), is_up)| metrics::Subscription { integration, project, is_up };
+    known.into_iter().map(subscription).collect()
 }
 
 impl Shared {
