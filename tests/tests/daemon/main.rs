@@ -20,4 +20,5 @@ mod secrets;
 mod states;
 mod stops;
 mod support;
+mod tracker;
 mod web;

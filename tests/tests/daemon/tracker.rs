@@ -1,0 +1,3 @@
+//! Incidents in trackers: the real binary with the real plugin before a fake that has work items and service hooks.
+
+mod subscriptions;
