@@ -26,8 +26,9 @@ mod status;
 mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
-mod trackers;
+mod tracking;
 pub(crate) mod view;
+mod webhooks;
 
 use std::io;
 use std::net::SocketAddr;
@@ -218,9 +219,10 @@ fn router(shared: Arc<Shared>, pages: Pages) -> Router {
     plugins::add(&mut routes);
     incidents::add(&mut routes);
     alerts::add(&mut routes);
-    trackers::add(&mut routes);
+    tracking::add(&mut routes);
     events::add(&mut routes);
     commands::add(&mut routes);
+    webhooks::add(&mut routes);
     let router = routes.finish().merge(pages.routes);
     let router = router.fallback(route::nowhere).method_not_allowed_fallback(route::wrong_method);
     let guard = from_fn(move |request, next| guard::guard(Arc::clone(&shared), request, next));

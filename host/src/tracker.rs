@@ -12,6 +12,7 @@
 mod book;
 mod desk;
 mod handle;
+mod inbound;
 mod people;
 mod record;
 mod run;
@@ -23,6 +24,7 @@ mod take;
 
 pub use desk::{Desk, Refusal, RefusalKind};
 pub use handle::{Handle, LinkError, Source};
+pub use inbound::{Change, Sender, Unheard};
 pub use people::People;
 pub use record::{Link, Record};
 pub use run::Tracker;

@@ -190,14 +190,19 @@ async fn bytes_of_body(headers: &HeaderMap, body: Body, media: &str) -> Result<B
         let message = format!("the body has to be sent with `content-type: {media}`");
         return Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     }
-    match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+    read(body, MAX_BODY_BYTES).await
+}
+
+/// A body of at most so many bytes.
+pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Error> {
+    match timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Err(_) => {
             let message = format!("the body was not there within {BODY_TIMEOUT:?}");
             Err(Error::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message))
         }
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+            let message = format!("the body is larger than {limit} bytes");
             Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message))
         }
         Ok(Err(_)) => Err(Error::bad_request("the body ends too early")),

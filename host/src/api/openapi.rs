@@ -12,6 +12,9 @@ use super::error::{Error, ErrorBody};
 use super::input::{Input, Nothing};
 use super::route::{Call, Operation};
 
+/// What the guard answers to whatever request.
+const GUARDS: [u16; 4] = [400, 403, 421, 503];
+
 /// The document while routes are added.
 pub(super) struct Document {
     schemas: SchemaGenerator,
@@ -32,33 +35,53 @@ impl Document {
     pub(super) fn add<I: Input, A: Answer>(&mut self, method: &Method, path: &str, operation: Operation) {
         let is_post = method == Method::POST;
         let takes_body = is_post && !I::form().is_empty();
-        let mut parameters: Vec<Value> = Vec::new();
-        let path = &path.replace("{*name}", "{name}");
-        if path.contains("{name}") {
-            let schema = json!({ "type": "string", "minLength": 1 });
-            parameters.push(json!({ "name": "name", "in": "path", "required": true, "schema": schema }));
-        }
+        let mut parameters = path_parameters(path);
         if !is_post {
             parameters.extend(I::form().properties().map(|(name, schema)| query_parameter(name, schema)));
         }
+        let statuses = Self::errors(path, takes_body, operation);
+        let mut entry = self.entry::<A>(operation, parameters, statuses);
+        if takes_body {
+            let content = json!({ "application/json": { "schema": I::form().schema } });
+            entry["requestBody"] = json!({ "required": true, "content": content });
+        }
+        self.put(method, path, entry);
+    }
+
+    /// A POST whose body may be anything.
+    pub(super) fn add_unread<A: Answer>(&mut self, path: &str, operation: Operation, body: &str) {
+        let statuses = [&GUARDS, operation.errors].concat();
+        let mut entry = self.entry::<A>(operation, path_parameters(path), statuses);
+        let content = json!({ "*/*": { "schema": {} } });
+        entry["requestBody"] = json!({ "required": true, "description": body, "content": content });
+        self.put(&Method::POST, path, entry);
+    }
+
+    fn entry<A: Answer>(
+        &mut self,
+        operation: Operation,
+        parameters: Vec<Value>,
+        mut statuses: Vec<u16>,
+    ) -> Value {
         let mut responses = A::responses(&mut self.schemas);
-        for status in self.errors(path, takes_body, operation) {
+        statuses.sort_unstable();
+        statuses.dedup();
+        for status in statuses.into_iter().filter_map(|status| StatusCode::from_u16(status).ok()) {
             let schema = Value::from(self.schemas.subschema_for::<ErrorBody>());
             let reason = status.canonical_reason().unwrap_or_default();
             responses.extend(one(status, reason, "application/json", schema));
         }
-        let mut entry = json!({
+        json!({
             "operationId": operation.id,
             "summary": operation.summary,
             "parameters": parameters,
             "responses": responses,
             "security": operation.scope.map_or_else(|| json!([]), |_| json!([{ "token": [] }])),
-        });
-        if takes_body {
-            let content = json!({ "application/json": { "schema": I::form().schema } });
-            entry["requestBody"] = json!({ "required": true, "content": content });
-        }
-        let item = self.paths.entry(path.clone()).or_insert_with(|| json!({}));
+        })
+    }
+
+    fn put(&mut self, method: &Method, path: &str, entry: Value) {
+        let item = self.paths.entry(path.replace("{*name}", "{name}")).or_insert_with(|| json!({}));
         item[method.as_str().to_ascii_lowercase()] = entry;
     }
 
@@ -71,16 +94,15 @@ impl Document {
         }
     }
 
-    fn errors(&self, path: &str, takes_body: bool, operation: Operation) -> Vec<StatusCode> {
+    fn errors(path: &str, takes_body: bool, operation: Operation) -> Vec<u16> {
         // What the guard refuses, and what can happen to any request.
-        let mut statuses = vec![400, 403, 421, 500, 503];
+        let mut statuses = GUARDS.to_vec();
+        statuses.push(500);
         statuses.extend(operation.scope.map(|_| 401));
-        statuses.extend(path.contains("{name}").then_some(404));
+        statuses.extend(path.contains("name}").then_some(404));
         statuses.extend(takes_body.then_some([408, 413, 415]).into_iter().flatten());
         statuses.extend(operation.errors);
-        statuses.sort_unstable();
-        statuses.dedup();
-        statuses.into_iter().filter_map(|status| StatusCode::from_u16(status).ok()).collect()
+        statuses
     }
 
     /// The whole of it.
@@ -125,6 +147,12 @@ fn without_security(mut document: Value) -> Value {
         operation["security"] = json!([]);
     }
     document
+}
+
+fn path_parameters(path: &str) -> Vec<Value> {
+    let schema = json!({ "type": "string", "minLength": 1 });
+    let name = json!({ "name": "name", "in": "path", "required": true, "schema": schema });
+    Vec::from_iter(path.contains("name}").then_some(name))
 }
 
 fn query_parameter(name: &str, schema: &Value) -> Value {

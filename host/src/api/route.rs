@@ -47,6 +47,18 @@ pub(super) struct Call<I> {
     _turn: Option<OwnedSemaphorePermit>,
 }
 
+/// A POST whose body is not read yet, and of which nothing is judged but what the guard judges. Whoever handles it
+/// finds out who sends it, and has it wait for its turn.
+pub(super) struct Unread {
+    pub(super) shared: Arc<Shared>,
+    /// The part of the path that is a name, decoded; empty where it is no text.
+    pub(super) name: String,
+    pub(super) peer: Option<IpAddr>,
+    pub(super) headers: HeaderMap,
+    pub(super) query: String,
+    pub(super) body: Body,
+}
+
 /// The routes so far.
 pub(super) struct Routes {
     shared: Arc<Shared>,
@@ -84,6 +96,40 @@ impl Routes {
     {
         self.document.add::<I, A>(&Method::POST, path, operation);
         self.route(MethodFilter::POST, path, operation, handler);
+    }
+
+    /// A POST to `path` with a body of whatever kind, which its handler reads. The errors of `operation` are all that it
+    /// has, beside the guard's.
+    pub(super) fn post_unread<A, F>(
+        &mut self,
+        path: &'static str,
+        operation: Operation,
+        body: &str,
+        handler: fn(Unread) -> F,
+    ) where
+        A: Answer,
+        F: Future<Output = Result<A, Error>> + Send + 'static,
+    {
+        self.document.add_unread::<A>(path, operation, body);
+        let shared = Arc::clone(&self.shared);
+        let place = Place::of(path);
+        let answer = move |request: Request| {
+            let shared = Arc::clone(&shared);
+            async move {
+                let (parts, body) = request.into_parts();
+                let name = place.and_then(|place| place.name_in(parts.uri.path()).ok());
+                let unread = Unread {
+                    shared,
+                    name: name.unwrap_or_default(),
+                    peer: peer(&parts),
+                    query: parts.uri.query().unwrap_or_default().to_owned(),
+                    headers: parts.headers,
+                    body,
+                };
+                handler(unread).await.map_or_else(Error::into_response, Answer::into_response)
+            }
+        };
+        self.router = std::mem::take(&mut self.router).route(path, on(MethodFilter::POST, answer));
     }
 
     /// Describes a header that the GET of `path` reads.
@@ -137,8 +183,7 @@ async fn call<I: Input>(
 ) -> Result<Call<I>, Error> {
     let (parts, body) = request.into_parts();
     if let Some(scope) = operation.scope {
-        let peer: Option<IpAddr> = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-        shared.gate.admit(&parts.headers, peer, scope)?;
+        shared.gate.admit(&parts.headers, peer(&parts), scope)?;
     }
     let name = match place {
         Some(place) => place.name_in(parts.uri.path())?,
@@ -151,6 +196,10 @@ async fn call<I: Input>(
         None => None,
     };
     Ok(Call { shared, name, headers: parts.headers, input, _turn: turn.flatten() })
+}
+
+fn peer(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<Peer>().map(|peer| peer.0.ip())
 }
 
 /// What the client says. Its body is gone after that: it has nothing more to do.

@@ -155,6 +155,11 @@ impl Subscribe {
             let help = format!("add `allow_write = true` under `[providers.{provider}]`");
             return Err(loaded.problem(&["providers", provider, "allow_write"], message, Some(help)));
         }
+        if integration.external_id.is_none() {
+            let message = "a delivery says by its account's id whose it is, and this has none".to_owned();
+            let help = "set it to the id that the forge has for the account or organisation".to_owned();
+            return Err(loaded.problem(&["integrations", name, "external_id"], message, Some(help)));
+        }
         let path = format!("api/v1/webhooks/{provider}");
         let (url, key) = match (&self.url, loaded.config.public_url.as_ref().map(PublicUrl::get)) {
             (Some(text), _) => (given(text, &path)?, "--url"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::handle::Handle;
+use crate::sweep::Integration;
 use crate::tracker::{Desk, Source};
 
 impl Source for Handle {
@@ -16,6 +17,13 @@ impl Source for Handle {
             let (client, limit) = found?;
             let connected = client.get(limit).await;
             Some(Desk::new(Arc::clone(&client.integration), connected, limit))
+        })
+    }
+
+    fn integrations(&self, provider: &str) -> Vec<Arc<Integration>> {
+        self.read(|ledger| {
+            let all = ledger.world.integrations.values();
+            all.filter(|it| it.provider_key == provider).cloned().collect()
         })
     }
 }

@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 
 use super::book::Book;
 use super::desk::{Desk, Refusal};
+use super::inbound::Inbound;
 use super::record::{Link, Owed, Record};
 use super::settings::Settings;
 use super::states::States;
@@ -17,6 +18,7 @@ use super::subscriptions::Subscriptions;
 use crate::alerts::{self, Labels};
 use crate::journal::{Incident, event};
 use crate::state::{State, StateError};
+use crate::sweep::Integration;
 use crate::text::printable;
 use crate::verdict::Moment;
 
@@ -28,6 +30,9 @@ pub trait Source: alerts::Source {
     /// The tracker of an integration, by its name; none where there is no such integration. Making the client may take
     /// a while. Cancel-safe.
     fn desk<'a>(&'a self, integration: &'a str) -> BoxFuture<'a, Option<Desk>>;
+
+    /// The integrations of a provider as they are configured now, by its key.
+    fn integrations(&self, provider: &str) -> Vec<Arc<Integration>>;
 }
 
 /// What is followed, as others use it. Cheap to clone.
@@ -43,6 +48,7 @@ pub(super) struct Shared {
     book: Mutex<Book>,
     pub(super) states: States,
     pub(super) subscriptions: Subscriptions,
+    pub(super) inbound: Inbound,
     /// There is something to do.
     pub(super) news: watch::Sender<()>,
     /// One write at a time, so that an older one never follows a newer.
@@ -100,8 +106,9 @@ impl Handle {
         });
         let book = Mutex::new(Book::restored(records));
         let (news, saving) = (watch::Sender::new(()), tokio::sync::Mutex::default());
-        let (states, subscriptions) = (States::default(), Subscriptions::default());
-        let shared = Shared { source, state, settings, book, states, subscriptions, news, saving };
+        let (states, subscriptions, inbound) =
+            (States::default(), Subscriptions::default(), Inbound::default());
+        let shared = Shared { source, state, settings, book, states, subscriptions, inbound, news, saving };
         Ok(Self { shared: Arc::new(shared) })
     }
 

@@ -84,6 +84,9 @@ pub struct Link {
     pub(crate) gone_since: Option<Moment>,
     /// When it was read last.
     pub(super) read_at: Moment,
+    /// Something that was delivered of it could not be taken in, so it has to be read.
+    #[serde(default)]
+    pub(super) is_stale: bool,
     /// How far its changes of the assignee, and of the state, were taken in.
     #[serde(default)]
     pub(super) assignee_mark: Mark,
@@ -161,6 +164,7 @@ impl Link {
             assignee: None,
             gone_since: None,
             read_at: Moment::now(),
+            is_stale: false,
             assignee_mark: Mark::default(),
             state_mark: Mark::default(),
         };

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{large, until_granted};
 
 const HOOKS: &str = "/large/_apis/hooks/subscriptions";
+const PROJECT: &str = "1a46e000-0000-4000-8000-000000000000";
 
 /// Two repositories of an integration that may write.
 fn watched() -> Watchlist {
@@ -43,6 +44,11 @@ fn switch(fake: &Fake, number: usize, status: &str) {
 
 fn subscribe(sandbox: &Sandbox, url: &str, more: &[&str]) -> Run {
     sandbox.run(&[&["tracker", "subscribe", "large", "--url", url], more].concat())
+}
+
+/// How a delivery was answered last.
+fn answer(fake: &Fake, number: usize) -> Option<u16> {
+    fake.tracker("large", |tracker| *tracker.deliveries.get(number)?.answers.last()?)
 }
 
 /// The only subscription, as the API says.
@@ -86,6 +92,9 @@ fn a_subscription_that_the_tracker_ends_is_reported_until_it_is_made_anew() {
         Some("forgewatch_tracker_subscription_up{integration=\"large\",project=\"\"} 1.0")
     );
     status(&sandbox, &daemon).exits(0);
+    let item = fake.tracker("large", |tracker| tracker.add(PROJECT, "Bug", "no access"));
+    fake.change_work_item("large", item, &[("System.State", Some("Active"))]);
+    assert_eq!(wait_for("an answer to what was delivered", || answer(&fake, 0)), 200);
     let again = subscribe(&sandbox, &url, &[]).exits(0);
     assert!(again.stdout.contains("already") && hooks(&fake).len() == 1, "{again:?}");
 
@@ -95,7 +104,8 @@ fn a_subscription_that_the_tracker_ends_is_reported_until_it_is_made_anew() {
     assert!(told["detail"].as_str().expect("a detail").contains("too many failed"), "{told}");
     daemon.tells("run `forgewatch tracker subscribe large`", 1);
     let shown = status(&sandbox, &daemon).exits(3).stdout;
-    for part in ["what becomes of issues of `large` is not delivered", "-> run `forgewatch tracker subscribe large`"]
+    for part in
+        ["what becomes of issues of `large` is not delivered", "-> run `forgewatch tracker subscribe large`"]
     {
         assert!(shown.contains(part), "no {part:?} in:\n{shown}");
     }
@@ -113,6 +123,13 @@ fn a_subscription_that_the_tracker_ends_is_reported_until_it_is_made_anew() {
     assert_ne!(secret(&second[0]), secret(&first));
     until_status(&daemon, "enabled");
     status(&sandbox, &daemon).exits(0);
+    let is_refused = || {
+        fake.deliver("large", 0);
+        (answer(&fake, 0) == Some(401)).then_some(())
+    };
+    wait_for("a refusal of the former secret", is_refused);
+    fake.change_work_item("large", item, &[("System.State", Some("Resolved"))]);
+    assert_eq!(wait_for("an answer to what was delivered", || answer(&fake, 1)), 200);
     let notes = || {
         let notes = daemon.records().generic("subscription");
         let notes: Vec<_> = notes.iter().map(|it| it.payload["status"].clone()).collect();
@@ -183,7 +200,7 @@ fn projects_are_subscribed_to_one_by_one_and_so_they_end() {
         subscribe(&sandbox, &url, &["--project", project]).exits(0);
     }
     let ids: Vec<_> = hooks(&fake).into_iter().map(|hook| hook.project.expect("a project")).collect();
-    assert_eq!(ids, ["1a46e000-0000-4000-8000-000000000000", "1a46e000-0000-4000-8000-000000000001"]);
+    assert_eq!(ids, [PROJECT, "1a46e000-0000-4000-8000-000000000001"]);
     let none = sandbox.run(&["tracker", "unsubscribe", "large"]).exits(2).stderr;
     assert!(none.contains("the issues of `large` in `project-1`"), "{none}");
 

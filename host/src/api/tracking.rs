@@ -1,4 +1,4 @@
-//! Whether trackers tell what becomes of issues.
+//! How trackers do: whether they take what they are told, and whether they tell what becomes of issues.
 
 use schemars::JsonSchema;
 use serde::Serialize;
