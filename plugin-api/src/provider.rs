@@ -213,12 +213,13 @@ pub trait Provider: Default + Send + Sync + 'static {
     }
 
     /// Makes all changes of an issue with one request, and gives it back as the tracker has it. A host never repeats
-    /// this by itself.
+    /// this by itself. A tracker that takes several requests is sent the comment last, after what it may refuse.
     ///
     /// # Errors
     ///
     /// [`Failure::conflict`] where the expected revision is not the issue's any more, [`Failure::rejected`] for what the
-    /// tracker takes for wrong, else as for reading it. Nothing was changed then.
+    /// tracker takes for wrong: both say that nothing was changed. Else as for reading it; [`Reason::NOT_FOUND`] is said
+    /// of the issue alone, never of its states or of whom it is given to.
     fn update_issue(
         &self,
         client: &Self::Client,
@@ -229,7 +230,8 @@ pub trait Provider: Default + Send + Sync + 'static {
         async { Err(Failure::unsupported(Extension::ISSUE_TRACKING.name())) }
     }
 
-    /// The states that issues of a kind can have in a project.
+    /// The states that issues of a kind can have in a project: by its name, as issues have it, or its id, as events have
+    /// it.
     ///
     /// # Errors
     ///

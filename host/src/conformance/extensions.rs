@@ -11,7 +11,7 @@ use super::Replay;
 use super::answers::{LIMITED, NO_ANSWER, OUTAGE, answer};
 use super::report::{Fault, Run, Stop};
 use super::rules::{Expected, NO_ACCESS, UNCLEAR, detail, shown};
-use super::script::{Script, ScriptedHost};
+use super::script::{Asked, Script, ScriptedHost};
 use super::subject::Subject;
 use crate::plugins::Client;
 
@@ -299,7 +299,7 @@ async fn recorded(run: &mut Run, subject: &Subject, client: &Client, host: &Scri
     if client.query_extension(name).await.is_ok_and(|version| version.is_some()) {
         run.case(GROUP, format!("{name}: as recorded"), async {
             let ended = pages(client, host).await;
-            unrecorded(host)?;
+            unrecorded(&host.take_asked())?;
             match ended {
                 Ok(listed) => shows(&listed, &subject.repository),
                 Err(Broken::Fault(fault)) => Err(fault.into()),
@@ -322,7 +322,7 @@ async fn recorded(run: &mut Run, subject: &Subject, client: &Client, host: &Scri
         if client.query_extension(name).await.is_ok_and(|version| version.is_some()) {
             run.case(GROUP, format!("{name}: as recorded"), async {
                 let said = ask(extension, subject, client, host).await;
-                unrecorded(host)?;
+                unrecorded(&host.take_asked())?;
                 match said {
                     Ok(Said::Probe(probe)) if probe.subject().is_empty() => {
                         Err(Fault::new("who the identity is", "no name", COMPARE).into())
@@ -355,7 +355,7 @@ async fn in_order(subject: &Subject, client: &Client, host: &ScriptedHost) -> Re
     let (known, missing) = (&subject.repository, neighbour(subject, "no-such-repository"));
     for (order, at) in [([known, &missing], 0), ([&missing, known], 1)] {
         let answers = client.check_repositories(host.object(), &order).await;
-        unrecorded(host)?;
+        unrecorded(&host.take_asked())?;
         let answers = answers.map_err(|failure| failed(&failure))?;
         let to_do = "answer as a check of each would, in the order of the repositories; None has it checked";
         if let Some(Err(failure)) = &answers[at] {
@@ -369,8 +369,7 @@ async fn in_order(subject: &Subject, client: &Client, host: &ScriptedHost) -> Re
 }
 
 /// Where the recording ends nothing can be said.
-pub(super) fn unrecorded(host: &ScriptedHost) -> Result<(), Stop> {
-    let asked = host.take_asked();
+pub(super) fn unrecorded(asked: &[Asked]) -> Result<(), Stop> {
     let missing = asked.iter().find(|asked| asked.is_unrecorded);
     missing.map_or(Ok(()), |asked| Err(Stop::skip(format!("record an answer to {}", asked.shown()))))
 }

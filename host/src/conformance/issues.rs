@@ -15,7 +15,7 @@ use super::extensions::{COMPARE, Trouble, failed, troubles, unrecorded};
 use super::replay::{Delivery, Tracked};
 use super::report::{Fault, Run, Stop};
 use super::rules::{Expected, UNCLEAR, detail, refused, shown};
-use super::script::{Script, ScriptedHost};
+use super::script::{Asked, Script, ScriptedHost};
 use super::subject::Subject;
 use crate::plugins::{Client, Provider};
 use crate::services::HookSecret;
@@ -201,7 +201,8 @@ async fn recorded(
         host.plays(replay.script_of_issues());
         host.take_asked();
         let said = operation.ask(of, client, host).await;
-        unrecorded(host)?;
+        let asked = host.take_asked();
+        unrecorded(&asked)?;
         let said = said.map_err(|failure| Fault::new("an answer", shown(&failure), COMPARE))?;
         let (expected, came) = match said {
             Said::Found(found) if !found.issues().iter().any(|issue| issue.key() == of.key) => {
@@ -210,14 +211,23 @@ async fn recorded(
             Said::Issue(issue) if operation != Operation::Create && issue.key() != of.key => {
                 (format!("the issue `{}`", of.key), format!("`{}`", issue.key()))
             }
-            Said::Issue(issue) if issue.key().is_empty() || issue.state().is_empty() => {
-                ("a key and a state".to_owned(), format!("`{}` and `{}`", issue.key(), issue.state()))
-            }
+            Said::Issue(issue) if issue.state().is_empty() => ("a state".to_owned(), "none".to_owned()),
             Said::States(states) if !states.iter().any(IssueState::is_done) => {
                 ("a state that is done".to_owned(), format!("{} that are not", states.len()))
             }
+            Said::Subscription(made)
+                if operation == Operation::Subscription && !made.id().eq_ignore_ascii_case(&of.subscription) =>
+            {
+                (format!("the subscription `{}`", of.subscription), format!("`{}`", made.id()))
+            }
             Said::Projects(page) if page.projects().is_empty() => ("a project".to_owned(), "none".to_owned()),
-            Said::Subscription(made) if made.id().is_empty() => ("an id".to_owned(), "none".to_owned()),
+            Said::Subscription(_)
+                if operation == Operation::Subscribe && !asked.iter().any(|asked| asked.with_hook_secret) =>
+            {
+                let to_do = "write `NewSubscription::secret` into the request's body, where the forge wants the secret";
+                let came = asked.last().map_or("no request".to_owned(), Asked::shown) + " without it";
+                return Err(Fault::new("what stands for the secret, in a body", came, to_do).into());
+            }
             _ => return Ok(()),
         };
         Err(Fault::new(expected, came, COMPARE).into())

@@ -10,8 +10,9 @@ use forgewatch_plugin_api::extensions::sleep;
 use forgewatch_plugin_api::{BodyState, Failure, Method, Request, Response, Scheme};
 use tokio::sync::Notify;
 use tokio::task::yield_now;
+use url::Url;
 
-use crate::services::{DOMAIN_NAME, Egress, ProviderPolicy, validate_base_url};
+use crate::services::{DOMAIN_NAME, Egress, HookSecret, ProviderPolicy, validate_base_url};
 
 /// More requests than a case needs; what asks on gets no answer, and so an end.
 const MOST_REQUESTS: usize = 500;
@@ -68,6 +69,8 @@ pub(super) struct Asked {
     pub(super) url: String,
     /// Whether the credential was wanted with it.
     pub(super) with_credential: bool,
+    /// Whether what stands for the secret of a subscription is where the host would put the secret itself.
+    pub(super) with_hook_secret: bool,
     /// Why the host did not send it.
     pub(super) refusal: Option<Failure>,
     pub(super) is_unrecorded: bool,
@@ -152,6 +155,8 @@ impl Shared {
                 method: request.method(),
                 url: request.url().chars().take(LONGEST_URL).collect(),
                 with_credential: !matches!(request.authentication().scheme(), Some(Scheme::None)),
+                with_hook_secret: HookSecret::stands_in(request.body())
+                    && Url::parse(request.url()).is_ok_and(|url| self.egress.is_base(&url)),
                 refusal,
                 is_unrecorded: matches!(reply, Reply::Unrecorded),
             });

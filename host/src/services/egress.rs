@@ -190,6 +190,11 @@ impl Egress {
         self.base.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether a URL leads to the integration's own forge.
+    pub(crate) fn is_base(&self, url: &Url) -> bool {
+        self.base.read().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&url.origin())
+    }
+
     /// Turns a plugin's request into one that may be sent.
     pub(super) fn judge(&self, policy: &ProviderPolicy, request: &Request) -> Result<Outgoing, Failure> {
         let method = method(policy, request.method())?;
@@ -228,8 +233,7 @@ impl Egress {
             let why = "a URL must not carry a user name or a password: ask for the integration's identity";
             return Err(refused(format!("`{}` was not requested: {why}", shown())));
         }
-        let origin = url.origin();
-        let is_base = self.base.read().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&origin);
+        let is_base = self.is_base(&url);
         match url.scheme() {
             "https" if is_base || policy.allows_host(&url) => Ok(url),
             "https" => Err(refused(format!(

@@ -8,6 +8,7 @@
 //! call. It proves deliveries of that forge and nothing else.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 use base64::Engine;
@@ -19,6 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use super::egress::Outgoing;
+use super::http::shown;
 use super::refused;
 use super::scrub::Scrubber;
 
@@ -26,10 +28,14 @@ use super::scrub::Scrubber;
 const SHORTEST: usize = 20;
 const LONGEST: usize = 200;
 
+static PLACEHOLDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    // One short pattern is no reason to fail.
+    AhoCorasick::new([HookSecret::PLACEHOLDER]).expect("one short pattern makes an automaton")
+});
+
 /// One secret.
 pub struct HookSecret {
     value: SecretString,
-    placeholder: AhoCorasick,
     scrubber: Scrubber,
 }
 
@@ -71,10 +77,7 @@ impl HookSecret {
     }
 
     fn of(value: SecretString) -> Self {
-        // One short pattern is no reason to fail.
-        let placeholder =
-            AhoCorasick::new([Self::PLACEHOLDER]).expect("one short pattern makes an automaton");
-        Self { scrubber: Scrubber::new([value.expose_secret()]), value, placeholder }
+        Self { scrubber: Scrubber::new([value.expose_secret()]), value }
     }
 
     /// The secret itself, for whoever keeps it.
@@ -87,21 +90,28 @@ impl HookSecret {
         self.value.expose_secret().as_bytes().ct_eq(sent).into()
     }
 
+    /// Whether what stands for a secret is in a body.
+    pub(crate) fn stands_in(body: &[u8]) -> bool {
+        PLACEHOLDER.is_match(body)
+    }
+
     /// Puts it where it belongs in a request.
     ///
     /// # Errors
     ///
     /// The request goes elsewhere than to the integration's own forge.
     pub(super) fn fill(&self, outgoing: &mut Outgoing, is_base: bool) -> Result<(), Failure> {
-        if !self.placeholder.is_match(&*outgoing.body) {
+        if !Self::stands_in(&outgoing.body) {
             return Ok(());
         }
         if !is_base {
-            return Err(refused(
-                "the secret of a subscription goes nowhere but to the integration's own base URL",
-            ));
+            return Err(refused(format!(
+                "`{}` was not requested, since it would be told the secret of a subscription, which goes nowhere but to \
+                 the integration's own base URL: report this to the plugin's author",
+                shown(&outgoing.url)
+            )));
         }
-        let filled = self.placeholder.replace_all_bytes(&outgoing.body, &[self.value.expose_secret()]);
+        let filled = PLACEHOLDER.replace_all_bytes(&outgoing.body, &[self.value.expose_secret()]);
         outgoing.body = Bytes::from(filled);
         Ok(())
     }

@@ -168,7 +168,7 @@ impl IntegrationServices {
         let mut outgoing = self.egress.judge(&self.provider, request)?;
         let secret = record.and_then(CallRecord::secret);
         if let Some(secret) = &secret {
-            let is_base = self.egress.base() == Some(outgoing.url.origin());
+            let is_base = self.egress.is_base(&outgoing.url);
             secret.fill(&mut outgoing, is_base)?;
         }
         let _turn = self.provider.turns.acquire().await;

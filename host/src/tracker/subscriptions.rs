@@ -179,7 +179,7 @@ impl Shared {
         match spawn_blocking(move || shared.state.subscriptions()).await {
             Ok(Ok(rows)) => self.subscriptions.follow(rows),
             Ok(Err(error)) => {
-                tracing::debug!("subscriptions cannot be read, and are looked up again: {error}")
+                tracing::debug!("subscriptions cannot be read, and are looked up again: {error}");
             }
             Err(panic) => tracing::error!("reading subscriptions failed: {panic}"),
         }
@@ -356,7 +356,7 @@ mod tests {
         let all = Subscriptions::default();
         all.follow(vec![row(1, Some("one"))]);
         let due = all.due().unwrap();
-        let mut take = |told| all.take(&due, told).map(|report| report.status);
+        let take = |told| all.take(&due, told).map(|report| report.status);
         assert_eq!(take(is(SubscriptionStatus::Enabled)), None, "that it delivers is what is expected");
         assert_eq!(take(is(SubscriptionStatus::OnProbation)), Some(Status::OnProbation));
         assert_eq!(take(is(SubscriptionStatus::Disabled)), Some(Status::Disabled));

@@ -89,25 +89,31 @@ pub fn decode_call(payload: &[u8]) -> Result<Call, Failure> {
 ///
 /// [`Reason::PLUGIN_FAILED`](crate::Reason::PLUGIN_FAILED) for what is no such answer, as for all that follow.
 pub fn decode_subscription(answer: &[u8]) -> Result<Subscription, Failure> {
-    bounded("answer", answer)
+    json::keyed(NAME, Subscription::id, bounded("answer", answer)?)
 }
 
 /// What proves that a delivery is one.
 ///
 /// # Errors
 ///
-/// As for [`decode_subscription`].
+/// As for [`decode_subscription`], and [`Failure::unsupported`] for a proof of a later version.
 pub fn decode_proof(answer: &[u8]) -> Result<WebhookProof, Failure> {
-    bounded("answer", answer)
+    let proof: WebhookProof = bounded("answer", answer)?;
+    if proof.is_known() {
+        return Ok(proof);
+    }
+    let detail = "the plugin has deliveries proven in a way that this version does not know: upgrade it, or take an \
+                  earlier plugin";
+    Err(Failure::unsupported(NAME).with_detail(detail))
 }
 
-/// The event in an answer.
+/// The event in an answer. Of the issue and of the delivery it has no more than what can be a key.
 ///
 /// # Errors
 ///
 /// As for [`decode_subscription`].
 pub fn decode_event(answer: &[u8]) -> Result<WebhookEvent, Failure> {
-    bounded("answer", answer)
+    bounded("answer", answer).map(WebhookEvent::plain)
 }
 
 fn bounded<T: DeserializeOwned>(whose: &str, bytes: &[u8]) -> Result<T, Failure> {

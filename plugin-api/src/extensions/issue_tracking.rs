@@ -6,7 +6,7 @@
 //! are trackers without it.
 //!
 //! - A payload is an object with its `operation`; one that this version does not know is not offered.
-//! - An answer of more than [`LARGEST_BYTES`] is a failure.
+//! - An answer of more than [`LARGEST_BYTES`] is a failure; of what was found, as much is given as fits.
 //! - What the tracker understood and refused is [`Failure::is_rejected`]; what somebody else was faster with,
 //!   [`Failure::is_conflict`].
 
@@ -18,7 +18,7 @@ mod state;
 
 use serde::{Deserialize, Serialize};
 
-use super::json;
+use super::json::{self, is_key};
 use crate::provider::Provider;
 use crate::types::{Failure, Reason};
 
@@ -85,13 +85,26 @@ pub fn encode_call(call: &Call) -> Vec<u8> {
     json::encode(call)
 }
 
-/// What was found, at most as much as was asked for.
+/// What was found, as the answer: as much of it as fits, and then it says so.
+pub fn encode_found(mut found: FoundIssues) -> Vec<u8> {
+    loop {
+        let answer = json::encode(&found);
+        if answer.len() <= LARGEST_BYTES || found.issues().is_empty() {
+            return answer;
+        }
+        let half = found.issues().len() / 2;
+        found = found.cut(half).with_incomplete("more was found than fits into an answer");
+    }
+}
+
+/// What was found, at most as much as was asked for. What has no key is left out.
 ///
 /// # Errors
 ///
 /// [`Reason::PLUGIN_FAILED`] for what is no such answer, as for all that follow.
 pub fn decode_found(answer: &[u8], query: &IssueQuery) -> Result<FoundIssues, Failure> {
-    bounded("answer", answer).map(|found: FoundIssues| found.cut(query.limit()))
+    let found: FoundIssues = bounded("answer", answer)?;
+    Ok(found.retained(|issue| is_key(issue.key())).cut(query.limit() as usize))
 }
 
 /// The issue in an answer.
@@ -100,7 +113,7 @@ pub fn decode_found(answer: &[u8], query: &IssueQuery) -> Result<FoundIssues, Fa
 ///
 /// As for [`decode_found`].
 pub fn decode_issue(answer: &[u8]) -> Result<Issue, Failure> {
-    bounded("answer", answer)
+    json::keyed(NAME, Issue::key, bounded("answer", answer)?)
 }
 
 /// The states in an answer.
@@ -132,7 +145,7 @@ pub(crate) async fn answer<P: Provider>(
     payload: &[u8],
 ) -> Result<Vec<u8>, Failure> {
     Ok(match decode_call(payload)? {
-        Call::SearchIssues(query) => json::encode(&provider.search_issues(client, &query).await?),
+        Call::SearchIssues(query) => encode_found(provider.search_issues(client, &query).await?),
         Call::GetIssue(issue) => json::encode(&provider.get_issue(client, &issue).await?),
         Call::CreateIssue(issue) => json::encode(&provider.create_issue(client, &issue).await?),
         Call::UpdateIssue { issue, change } => {

@@ -117,6 +117,58 @@ fn a_later_version_may_say_more_and_what_it_asks_is_not_offered() {
 }
 
 #[test]
+fn what_a_later_version_answers_is_never_taken_for_something_else() {
+    let event = |rest: &str| {
+        issue_events::decode_event(
+            format!(r#"{{"account": "a", "kind": "issue_updated", {rest}}}"#).as_bytes(),
+        )
+    };
+    for later in [r#"{"team": "a"}"#, r#""shared""#, "7", "null", r#"{"set": 7}"#] {
+        let event = event(&format!(r#""issue": "1", "assignee": {later}"#)).unwrap();
+        assert_eq!((event.issue(), event.assignee()), (Some("1"), &AssigneeChange::Unchanged), "{later}");
+    }
+    let later = issue_events::decode_proof(br#"{"kind": "hmac_sha256_in_header", "header": "x-signature"}"#);
+    assert!(later.is_err_and(|failure| failure.is_unsupported()), "no signature is compared as a secret");
+    assert_eq!(
+        issue_events::decode_proof(br#"{"header": "x-secret"}"#),
+        Ok(WebhookProof::secret_in_header("x-secret"))
+    );
+}
+
+#[test]
+fn a_word_of_the_trackers_own_is_none_of_ours() {
+    for word in
+        ["issue_updated", "resolved", "completed", "other:resolved", "other:", "", "jira:issue_updated"]
+    {
+        let event = WebhookEvent::new("a", WebhookEventKind::Other(word.to_owned()));
+        assert_eq!(issue_events::decode_event(&json(&event)), Ok(event));
+        let state = IssueState::new("s", StateCategory::Other(word.to_owned()));
+        let body = format!(r#"{{"states": [{}]}}"#, String::from_utf8(json(&state)).unwrap());
+        assert_eq!(issue_tracking::decode_states(body.as_bytes()), Ok(vec![state]), "{word}");
+    }
+}
+
+#[test]
+fn a_key_is_short_and_on_one_line() {
+    let (long, longest) = ("7".repeat(201), "é".repeat(200));
+    for (key, is_one) in
+        [("7", true), ("a/b#7", true), (&*longest, true), ("", false), ("7\n8", false), (&*long, false)]
+    {
+        let issue = issue_tracking::decode_issue(&json(&Issue::new(key, "t", "Bug", "New")));
+        let made =
+            issue_events::decode_subscription(&json(&Subscription::new(key, SubscriptionStatus::Enabled)));
+        assert_eq!((issue.is_ok(), made.is_ok()), (is_one, is_one), "{key:?}");
+        let found = FoundIssues::new(vec![FoundIssue::new(key, "t"), FoundIssue::new("1", "t")]);
+        let found = issue_tracking::decode_found(&json(&found), &IssueQuery::new("x", 9)).unwrap();
+        assert_eq!(found.issues().len(), if is_one { 2 } else { 1 }, "{key:?}");
+        let event = WebhookEvent::new("a", WebhookEventKind::IssueUpdated).with_issue(key).with_delivery(key);
+        let event = issue_events::decode_event(&json(&event)).unwrap();
+        let expected = is_one.then_some(key);
+        assert_eq!((event.issue(), event.delivery()), (expected, expected), "{key:?}");
+    }
+}
+
+#[test]
 fn what_is_no_answer_or_too_large_a_one_is_a_failure_that_names_the_extension() {
     for broken in [&b""[..], b"[]", b"{\"title\": \"keyless\"}", b"\xff"] {
         let failure = issue_tracking::decode_issue(broken).unwrap_err();
@@ -127,6 +179,20 @@ fn what_is_no_answer_or_too_large_a_one_is_a_failure_that_names_the_extension() 
     let issue = Issue::new("1", "t".repeat(LARGEST_BYTES), "Bug", "New");
     let failure = issue_tracking::decode_issue(&json(&issue)).unwrap_err();
     assert!(failure.detail().contains("it may have 1048576"), "{failure}");
+}
+
+#[test]
+fn of_what_was_found_as_much_is_given_as_fits() {
+    let title = "長".repeat(600);
+    let issues = (0..1000).map(|key| FoundIssue::new(key.to_string(), &*title).with_project("p")).collect();
+    let query = IssueQuery::new("x", 1000);
+    let found = issue_tracking::decode_found(&issue_tracking::encode_found(FoundIssues::new(issues)), &query);
+    let found = found.unwrap();
+    assert_eq!((found.issues().len(), found.issues()[0].key()), (500, "0"));
+    assert!(found.incomplete().is_some_and(|why| why.contains("fits")), "{:?}", found.incomplete());
+    let one = FoundIssues::new(vec![FoundIssue::new("1", "t".repeat(LARGEST_BYTES))]);
+    let found = issue_tracking::decode_found(&issue_tracking::encode_found(one), &query).unwrap();
+    assert!(found.issues().is_empty() && found.incomplete().is_some());
 }
 
 #[test]

@@ -5,7 +5,9 @@
 use std::borrow::Cow;
 
 use forgewatch_plugin_api::Response;
+use forgewatch_plugin_support::Shown;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 /// A repository, alone or in a list.
@@ -98,18 +100,56 @@ pub(crate) fn location(response: &Response) -> Option<String> {
     object(response).map(|location: Location| location.location_url)
 }
 
-/// The service's own word on a fault, in whatever language it speaks.
-pub(crate) fn message(response: &Response) -> Option<String> {
+/// The service's own word on a fault, in whatever language it speaks, ready to follow a sentence of ours.
+pub(crate) fn said(response: &Response) -> String {
     #[derive(Deserialize)]
     struct Exception {
+        #[serde(alias = "Message")]
         message: String,
     }
-    object(response).map(|exception: Exception| exception.message).filter(|message| !message.is_empty())
+    #[derive(Deserialize)]
+    struct Wrapped {
+        value: Exception,
+    }
+    let bare = || object::<Exception>(response);
+    let exception = bare().or_else(|| object(response).map(|wrapped: Wrapped| wrapped.value));
+    let message = exception.map(|exception| exception.message).filter(|message| !message.is_empty());
+    message.map(|message| format!(" ({})", Shown(&message))).unwrap_or_default()
 }
 
-/// One project in an answer.
-pub(crate) fn project(response: &Response) -> Option<FoundProject> {
-    object(response)
+/// The type of a fault, where the service tells it.
+pub(crate) fn type_key(response: &Response) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Exception {
+        type_key: String,
+    }
+    object(response).map(|exception: Exception| exception.type_key)
+}
+
+/// Whether an answer is an object, whatever it holds.
+pub(crate) fn is_object(response: &Response) -> bool {
+    object::<IgnoredAny>(response).is_some()
+}
+
+/// A text or a number; none for an empty one. It is never built as a tree, since anything may stand there.
+pub(crate) fn word(raw: &RawValue) -> Option<String> {
+    let text = match raw.get().as_bytes().first()? {
+        b'"' => serde_json::from_str(raw.get()).ok()?,
+        b'-' | b'0'..=b'9' => raw.get().to_owned(),
+        _ => return None,
+    };
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// What the service counts by, as a number or as text.
+pub(crate) fn number(raw: &RawValue) -> Option<u64> {
+    number_in(&word(raw)?)
+}
+
+/// The number that a text is, digits alone.
+pub(crate) fn number_in(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// The object that an answer is.

@@ -9,9 +9,9 @@ use forgewatch_plugin_support::{Shown, segment};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::answer;
+use crate::answer::{self, FoundProject};
 use crate::client::{Ask, Client};
-use crate::tracker::{failed, nonsense};
+use crate::tracker::named;
 use crate::verdict::{self, Area};
 
 /// The header of deliveries that has the secret.
@@ -49,11 +49,10 @@ pub(crate) async fn subscribe(client: &Client, wanted: &NewSubscription) -> Resu
     let body = body.to_string().into_bytes();
     let response = client.ask(&Ask::send(Method::POST, SUBSCRIPTIONS, "application/json", body)).await?;
     if verdict::is_rejection(&response) {
-        let said = answer::message(&response).map(|said| format!(" ({})", Shown(&said)));
         let detail = format!(
             "{about}: the service refuses it: check that {} is reached from outside{}",
             Shown(wanted.url()),
-            said.unwrap_or_default()
+            answer::said(&response)
         );
         return Err(Failure::rejected(detail).with_http_status(response.status()));
     }
@@ -71,9 +70,9 @@ pub(crate) async fn get(client: &Client, id: &str) -> Result<Subscription, Failu
 pub(crate) async fn unsubscribe(client: &Client, id: &str) -> Result<(), Failure> {
     let about = about(client, id);
     let response = client.ask(&Ask::delete(&path(&about, id)?)).await?;
-    match verdict::fault_in(Area::Hooks, &response) {
-        Some(fault) if response.status() != 204 => Err(failed(&response, &about, &fault)),
-        _ => Ok(()),
+    match response.status() {
+        204 => Ok(()),
+        _ => verdict::succeeded(Area::Hooks, &response, &about),
     }
 }
 
@@ -93,17 +92,13 @@ async fn project_id(client: &Client, about: &str, project: &str) -> Result<Strin
     if is_guid(project) {
         return Ok(project.to_owned());
     }
-    if !segment::is_valid(project) {
-        let detail = format!("{about}: {} can be no project, so nothing was asked", Shown(project));
-        return Err(Failure::new(Reason::NOT_FOUND, detail));
-    }
-    let path = format!("_apis/projects/{}", segment::encode(project));
+    let path = format!("_apis/projects/{}", segment::encode(named(about, "project", project)?));
     let response = client.ask(&Ask::get(&path)).await?;
-    if let Some(fault) = verdict::fault(&response) {
-        return Err(failed(&response, about, &fault));
+    let found: FoundProject = verdict::object(Area::Code, &response, about, "no project")?;
+    match is_guid(&found.id) {
+        true => Ok(found.id),
+        false => Err(verdict::nonsense(&response, about, "no project")),
     }
-    let found = answer::project(&response).map(|project| project.id).filter(|id| is_guid(id));
-    found.ok_or_else(|| nonsense(&response, about, "no project"))
 }
 
 fn is_guid(text: &str) -> bool {
@@ -115,15 +110,15 @@ fn is_guid(text: &str) -> bool {
 }
 
 fn read(response: &Response, about: &str, id: Option<&str>) -> Result<Subscription, Failure> {
-    if let Some(fault) = verdict::fault_in(Area::Hooks, response) {
-        return Err(failed(response, about, &fault));
-    }
-    let is_it = |hook: &Hook| match id {
+    const NONE: &str = "no such subscription";
+    let hook: Hook = verdict::object(Area::Hooks, response, about, NONE)?;
+    let is_it = match id {
         Some(id) => hook.id.eq_ignore_ascii_case(id),
         None => segment::is_valid(&hook.id),
     };
-    let hook: Hook =
-        answer::object(response).filter(is_it).ok_or_else(|| nonsense(response, about, "no subscription"))?;
+    if !is_it {
+        return Err(verdict::nonsense(response, about, NONE));
+    }
     let (status, detail) = match hook.status.as_str() {
         "enabled" => (SubscriptionStatus::Enabled, String::new()),
         "onProbation" => (

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::answer::{self, Found, FoundProject};
 use crate::client::{Ask, Client};
 use crate::target::{self, Listed, Target};
-use crate::verdict;
+use crate::verdict::{self, Area};
 
 /// Projects that are asked for at once; a cursor carries the rest of them.
 pub(crate) const PROJECTS: usize = 100;
@@ -80,10 +80,9 @@ pub(crate) async fn list(client: &Client, request: &ListRequest) -> Result<Repos
 pub(crate) async fn projects(client: &Client, skip: usize) -> Result<Vec<FoundProject>, Failure> {
     let query = format!("?$top={PROJECTS}&$skip={skip}&");
     let response = client.ask(&Ask::get("_apis/projects").with_query(&query)).await?;
-    match verdict::fault(&response) {
-        Some(fault) => Err(failed(client, &response, fault)),
-        None => answer::projects(&response).ok_or_else(|| nonsense(client, "projects")),
-    }
+    let about = about(client);
+    verdict::succeeded(Area::Code, &response, &about)?;
+    answer::projects(&response).ok_or_else(|| verdict::nonsense(&response, &about, "no list of projects"))
 }
 
 async fn next_projects(client: &Client, cursor: &mut Cursor) -> Result<(), Failure> {
@@ -126,29 +125,17 @@ pub(crate) async fn check(client: &Client, repositories: &[Repository]) -> Resul
 }
 
 fn found(client: &Client, response: &Response) -> Result<Vec<Found>, Failure> {
-    match verdict::fault(response) {
-        Some(fault) => Err(failed(client, response, fault)),
-        None => {
-            let mut found = answer::list(response).ok_or_else(|| nonsense(client, "repositories"))?;
-            // Asked for by itself, such a one would make no sense either.
-            found.retain(|found| !found.id.is_empty() && !found.name.is_empty());
-            Ok(found)
-        }
-    }
+    let about = about(client);
+    verdict::succeeded(Area::Code, response, &about)?;
+    let found = answer::list(response);
+    let mut found = found.ok_or_else(|| verdict::nonsense(response, &about, "no list of repositories"))?;
+    // Asked for by itself, such a one would make no sense either.
+    found.retain(|found| !found.id.is_empty() && !found.name.is_empty());
+    Ok(found)
 }
 
-fn failed(client: &Client, response: &Response, fault: verdict::Fault) -> Failure {
-    let detail = format!("the list of `{}`: {}", client.integration(), fault.seen);
-    Failure::new(fault.reason, detail).with_http_status(response.status())
-}
-
-fn nonsense(client: &Client, what: &str) -> Failure {
-    let detail = format!(
-        "the list of `{}`: the answer with HTTP status 200 is no list of {what}; check what answers at the integration's \
-         base URL",
-        client.integration()
-    );
-    Failure::new(Reason::INVALID_RESPONSE, detail).with_http_status(200)
+fn about(client: &Client) -> String {
+    format!("the list of {}", Shown(client.integration()))
 }
 
 fn entries(found: Vec<Found>) -> Vec<ListedRepository> {

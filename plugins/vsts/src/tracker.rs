@@ -45,6 +45,7 @@ pub(crate) async fn create(client: &Client, issue: &NewIssue) -> Result<Issue, F
     let about = format!("a new {} in {}", Shown(issue.kind()), Shown(client.integration()));
     let (project, kind) = (named(&about, "project", issue.project())?, named(&about, "kind", issue.kind())?);
     let path = format!("{}/_apis/wit/workitems/${}", segment::encode(project), segment::encode(kind));
+    addressed(&about, issue.assignee_email())?;
     let patch = Patch::of_new(issue);
     let response = client.ask(&Ask::send(Method::POST, &path, JSON_PATCH, patch.into_bytes())).await?;
     refused(&response, &about, issue.assignee_email())?;
@@ -59,6 +60,11 @@ pub(crate) async fn update(
 ) -> Result<Issue, Failure> {
     let number = number(client, issue.key())?;
     let about = about(client, number);
+    let assigned = match change.assignee() {
+        AssigneeTarget::Email(email) => Some(email.as_str()),
+        _ => None,
+    };
+    addressed(&about, assigned)?;
     let mut patch = Patch::at_revision(change.expected_revision());
     patch.assign(change.assignee());
     let mut known = None;
@@ -68,7 +74,7 @@ pub(crate) async fn update(
         target => {
             let issue = get(client, issue).await?;
             let is_done = *target == StateTarget::Done;
-            if let Some(name) = states::other(client, &issue, is_done).await? {
+            if let Some(name) = states::other(client, &about, &issue, is_done).await? {
                 patch.state(&name);
             }
             known = Some(issue);
@@ -87,10 +93,6 @@ pub(crate) async fn update(
             _ => Ok(issue),
         };
     }
-    let assigned = match change.assignee() {
-        AssigneeTarget::Email(email) => Some(email.as_str()),
-        _ => None,
-    };
     let path = format!("_apis/wit/workitems/{number}");
     let response = client.ask(&Ask::send(Method::PATCH, &path, JSON_PATCH, patch.into_bytes())).await?;
     if verdict::is_conflict(&response) {
@@ -109,7 +111,7 @@ pub(crate) async fn projects(client: &Client, request: &ListRequest) -> Result<P
         })?,
     };
     let found = many::projects(client, skip).await?;
-    let (next, is_last) = (skip + found.len(), found.len() < many::PROJECTS);
+    let (next, is_last) = (skip.saturating_add(found.len()), found.len() < many::PROJECTS);
     let page = ProjectPage::new(
         found.into_iter().map(|project| TrackerProject::new(project.id, project.name)).collect(),
     );
@@ -122,8 +124,7 @@ fn about(client: &Client, number: u64) -> String {
 
 /// The number that a key is.
 fn number(client: &Client, key: &str) -> Result<u64, Failure> {
-    let is_number = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| key.parse().ok()).flatten().ok_or_else(|| {
+    answer::number_in(key).ok_or_else(|| {
         let detail = format!(
             "{} can be no work item in {}, so nothing was asked: work items are known by their numbers",
             Shown(key),
@@ -134,7 +135,7 @@ fn number(client: &Client, key: &str) -> Result<u64, Failure> {
 }
 
 /// A name that can be a segment of a path.
-fn named<'a>(about: &str, what: &str, name: &'a str) -> Result<&'a str, Failure> {
+pub(crate) fn named<'a>(about: &str, what: &str, name: &'a str) -> Result<&'a str, Failure> {
     if segment::is_valid(name) {
         return Ok(name);
     }
@@ -147,12 +148,22 @@ fn named<'a>(about: &str, what: &str, name: &'a str) -> Result<&'a str, Failure>
 
 /// The work item in an answer, which has to be the one of this number.
 fn read(client: &Client, response: &Response, about: &str, number: Option<u64>) -> Result<Issue, Failure> {
-    if let Some(fault) = verdict::fault_in(Area::WorkItems, response) {
-        return Err(failed(response, about, &fault));
+    const NONE: &str = "no such work item";
+    let item: WorkItem = verdict::object(Area::WorkItems, response, about, NONE)?;
+    match number.is_none_or(|number| number == item.id) {
+        true => Ok(item.into_issue(client)),
+        false => Err(verdict::nonsense(response, about, NONE)),
     }
-    match answer::object::<WorkItem>(response) {
-        Some(item) if number.is_none_or(|number| number == item.id) => Ok(item.into_issue(client)),
-        _ => Err(nonsense(response, about, "no such work item")),
+}
+
+/// An empty value would take the work item from whoever has it.
+fn addressed(about: &str, email: Option<&str>) -> Result<(), Failure> {
+    match email {
+        Some(email) if email.trim().is_empty() => Err(Failure::rejected(format!(
+            "{about}: nobody has a blank e-mail address, so nothing was changed: give the address of a member of the \
+             project"
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -165,7 +176,6 @@ fn refused(response: &Response, about: &str, email: Option<&str>) -> Result<(), 
     if !verdict::is_rejection(response) {
         return Ok(());
     }
-    let said = answer::message(response);
     let is_about_assignee = ["System.AssignedTo", "Assigned To"]
         .iter()
         .any(|name| response.text().is_some_and(|text| text.contains(name)));
@@ -177,18 +187,6 @@ fn refused(response: &Response, about: &str, email: Option<&str>) -> Result<(), 
         ),
         _ => "the service refuses a value, so nothing was changed: correct it".to_owned(),
     };
-    let said = said.map(|said| format!(" ({})", Shown(&said))).unwrap_or_default();
-    Err(Failure::rejected(format!("{about}: {what}{said}")).with_http_status(response.status()))
-}
-
-pub(crate) fn failed(response: &Response, about: &str, fault: &verdict::Fault) -> Failure {
-    Failure::new(fault.reason, format!("{about}: {}", fault.seen)).with_http_status(response.status())
-}
-
-pub(crate) fn nonsense(response: &Response, about: &str, what: &str) -> Failure {
-    let status = response.status();
-    let detail = format!(
-        "{about}: the answer with HTTP status {status} is {what}; check what answers at the integration's base URL"
-    );
-    Failure::new(Reason::INVALID_RESPONSE, detail).with_http_status(status)
+    let detail = format!("{about}: {what}{}", answer::said(response));
+    Err(Failure::rejected(detail).with_http_status(response.status()))
 }

@@ -2,9 +2,11 @@
 //!
 //! An outage or a limit is never a denial. Message texts are localised, so only codes and type names are looked for.
 
-use forgewatch_plugin_api::{BodyState, Reason, Response};
-
+use forgewatch_plugin_api::{BodyState, Failure, Reason, Response};
 use forgewatch_plugin_support::RawUrl;
+use serde::Deserialize;
+
+use crate::answer;
 
 /// An answer that is no success, and what an operator should know of it.
 #[derive(Debug)]
@@ -67,15 +69,47 @@ pub(crate) fn fault_in(area: Area, response: &Response) -> Option<Fault> {
     })
 }
 
+/// Fails with the fault of an answer to a question about `about`, if it has one.
+pub(crate) fn succeeded(area: Area, response: &Response, about: &str) -> Result<(), Failure> {
+    match fault_in(area, response) {
+        Some(fault) => {
+            let detail = format!("{about}: {}", fault.seen);
+            Err(Failure::new(fault.reason, detail).with_http_status(response.status()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The object in an answer to a question about `about`; where it is none, that is said of it.
+pub(crate) fn object<'a, T: Deserialize<'a>>(
+    area: Area,
+    response: &'a Response,
+    about: &str,
+    none: &str,
+) -> Result<T, Failure> {
+    succeeded(area, response, about)?;
+    answer::object(response).ok_or_else(|| nonsense(response, about, none))
+}
+
+/// The failure of a successful answer that is not what was asked for.
+pub(crate) fn nonsense(response: &Response, about: &str, none: &str) -> Failure {
+    let status = response.status();
+    let detail = format!(
+        "{about}: the answer with HTTP status {status} is {none}; check what answers at the integration's base URL"
+    );
+    Failure::new(Reason::INVALID_RESPONSE, detail).with_http_status(status)
+}
+
 /// Whether there is no more than a preview of this route in the version that was asked for.
 pub(crate) fn wants_preview(response: &Response) -> bool {
     response.status() == 400 && mentions_any(response, &["VssInvalidPreviewVersionException"])
 }
 
-/// Whether the server refuses what it was sent, so that sending it again is no use. An internal error may call itself so.
+/// Whether the server refuses what it was sent, so that sending it again is no use. An internal error may call itself
+/// so, and a page is somebody else's word.
 pub(crate) fn is_rejection(response: &Response) -> bool {
     let is_other = ["VssVersionOutOfRangeException", "VssInvalidPreviewVersionException", "TF400898"];
-    response.status() == 400 && !mentions_any(response, &is_other)
+    response.status() == 400 && answer::is_object(response) && !mentions_any(response, &is_other)
 }
 
 /// Whether a work item is at another revision than the one that was tested for.
@@ -222,7 +256,12 @@ fn client_fault(area: Area, response: &Response) -> (Reason, &'static str) {
 
 fn mentions_any(response: &Response, codes: &[&str]) -> bool {
     let header = response.header("X-TFS-ServiceError").unwrap_or_default();
-    codes.iter().any(|code| header.contains(code) || contains(response.body(), code))
+    let kind = answer::type_key(response);
+    codes.iter().any(|code| match &kind {
+        // Where the service tells the type, its name anywhere else is a text of somebody's that it repeats.
+        Some(kind) if code.ends_with("Exception") => kind == code,
+        _ => header.contains(code) || contains(response.body(), code),
+    })
 }
 
 fn is_sign_in_page(response: &Response) -> bool {

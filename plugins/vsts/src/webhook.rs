@@ -85,7 +85,7 @@ pub(crate) fn parse(delivery: &WebhookDelivery) -> Result<WebhookEvent, Failure>
         false => WebhookEventKind::Other(delivery.event_type),
     };
     let mut event = WebhookEvent::new(account, kind);
-    if let Some(id) = delivery.id.and_then(|raw| word(&raw)) {
+    if let Some(id) = delivery.id.and_then(|raw| answer::word(&raw)) {
         event = event.with_delivery(id);
     }
     let project = delivery.resource_containers.project.and_then(|raw| object::<Container>(&raw));
@@ -101,10 +101,10 @@ pub(crate) fn parse(delivery: &WebhookDelivery) -> Result<WebhookEvent, Failure>
 }
 
 fn with_change(mut event: WebhookEvent, resource: Resource, created_date: Option<Raw>) -> WebhookEvent {
-    if let Some(key) = resource.work_item_id.and_then(|raw| word(&raw)) {
-        event = event.with_issue(key);
+    if let Some(number) = resource.work_item_id.and_then(|raw| answer::number(&raw)) {
+        event = event.with_issue(number.to_string());
     }
-    if let Some(rev) = resource.rev.and_then(|raw| word(&raw)?.parse().ok()) {
+    if let Some(rev) = resource.rev.and_then(|raw| answer::number(&raw)) {
         event = event.with_revision(rev);
     }
     let fields: BTreeMap<String, Raw> = resource.fields.and_then(|raw| object(&raw)).unwrap_or_default();
@@ -119,7 +119,7 @@ fn with_change(mut event: WebhookEvent, resource: Resource, created_date: Option
     }
     match change("System.State") {
         Some(change) => {
-            let name = |raw: Option<Raw>| raw.and_then(|raw| word(&raw));
+            let name = |raw: Option<Raw>| raw.and_then(|raw| answer::word(&raw));
             event.with_state(StateChange::new(name(change.old_value), name(change.new_value)))
         }
         None => event,
@@ -141,16 +141,6 @@ fn assignee(change: &Change) -> AssigneeChange {
 
 fn object<T: for<'de> Deserialize<'de>>(raw: &RawValue) -> Option<T> {
     answer::object_of(raw.get().as_bytes())
-}
-
-/// A text or a number; none for an empty one.
-fn word(raw: &RawValue) -> Option<String> {
-    let text = match serde_json::from_str(raw.get()) {
-        Ok(serde_json::Value::String(text)) => text,
-        Ok(serde_json::Value::Number(number)) => number.to_string(),
-        _ => return None,
-    };
-    Some(text).filter(|text| !text.is_empty())
 }
 
 fn time(raw: &RawValue) -> Option<SystemTime> {

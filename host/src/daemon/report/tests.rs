@@ -324,7 +324,8 @@ fn a_subscription_that_does_not_deliver_is_told_with_a_way_out() {
     };
     let told = |status, age| {
         let mut report = Report::of(&fixture(well(), true).handle);
-        (report.plugins.clear(), report.subscriptions.push(subscription(status, age)));
+        report.plugins.clear();
+        report.subscriptions.push(subscription(status, age));
         let notices = report.notices_of_daemon();
         let way_out = notices.into_iter().next().and_then(|notice| notice.way_out).unwrap_or_default();
         (report.is_degraded(), way_out)
@@ -337,7 +338,8 @@ fn a_subscription_that_does_not_deliver_is_told_with_a_way_out() {
     let reach = "see whether the tracker reaches https://watch.example.org/hook";
     assert_eq!(told(Status::OnProbation, 0), (false, reach.to_owned()));
     let mut report = Report::of(&fixture(well(), true).handle);
-    (report.plugins.clear(), report.subscriptions.push(subscription(Status::Unknown, 0)));
+    report.plugins.clear();
+    report.subscriptions.push(subscription(Status::Unknown, 0));
     assert_eq!(report.notices_of_daemon()[0].details, ["nobody answers"]);
     report.subscriptions = vec![subscription(Status::Enabled, 0)];
     assert!(report.notices_of_daemon().is_empty());

@@ -2,25 +2,44 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::extensions::issue_tracking::Person;
+use crate::extensions::json;
 
 /// Where the proof is that a delivery comes from a subscription: the host compares it, in constant time.
+///
+/// **Evolution:** there is one kind of proof so far. A host that does not know a later kind believes no delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookProof {
+    #[serde(default)]
+    kind: ProofKind,
     header: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ProofKind {
+    #[default]
+    SecretInHeader,
+    #[serde(other)]
+    Later,
 }
 
 impl WebhookProof {
     /// The subscription's secret, as it is, in a header of this name.
     pub fn secret_in_header(name: impl Into<String>) -> Self {
-        Self { header: name.into() }
+        Self { kind: ProofKind::SecretInHeader, header: name.into() }
     }
 
     /// The header that has the secret.
     pub fn header(&self) -> &str {
         &self.header
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.kind != ProofKind::Later
     }
 }
 
@@ -77,7 +96,7 @@ pub enum WebhookEventKind {
 
 impl From<String> for WebhookEventKind {
     fn from(word: String) -> Self {
-        if word == ISSUE_UPDATED { Self::IssueUpdated } else { Self::Other(word) }
+        if word == ISSUE_UPDATED { Self::IssueUpdated } else { Self::Other(json::as_own_word(word)) }
     }
 }
 
@@ -85,7 +104,7 @@ impl From<WebhookEventKind> for String {
     fn from(kind: WebhookEventKind) -> Self {
         match kind {
             WebhookEventKind::IssueUpdated => ISSUE_UPDATED.to_owned(),
-            WebhookEventKind::Other(word) => word,
+            WebhookEventKind::Other(word) => json::own_word(word, |word| word == ISSUE_UPDATED),
         }
     }
 }
@@ -104,6 +123,20 @@ pub enum AssigneeChange {
     Cleared,
     /// This person has it now.
     Set(Person),
+}
+
+/// What somebody says that this version does not know changes nothing.
+fn known_change<'de, D: Deserializer<'de>>(change: D) -> Result<AssigneeChange, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Said {
+        Known(AssigneeChange),
+        Later(IgnoredAny),
+    }
+    Said::deserialize(change).map(|said| match said {
+        Said::Known(change) => change,
+        Said::Later(_) => AssigneeChange::Unchanged,
+    })
 }
 
 /// What has happened to the state, by names; none where the tracker does not say.
@@ -146,14 +179,15 @@ pub struct WebhookEvent {
     revision: Option<u64>,
     #[serde(default)]
     changed_at_unix_ms: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known_change")]
     assignee: AssigneeChange,
     #[serde(default)]
     state: Option<StateChange>,
 }
 
 impl WebhookEvent {
-    /// An event of an account: the [`external_id`](crate::Integration::external_id) of an integration.
+    /// An event of an account: the [`external_id`](crate::Integration::external_id) of an integration. A forge that
+    /// names none in the body may do so in a header; say in your documentation what an operator has to configure.
     pub fn new(account: impl Into<String>, kind: WebhookEventKind) -> Self {
         Self {
             account: account.into(),
@@ -175,7 +209,7 @@ impl WebhookEvent {
         self
     }
 
-    /// Sets the key of the issue.
+    /// Sets the key of the issue, the same as [`Issue::key`](crate::Issue::key).
     #[must_use]
     pub fn with_issue(mut self, key: impl Into<String>) -> Self {
         self.issue = Some(key.into());
@@ -251,6 +285,13 @@ impl WebhookEvent {
     /// When the issue was changed.
     pub fn changed_at(&self) -> Option<SystemTime> {
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(self.changed_at_unix_ms?))
+    }
+
+    /// Leaves out what can be no key.
+    pub(super) fn plain(mut self) -> Self {
+        self.issue = self.issue.filter(|key| json::is_key(key));
+        self.delivery = self.delivery.filter(|id| json::is_key(id));
+        self
     }
 
     /// What has happened to the assignee.

@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 /// Which issue.
+///
+/// A key is unique in the account, and stands for itself: where the tracker counts in each project anew, the project is
+/// part of the key (`group/project#7`). It has at most 200 characters, none of them a control character; what has another
+/// one is no issue to a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssueRef {
     key: String,
@@ -16,7 +20,7 @@ impl IssueRef {
         Self { key: key.into(), project: None }
     }
 
-    /// Sets the project, for trackers whose keys are unique in a project alone.
+    /// Sets the project that it was seen in last, as [`Issue::project`]. It may save a request, and be out of date.
     #[must_use]
     pub fn with_project(mut self, project: impl Into<String>) -> Self {
         self.project = Some(project.into());
@@ -140,7 +144,8 @@ impl Issue {
         self
     }
 
-    /// Sets its revision: a number that grows with each change of it.
+    /// Sets its revision: a number that grows with each change of it. Where the tracker has none, give none; hosts then
+    /// go by [`WebhookEvent::changed_at`](crate::WebhookEvent::changed_at).
     #[must_use]
     pub fn with_revision(mut self, revision: u64) -> Self {
         self.revision = Some(revision);

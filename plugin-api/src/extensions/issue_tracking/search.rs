@@ -74,8 +74,13 @@ impl FoundIssues {
         self.incomplete.as_deref()
     }
 
-    pub(super) fn cut(mut self, limit: u32) -> Self {
-        self.issues.truncate(limit as usize);
+    pub(super) fn cut(mut self, limit: usize) -> Self {
+        self.issues.truncate(limit);
+        self
+    }
+
+    pub(super) fn retained(mut self, is_one: impl FnMut(&FoundIssue) -> bool) -> Self {
+        self.issues.retain(is_one);
         self
     }
 }

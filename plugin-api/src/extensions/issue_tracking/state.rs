@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::extensions::json;
+
 /// What a state means, whatever it is called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
@@ -36,7 +38,7 @@ impl From<String> for StateCategory {
             "resolved" => Self::Resolved,
             "completed" => Self::Completed,
             "removed" => Self::Removed,
-            _ => Self::Other(word),
+            _ => Self::Other(json::as_own_word(word)),
         }
     }
 }
@@ -49,7 +51,9 @@ impl From<StateCategory> for String {
             StateCategory::Resolved => "resolved".to_owned(),
             StateCategory::Completed => "completed".to_owned(),
             StateCategory::Removed => "removed".to_owned(),
-            StateCategory::Other(word) => word,
+            StateCategory::Other(word) => json::own_word(word, |word| {
+                !matches!(StateCategory::from(word.to_owned()), StateCategory::Other(_))
+            }),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Issues and their events: what is sent, in every form of the service, and what is made of answers that are odd.
 
+mod odd;
+
 use forgewatch_plugin_api::{
     AssigneeTarget, IssueChange, IssueQuery, IssueRef, ListRequest, NewIssue, NewSubscription, Reason,
     Scheme, StateTarget, SubscriptionStatus, WebhookDelivery,

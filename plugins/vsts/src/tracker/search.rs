@@ -9,9 +9,10 @@ use forgewatch_plugin_api::{
 use forgewatch_plugin_support::configured::plain_base_url;
 use forgewatch_plugin_support::{RawUrl, Scheme, Shown, segment};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
+use serde_json::value::RawValue;
 
-use super::{failed, fields, named, nonsense};
+use super::{fields, named};
 use crate::answer;
 use crate::client::{Ask, Client};
 use crate::urls::site::Site;
@@ -34,20 +35,20 @@ const INFO_CODES: &[(i64, &str)] = &[
     (9, INDEXING),
     (11, "the identity may not search work items; give it Work items (read)"),
 ];
+const UNREAD: &str = "the service shows something without a number among what it found; look there";
 const INDEXING: &str = "the service is still indexing the organisation's work items; search again later";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Found {
     #[serde(default)]
-    results: Option<Vec<Hit>>,
+    results: Option<Vec<Box<RawValue>>>,
     #[serde(default)]
     info_code: i64,
 }
 
 #[derive(Deserialize)]
 struct Hit {
-    #[serde(default)]
     fields: HitFields,
     #[serde(default)]
     project: Option<Project>,
@@ -55,18 +56,19 @@ struct Hit {
 
 #[derive(Deserialize)]
 struct Project {
-    name: String,
+    #[serde(default)]
+    name: Option<Box<RawValue>>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct HitFields {
     /// A number as text.
-    #[serde(rename = "system.id", default)]
-    id: Option<Value>,
+    #[serde(rename = "system.id")]
+    id: Box<RawValue>,
     #[serde(rename = "system.title", default)]
-    title: Option<String>,
+    title: Option<Box<RawValue>>,
     #[serde(rename = "system.state", default)]
-    state: Option<String>,
+    state: Option<Box<RawValue>>,
 }
 
 /// Looks for work items.
@@ -84,15 +86,19 @@ pub(crate) async fn search(client: &Client, query: &IssueQuery) -> Result<FoundI
     let body = wanted.to_string().into_bytes();
     let ask = Ask::send(Method::POST, &path, "application/json", body).below(&root).or_preview();
     let response = client.ask(&ask).await?;
-    if let Some(fault) = verdict::fault_in(Area::WorkItems, &response) {
-        return Err(failed(&response, &about, &fault));
+    if verdict::is_rejection(&response) {
+        let detail =
+            format!("{about}: the service refuses it: look for another text{}", answer::said(&response));
+        return Err(Failure::rejected(detail).with_http_status(response.status()));
     }
-    let found: Found =
-        answer::object(&response).ok_or_else(|| nonsense(&response, &about, "no result of a search"))?;
-    let hits = found.results.unwrap_or_default().into_iter();
-    let issues = FoundIssues::new(hits.filter_map(|hit| issue(client, hit)).collect());
+    let found: Found = verdict::object(Area::WorkItems, &response, &about, "no result of a search")?;
+    let hits = found.results.unwrap_or_default();
+    let issues: Vec<_> = hits.iter().filter_map(|hit| issue(client, hit)).collect();
+    let is_whole = issues.len() == hits.len();
+    let issues = FoundIssues::new(issues);
     Ok(match found.info_code {
-        0 => issues,
+        0 if is_whole => issues,
+        0 => issues.with_incomplete(UNREAD),
         code => {
             let known = INFO_CODES.iter().find(|(known, _)| *known == code).map(|(_, why)| (*why).to_owned());
             issues
@@ -101,22 +107,17 @@ pub(crate) async fn search(client: &Client, query: &IssueQuery) -> Result<FoundI
     })
 }
 
-fn issue(client: &Client, hit: Hit) -> Option<FoundIssue> {
-    let (fields, project) = (hit.fields, hit.project.map(|project| project.name));
-    let id = match fields.id? {
-        Value::String(text) => text,
-        Value::Number(number) => number.to_string(),
-        _ => return None,
-    };
-    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let url = fields::page(client, project.as_deref(), &id);
-    let mut issue = FoundIssue::new(id, fields.title.unwrap_or_default()).with_url(url);
+/// The work item that a hit is of: one that has a number.
+fn issue(client: &Client, hit: &RawValue) -> Option<FoundIssue> {
+    let Hit { fields, project } = answer::object_of(hit.get().as_bytes())?;
+    let word = |raw: Option<Box<RawValue>>| raw.and_then(|raw| answer::word(&raw));
+    let (id, project) = (answer::number(&fields.id)?, word(project.and_then(|project| project.name)));
+    let url = fields::page(client, project.as_deref(), id);
+    let mut issue = FoundIssue::new(id.to_string(), word(fields.title).unwrap_or_default()).with_url(url);
     if let Some(project) = project {
         issue = issue.with_project(project);
     }
-    Some(match fields.state {
+    Some(match word(fields.state) {
         Some(state) => issue.with_state(state),
         None => issue,
     })
@@ -131,14 +132,14 @@ async fn root(client: &Client, about: &str) -> Result<String, Failure> {
         return Ok(client.base_url().to_owned());
     };
     let response = client.ask_in(AREA_VERSION, &Ask::get(AREA)).await?;
-    let root = match verdict::fault_in(Area::WorkItems, &response) {
-        None => usable(&response).unwrap_or(fallback),
-        Some(fault) if matches!(fault.reason, Reason::NOT_FOUND) => fallback,
-        Some(fault) if response.body_state() == BodyState::COMPLETE && response.status() == 400 => {
-            tracing::debug!(seen = fault.seen, "the service does not say where to search");
+    let is_unknown = response.status() == 400 && response.body_state() == BodyState::COMPLETE;
+    let root = match verdict::succeeded(Area::WorkItems, &response, about) {
+        Ok(()) => usable(&response).unwrap_or(fallback),
+        Err(failure) if is_unknown || failure.reason() == Reason::NOT_FOUND => {
+            tracing::debug!(%failure, "the service does not say where to search");
             fallback
         }
-        Some(fault) => return Err(failed(&response, about, &fault)),
+        Err(failure) => return Err(failure),
     };
     Ok(client.search_root.get_or_init(|| root).clone())
 }

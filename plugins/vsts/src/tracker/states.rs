@@ -1,11 +1,10 @@
 //! The states of work items, and what they mean.
 
-use forgewatch_plugin_api::{Failure, Issue, IssueState, StateCategory};
+use forgewatch_plugin_api::{Failure, Issue, IssueState, Reason, StateCategory};
 use forgewatch_plugin_support::{Shown, segment};
 use serde::Deserialize;
 
-use super::{failed, named, nonsense};
-use crate::answer;
+use super::named;
 use crate::client::{Ask, Client};
 use crate::verdict::{self, Area};
 
@@ -28,11 +27,11 @@ pub(crate) async fn states(client: &Client, project: &str, kind: &str) -> Result
     let path =
         format!("{}/_apis/wit/workitemtypes/{}/states", segment::encode(project), segment::encode(kind));
     let response = client.ask(&Ask::get(&path).or_preview()).await?;
-    if let Some(fault) = verdict::fault_in(Area::WorkItems, &response) {
-        return Err(failed(&response, &about, &fault));
+    let states: States = verdict::object(Area::WorkItems, &response, &about, "no list of states")?;
+    if states.value.is_empty() {
+        let detail = format!("{about}: the service shows none, as for a type that is not in use");
+        return Err(Failure::new(Reason::NOT_FOUND, detail).with_http_status(response.status()));
     }
-    let states: States =
-        answer::object(&response).ok_or_else(|| nonsense(&response, &about, "no list of states"))?;
     Ok(states.value.into_iter().map(|state| IssueState::new(state.name, category(state.category))).collect())
 }
 
@@ -49,8 +48,22 @@ fn category(word: String) -> StateCategory {
 }
 
 /// The state that an issue has to be brought to, to be done or not to be; none where it is so already.
-pub(super) async fn other(client: &Client, issue: &Issue, is_done: bool) -> Result<Option<String>, Failure> {
-    let states = states(client, issue.project().unwrap_or_default(), issue.kind()).await?;
+pub(super) async fn other(
+    client: &Client,
+    about: &str,
+    issue: &Issue,
+    is_done: bool,
+) -> Result<Option<String>, Failure> {
+    let known = states(client, issue.project().unwrap_or_default(), issue.kind()).await;
+    let states = known.map_err(|failure| {
+        let detail = format!("{about}: {}", failure.detail());
+        // Otherwise it would be the issue that is missing.
+        let reason = match failure.reason() {
+            Reason::NOT_FOUND => Reason::PROVIDER_ERROR,
+            reason => reason,
+        };
+        failure.with_reason(reason).with_detail(detail)
+    })?;
     let now = states.iter().find(|state| state.name().eq_ignore_ascii_case(issue.state()));
     if now.is_some_and(|now| now.is_done() == is_done) {
         return Ok(None);
@@ -63,9 +76,7 @@ pub(super) async fn other(client: &Client, issue: &Issue, is_done: bool) -> Resu
     match found {
         Some(state) => Ok(Some(state.name().to_owned())),
         None => Err(Failure::rejected(format!(
-            "work item {} in {}: no state of {} says that it is {}: name the state",
-            issue.key(),
-            Shown(client.integration()),
+            "{about}: no state of {} says that it is {}: name the state",
             Shown(issue.kind()),
             if is_done { "done" } else { "not done" }
         ))),

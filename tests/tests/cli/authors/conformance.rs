@@ -221,6 +221,11 @@ const EVERY_FAULT: &[(&str, Red)] = &[
     ),
     ("an-outage-is-no-issue", (9, &[("issues", "search_issues: 500", "an answer as if nothing were wrong")])),
     ("nothing-is-ever-done", (9, &[("issues", "issue_states: 500", "an answer as if nothing were wrong")])),
+    (
+        "a-subscription-without-its-secret",
+        (1, &[("issues", "subscribe: as recorded", "POST https://wrong.example/api/hooks without it")]),
+    ),
+    ("another-subscription", (1, &[("issues", "get_subscription: as recorded", "`2`")])),
     ("another-issue", (2, &[("issues", "get_issue: as recorded", "`8`")])),
     (
         "believes-any-delivery",
