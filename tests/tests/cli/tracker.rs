@@ -52,7 +52,7 @@ fn the_address_is_that_of_the_public_url_and_nothing_of_the_secret_is_shown() {
     let first = &json.json()["subscriptions"][0];
     assert_eq!((&first["integration"], &first["url"]), (&"contoso".into(), &url.into()));
     let keys: Vec<_> = first.as_object().expect("an object").keys().cloned().collect();
-    assert_eq!(keys, ["finished", "id", "integration", "made_at", "project", "url"]);
+    assert_eq!(keys, ["integration", "project", "url", "id", "finished", "made_at"]);
     for hook in &hooks {
         let (_, secret) = &hook.headers[0];
         for run in [&all, &one, &json] {
