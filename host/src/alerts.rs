@@ -21,7 +21,7 @@ pub use message::{Happening, Message, Told};
 pub use plan::Labels;
 pub(crate) use plan::{Matches, Plan};
 pub use report::TargetReport;
-pub use run::{Alerts, Handle, Source};
+pub use run::{Alerts, Handle, Handled, Source};
 pub use settings::Settings;
 pub(crate) use target::test_message;
 pub use target::{Refusal, Target};

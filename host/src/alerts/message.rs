@@ -113,11 +113,6 @@ impl Told {
         labels: BTreeMap<String, String>,
         page: Option<&Url>,
     ) -> Self {
-        let url = page.and_then(|page| {
-            let mut url = page.clone();
-            url.path_segments_mut().ok()?.pop_if_empty().extend(["incidents", &incident.id]);
-            Some(url)
-        });
         Self {
             id: incident.id.clone(),
             fingerprint: incident.fingerprint.clone(),
@@ -134,7 +129,7 @@ impl Told {
             resolved_at: incident.resolved_at.map(Stamp),
             affected: incident.affected,
             most_affected: incident.most_affected,
-            url,
+            url: page.and_then(|page| incident.page(page)),
         }
     }
 }

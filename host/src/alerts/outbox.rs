@@ -44,6 +44,9 @@ pub(super) struct Entry {
     told_at: Option<Moment>,
     /// What is being sent.
     attempt: Option<Attempt>,
+    /// Whether people are done with it, by what is known now.
+    #[serde(skip)]
+    is_handled: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -105,7 +108,8 @@ impl Entry {
             Happening::Opened => plan.is_silent(&self.labels, now),
             // Whoever is not named any more hears of the end alone.
             Happening::Reminded => {
-                at <= now && !self.is_routed(target, plan) || plan.is_silent(&self.labels, now)
+                let is_unrouted = at <= now && !self.is_routed(target, plan);
+                self.is_handled || is_unrouted || plan.is_silent(&self.labels, now)
             }
         };
         (!is_kept).then_some((event, at))
@@ -163,6 +167,7 @@ impl Outbox {
                 owed_since: now,
                 told_at: None,
                 attempt: None,
+                is_handled: false,
             };
             entries.insert(incident.id.clone(), entry);
             self.changed.insert((target.to_owned(), incident.id.clone()));
@@ -181,6 +186,17 @@ impl Outbox {
         // That it goes on is no news any more.
         entry.attempt.take_if(|attempt| attempt.event == Happening::Reminded);
         self.changed.insert(key);
+    }
+
+    /// Reminds a target of nothing that people are done with, for as long as they are.
+    pub(super) fn quiet_handled(&mut self, target: &str, is_handled: impl Fn(&str) -> bool) {
+        for (incident, entry) in self.entries.get_mut(target).into_iter().flatten() {
+            entry.is_handled = is_handled(incident);
+            let is_reminder = |attempt: &mut Attempt| attempt.event == Happening::Reminded;
+            if entry.is_handled && entry.attempt.take_if(is_reminder).is_some() {
+                self.changed.insert((target.to_owned(), incident.clone()));
+            }
+        }
     }
 
     /// The incidents that are not known to be over.

@@ -47,6 +47,15 @@ pub trait Source: Send + Sync {
     fn note(&self, event: Event) -> BoxFuture<'_, ()>;
 }
 
+/// What people are done with, so that nobody has to be reminded of it.
+pub trait Handled: Send + Sync {
+    /// Whether people are done with an incident, by its id.
+    fn is_handled(&self, incident: &str) -> bool;
+
+    /// Changes whenever that may be different.
+    fn changes(&self) -> watch::Receiver<()>;
+}
+
 /// Alerts that run.
 pub struct Alerts {
     shared: Arc<Shared>,
@@ -62,6 +71,7 @@ pub struct Handle {
 
 struct Shared {
     source: Arc<dyn Source>,
+    handled: Arc<dyn Handled>,
     state: Arc<State>,
     health: watch::Receiver<Health>,
     metrics: Metrics,
@@ -104,6 +114,7 @@ impl Alerts {
     pub fn start(
         settings: watch::Sender<Arc<Settings>>,
         source: Arc<dyn Source>,
+        handled: Arc<dyn Handled>,
         state: Arc<State>,
         health: watch::Receiver<Health>,
         metrics: Metrics,
@@ -120,6 +131,7 @@ impl Alerts {
         let book = Book { outbox: Outbox::restored(entries), ..Book::default() };
         let shared = Arc::new(Shared {
             source,
+            handled,
             state,
             health,
             metrics,

@@ -150,7 +150,9 @@ async fn serve(global: &GlobalArgs, mut loaded: Loaded, logging: Logging) -> Res
     let source = Arc::new(handle.clone());
     let tracker =
         tracker::Handle::restored(tracking, Arc::clone(&source) as _, Arc::clone(&state)).map_err(failed)?;
-    let alerts = Alerts::start(telling, source, state, handle.health(), counted.clone()).map_err(failed)?;
+    let handled = Arc::new(tracker.clone());
+    let alerts =
+        Alerts::start(telling, source, handled, state, handle.health(), counted.clone()).map_err(failed)?;
     let tracking = Tracker::start(tracker.clone(), handle.health());
 
     let (ready, is_ready) = watch::channel(true);
@@ -211,6 +213,7 @@ fn sources(
         metrics: Box::new(move || {
             let mut snapshot = shown.snapshot(each.load(Ordering::Relaxed));
             snapshot.alerts = told.report().iter().map(Into::into).collect();
+            snapshot.trackers = tracked.report().iter().map(Into::into).collect();
             snapshot.subscriptions = tracked.subscriptions_by_issues();
             metrics.render(snapshot)
         }),

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use url::Url;
 
 use crate::text::hex;
 use crate::verdict::{Moment, Reason};
@@ -227,6 +228,13 @@ impl Incidents {
 }
 
 impl Incident {
+    /// Its page, below that of the daemon.
+    pub fn page(&self, page: &Url) -> Option<Url> {
+        let mut url = page.clone();
+        url.path_segments_mut().ok()?.pop_if_empty().extend(["incidents", &self.id]);
+        Some(url)
+    }
+
     fn count_failure(&mut self, detail: &str, at: Moment) {
         self.count += 1;
         self.last_seen = self.last_seen.max(at);

@@ -195,6 +195,17 @@ impl Projection {
     }
 
     fn trackers(&self, page: &mut Page<'_>) -> fmt::Result {
+        let trackers = &self.snapshot.trackers;
+        let help = "Incidents for which a tracker has not taken all that it is told";
+        let mut family = page.gauge("forgewatch_tracker_pending", help)?;
+        for tracker in trackers {
+            family.put(&[("integration", &*label(&tracker.integration))], tracker.pending as f64)?;
+        }
+        let mut family =
+            page.gauge("forgewatch_tracker_up", "Whether a tracker took what it was told last")?;
+        for tracker in trackers {
+            family.put(&[("integration", &*label(&tracker.integration))], flag(!tracker.is_failing))?;
+        }
         let help = "Whether a tracker delivers what becomes of issues, if that is known";
         let mut family = page.gauge("forgewatch_tracker_subscription_up", help)?;
         for subscription in &self.snapshot.subscriptions {

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub discoveries: Vec<Discovery>,
     /// Every target of alerts.
     pub alerts: Vec<AlertTarget>,
+    /// Every integration in whose tracker there are issues for incidents, or are to be.
+    pub trackers: Vec<Tracker>,
     /// Issues that are subscribed to, as far as is known how that does.
     pub subscriptions: Vec<Subscription>,
     /// Whether the last attempt to read the configuration was taken over.
@@ -132,6 +134,17 @@ pub struct AlertTarget {
     /// Beginnings and ends of incidents that it has not taken yet.
     pub pending: usize,
     /// Whether the last message was not taken.
+    pub is_failing: bool,
+}
+
+/// How a tracker does.
+#[derive(Clone, Debug)]
+pub struct Tracker {
+    /// The integration whose tracker it is.
+    pub integration: String,
+    /// Incidents for which there is something to do.
+    pub pending: usize,
+    /// Whether it does nothing of that.
     pub is_failing: bool,
 }
 

@@ -30,8 +30,8 @@ impl Book {
         self.records.is_empty()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Record> {
-        self.records.values()
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Record)> {
+        self.records.iter()
     }
 
     /// Changes what is followed of an incident, if anything is.
@@ -67,7 +67,10 @@ impl Book {
             return true;
         };
         let was_over = record.is_over();
-        let (former_rule, is_other) = (record.rule.clone(), record.incident != *incident);
+        // That it goes on is no change.
+        let known =
+            Incident { last_seen: incident.last_seen, count: incident.count, ..record.incident.clone() };
+        let (former_rule, is_other) = (record.rule.clone(), known != *incident);
         if was_over {
             return false;
         }
@@ -77,8 +80,12 @@ impl Book {
             record.rule = settings.rule_for(&record.labels).map(|rule| rule.name.clone());
         }
         if record.is_over() {
-            record.owed =
-                Owed { end: record.issue.is_some() || record.making_since.is_some(), ..Owed::default() };
+            let end = record.issue.is_some() || record.making_since.is_some();
+            record.owed = Owed { end, ..Owed::default() };
+            if !end && record.assignee.is_none() {
+                self.forget(&incident.id);
+                return true;
+            }
         }
         let is_news = record.is_over() || record.rule != former_rule;
         if is_news || is_other {

@@ -1,5 +1,6 @@
 //! What others do with it: look, link, unlink, assign.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use forgewatch_plugin_api::IssueRef;
@@ -12,6 +13,7 @@ use super::book::Book;
 use super::desk::{Desk, Refusal};
 use super::inbound::Inbound;
 use super::record::{Link, Owed, Record};
+use super::report::Condition;
 use super::settings::Settings;
 use super::states::States;
 use super::subscriptions::Subscriptions;
@@ -48,6 +50,7 @@ pub(super) struct Shared {
     book: Mutex<Book>,
     pub(super) states: States,
     pub(super) subscriptions: Subscriptions,
+    conditions: Mutex<BTreeMap<String, Condition>>,
     pub(super) inbound: Inbound,
     /// There is something to do.
     pub(super) news: watch::Sender<()>,
@@ -106,9 +109,18 @@ impl Handle {
         });
         let book = Mutex::new(Book::restored(records));
         let (news, saving) = (watch::Sender::new(()), tokio::sync::Mutex::default());
-        let (states, subscriptions, inbound) =
-            (States::default(), Subscriptions::default(), Inbound::default());
-        let shared = Shared { source, state, settings, book, states, subscriptions, inbound, news, saving };
+        let shared = Shared {
+            source,
+            state,
+            settings,
+            book,
+            states: States::default(),
+            subscriptions: Subscriptions::default(),
+            conditions: Mutex::default(),
+            inbound: Inbound::default(),
+            news,
+            saving,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -149,11 +161,15 @@ impl Handle {
         // Somebody may have been faster.
         shared.may_link(incident, integration, found.key())?;
         let link = Link::new(integration, &found);
-        let labels = shared.labels(incident, &shared.settings()).unwrap_or_default();
+        let settings = shared.settings();
+        let labels = shared.labels(incident, &settings).unwrap_or_default();
         let record = shared.book().follow(incident, labels, |record| {
             let is_new = record.issue.as_ref().is_none_or(|known| known.key != link.key);
             record.owed.greeting |= is_new;
             record.owed.assignee |= is_new && record.assignee.is_some();
+            if is_new {
+                record.take_holder(&found, &settings.people);
+            }
             (record.issue, record.by_hand, record.making_since) = (Some(link), true, None);
         });
         let more = json!({ "incident": incident.id, "issue": found.key() });
@@ -215,9 +231,24 @@ impl Handle {
     }
 }
 
+impl alerts::Handled for Handle {
+    fn is_handled(&self, incident: &str) -> bool {
+        self.shared.book().get(incident).is_some_and(|record| record.handled_at.is_some())
+    }
+
+    fn changes(&self) -> watch::Receiver<()> {
+        self.shared.news.subscribe()
+    }
+}
+
 impl Shared {
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the trackers do, by integration.
+    pub(super) fn conditions(&self) -> MutexGuard<'_, BTreeMap<String, Condition>> {
+        self.conditions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn settings(&self) -> Arc<Settings> {

@@ -12,7 +12,7 @@ use crate::verdict::Moment;
 
 /// Characters of a title, a kind and a state that are kept.
 const LONGEST_TITLE: usize = 300;
-const LONGEST_WORD: usize = 100;
+pub(super) const LONGEST_WORD: usize = 100;
 /// Characters of an address that is kept.
 const LONGEST_URL: usize = 1_000;
 
@@ -87,11 +87,21 @@ pub struct Link {
     /// Something that was delivered of it could not be taken in, so it has to be read.
     #[serde(default)]
     pub(super) is_stale: bool,
+    /// A change of it that may have been made.
+    #[serde(default)]
+    pub(super) writing: Option<Writing>,
     /// How far its changes of the assignee, and of the state, were taken in.
     #[serde(default)]
     pub(super) assignee_mark: Mark,
     #[serde(default)]
     pub(super) state_mark: Mark,
+}
+
+/// A change of an issue of which nobody knows what became.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Writing {
+    /// The issue's revision before it.
+    pub(super) revision: Option<u64>,
 }
 
 /// How far the changes of an issue were taken in.
@@ -165,24 +175,31 @@ impl Link {
             gone_since: None,
             read_at: Moment::now(),
             is_stale: false,
+            writing: None,
             assignee_mark: Mark::default(),
             state_mark: Mark::default(),
         };
         link.show(issue);
+        link.state = printable(issue.state(), LONGEST_WORD).into_owned();
+        link.assignee = issue.assignee().map(holder);
         let mark = Mark::of_issue(issue, SystemTime::now());
         (link.assignee_mark, link.state_mark) = (mark, mark);
         link
     }
 
-    /// Takes in what the tracker says of the issue now, for those who look at it.
+    /// Takes in what the tracker says of the issue now, but for its assignee and its state.
     pub(super) fn show(&mut self, issue: &Issue) {
         let word = |text: &str| printable(text, LONGEST_WORD).into_owned();
         self.project = issue.project().map(word).or(self.project.take());
-        (self.kind, self.state) = (word(issue.kind()), word(issue.state()));
+        self.kind = word(issue.kind());
         self.title = printable(issue.title(), LONGEST_TITLE).into_owned();
         self.url = issue.url().and_then(web_address);
-        self.assignee = issue.assignee().map(holder);
-        (self.gone_since, self.read_at) = (None, Moment::now());
+        (self.gone_since, self.read_at, self.is_stale) = (None, Moment::now(), false);
+    }
+
+    /// The newest revision that is known of it.
+    pub(super) fn revision(&self) -> Option<u64> {
+        self.state_mark.revision.max(self.assignee_mark.revision)
     }
 
     /// What it is asked for by.

@@ -61,6 +61,11 @@ impl Settings {
         !self.rules.is_empty()
     }
 
+    /// All trackers, in name order.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
+    }
+
     /// The tracker that takes an incident with these labels: the first by name that fits.
     pub(super) fn rule_for(&self, labels: &Labels) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.matches.fit(labels))

@@ -1,3 +1,4 @@
 //! Incidents in trackers: the real binary with the real plugin before a fake that has work items and service hooks.
 
+mod outbound;
 mod subscriptions;

@@ -345,3 +345,23 @@ fn many_at_once_are_few_messages() {
     }
     assert_eq!((messages, world.pending(60)), (20, (0, 0)));
 }
+
+#[test]
+fn what_people_are_done_with_is_reminded_of_no_more_until_it_is_open_again() {
+    let mut world = World::new();
+    let (one, other) = (world.open("acme", "one", 0), world.open("globex", "other", 0));
+    world.check_sends(10, Happening::Opened, &["one"]);
+    world.check_sends(10, Happening::Opened, &["other"]);
+    world.outbox.quiet_handled("chat", |incident| incident == one.id);
+    let reminder = world.due(3_700).expect("the other one is reminded of");
+    assert_eq!((reminder.1, reminder.2), (Happening::Reminded, vec!["other".to_owned()]));
+    // One that was fixed and not taken is taken off.
+    world.outbox.quiet_handled("chat", |incident| incident == one.id || incident == other.id);
+    world.check_waits(4_000, None);
+    world.outbox.quiet_handled("chat", |_| false);
+    world.check_sends(4_000, Happening::Reminded, &["one"]);
+    // That it is over is told all the same.
+    world.outbox.quiet_handled("chat", |_| true);
+    world.resolve(&one, 4_100);
+    world.check_sends(4_200, Happening::Resolved, &["one"]);
+}

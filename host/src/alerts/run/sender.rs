@@ -54,6 +54,7 @@ impl Shared {
     /// Tells a target what it is owed, until it is told to stop and has told what it is at.
     pub(super) async fn serve(self: Arc<Self>, name: String, stop: CancellationToken) {
         let (mut settings, mut news) = (self.settings.subscribe(), self.news.subscribe());
+        let mut handled = self.handled.changes();
         let mut course = Course::default();
         while !stop.is_cancelled() {
             let current = Arc::clone(&settings.borrow_and_update());
@@ -66,6 +67,7 @@ impl Shared {
                 // What stood in its way may be put right.
                 _ = settings.changed() => course = Course::default(),
                 _ = news.changed() => {}
+                Ok(()) = handled.changed() => {}
                 () = sleep_until(wake_at) => {}
             }
         }
@@ -85,6 +87,7 @@ impl Shared {
         }
         let next = {
             let mut book = self.book();
+            book.outbox.quiet_handled(name, |incident| self.handled.is_handled(incident));
             course.failed.retain(|id, _| id == REFRESH || book.outbox.has(name, id));
             let failed = course.failed.iter().map(|(id, trouble)| (id.clone(), trouble.failed(started)));
             book.outbox.next(name, target.most_incidents(), &failed.collect(), &settings.plan, now)

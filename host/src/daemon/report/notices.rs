@@ -12,7 +12,7 @@ use crate::alerts::TargetReport;
 use crate::daemon::HeldFor;
 use crate::text::rough;
 use crate::tracker::subscribing::command;
-use crate::tracker::{Status, SubscriptionReport};
+use crate::tracker::{Status, SubscriptionReport, TrackerReport};
 use crate::verdict::Moment;
 
 /// Identities that end within so long are named.
@@ -92,6 +92,7 @@ impl Report {
         }
         notices.extend(self.plugins.iter().filter_map(of_plugin));
         notices.extend(self.alerts.iter().filter_map(of_target));
+        notices.extend(self.trackers.iter().filter_map(of_tracker));
         notices.extend(self.subscriptions.iter().filter_map(of_subscription));
         if config.successful && !config.needs_restart.is_empty() {
             let keys: Vec<_> = config.needs_restart.iter().map(|key| shown(key)).collect();
@@ -141,6 +142,19 @@ fn of_target(target: &TargetReport) -> Option<Notice> {
     let way_out =
         format!("put it right, then try `forgewatch alerts test`; what it is to be told ({pending}) waits");
     Some(Notice::problem(what).detailed(target.problem.as_deref()).with_way_out(way_out))
+}
+
+fn of_tracker(tracker: &TrackerReport) -> Option<Notice> {
+    let (name, pending) = (shown(&tracker.integration), tracker.pending);
+    let problem = tracker.problem.as_deref();
+    let Some(since) = tracker.failing_since else {
+        let what = format!("the tracker of `{name}` does not take all that it is told");
+        return problem.map(|problem| Notice::remark(what).detailed(Some(problem)));
+    };
+    let what = format!("the tracker of `{name}` has not taken what it is told for {}", rough(since.age()));
+    let incidents = if pending == 1 { "incident" } else { "incidents" };
+    let way_out = format!("put it right; {pending} {incidents} wait, and are tried again");
+    Some(Notice::problem(what).detailed(problem).with_way_out(way_out))
 }
 
 fn of_subscription(subscription: &SubscriptionReport) -> Option<Notice> {

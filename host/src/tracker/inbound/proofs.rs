@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use forgewatch_plugin_api::Failure;
 use tokio::time::{Instant, timeout};
 
 use crate::plugins::Provider;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 pub(super) const TITLE: &str = "System.Title";
+pub(super) const DESCRIPTION: &str = "System.Description";
+pub(super) const TAGS: &str = "System.Tags";
 pub(super) const STATE: &str = "System.State";
 pub(super) const ASSIGNED_TO: &str = "System.AssignedTo";
 pub(super) const HISTORY: &str = "System.History";

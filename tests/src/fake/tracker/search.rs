@@ -1,10 +1,10 @@
-//! The search: titles that contain a text, and numbers.
+//! The search: titles, descriptions and tags that contain a text, and numbers.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Tracker;
-use super::items::{STATE, TITLE, WorkItem};
+use super::items::{DESCRIPTION, STATE, TAGS, TITLE, WorkItem};
 use crate::fake::answers::Answer;
 use crate::fake::world::Project;
 
@@ -35,8 +35,9 @@ pub(super) fn answer<'p>(
             .items
             .iter()
             .filter(|(id, item)| {
-                let title = item.field(TITLE).unwrap_or_default().to_lowercase();
-                title.contains(&wanted) || id.to_string() == wanted
+                let texts = [TITLE, DESCRIPTION, TAGS].into_iter().filter_map(|name| item.field(name));
+                let is_said = texts.map(str::to_lowercase).any(|text| text.contains(&wanted));
+                is_said || id.to_string() == wanted
             })
             .filter_map(|(id, item)| Some(hit(base, *id, item, project_of(item)?)))
             .collect(),

@@ -1,4 +1,5 @@
-//! Subscriptions, from the command that makes one to the daemon that says that it has ended.
+//! What an operator sees of trackers: subscriptions, from the command that makes one to the daemon that says that it has
+//! ended, and a tracker that takes nothing.
 
 use forgewatch_tests::daemon::Daemon;
 use forgewatch_tests::fake::{Answer, Fake, Match, Subscription};
@@ -12,7 +13,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{large, until_granted};
+use crate::support::{delete, large, until_granted};
 
 const HOOKS: &str = "/large/_apis/hooks/subscriptions";
 const PROJECT: &str = "1a46e000-0000-4000-8000-000000000000";
@@ -240,4 +241,36 @@ fn a_tracker_that_refuses_leaves_nothing_behind_and_one_that_says_nothing_someth
     assert!(sandbox.run(&["tracker", "list"]).stdout.starts_with("unfinished"));
     subscribe(&sandbox, &url, &["--project", "nowhere"]).exits(1);
     assert!(hooks(&fake).is_empty());
+}
+
+#[test]
+fn a_tracker_that_takes_nothing_is_shown_until_it_does() {
+    let fake = large(2, 1);
+    let settings = "integration = \"large\"\nproject = \"project-0\"\nfind = false";
+    let sandbox = watched().table("trackers.ops", settings).sandbox(&fake);
+    let items = Match::any().path_contains("/_apis/wit/workitems").method(Method::POST);
+    fake.fault(items, Answer::status(403));
+    let daemon = Daemon::start(&sandbox);
+    until_granted(&daemon, 2);
+    delete(&fake, 0, 0);
+    let tracker = || daemon.get("/api/v1/trackers").json()["items"][0].clone();
+    let failing = wait_for("a tracker that fails", || {
+        Some(tracker()).filter(|tracker| tracker["failing_since"].is_string())
+    });
+    assert_eq!((&failing["integration"], &failing["pending"]), (&"large".into(), &1.into()), "{failing}");
+    let shown = status(&sandbox, &daemon).exits(3).stdout;
+    assert!(shown.contains("the tracker of `large` has not taken what it is told for "), "{shown}");
+    let metrics = daemon.get("/metrics").body;
+    for line in [
+        "forgewatch_tracker_up{integration=\"large\"} 0.0",
+        "forgewatch_tracker_pending{integration=\"large\"} 1.0",
+    ] {
+        assert!(metrics.lines().any(|it| it == line), "{line} is not in\n{metrics}");
+    }
+    let page = daemon.get("/integrations").body;
+    assert!(page.contains("it has not taken what it is told"), "{page}");
+    fake.clear_faults();
+    let taken = || Some(tracker()).filter(|tracker| tracker["pending"] == 0 && tracker["linked"] == 1);
+    assert!(wait_for("a tracker that takes all", taken)["failing_since"].is_null());
+    daemon.stop();
 }
