@@ -270,7 +270,10 @@ fn a_tracker_that_takes_nothing_is_shown_until_it_does() {
     let page = daemon.get("/integrations").body;
     assert!(page.contains("it has not taken what it is told"), "{page}");
     fake.clear_faults();
-    let taken = || Some(tracker()).filter(|tracker| tracker["pending"] == 0 && tracker["linked"] == 1);
-    assert!(wait_for("a tracker that takes all", taken)["failing_since"].is_null());
+    wait_for("a tracker that takes all", || {
+        let tracker = tracker();
+        let is_well = tracker["failing_since"].is_null() && tracker["problem"].is_null();
+        (is_well && tracker["pending"] == 0 && tracker["linked"] == 1).then_some(())
+    });
     daemon.stop();
 }
