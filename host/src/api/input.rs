@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -195,16 +195,21 @@ async fn bytes_of_body(headers: &HeaderMap, body: Body, media: &str) -> Result<B
 
 /// A body of at most so many bytes.
 pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Error> {
+    let too_large = || {
+        let message = format!("the body is larger than {limit} bytes");
+        Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+    };
+    // One that is announced is not waited for.
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|bytes| bytes > limit) {
+        return Err(too_large());
+    }
     match timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Err(_) => {
             let message = format!("the body was not there within {BODY_TIMEOUT:?}");
             Err(Error::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message))
         }
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let message = format!("the body is larger than {limit} bytes");
-            Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Error::bad_request("the body ends too early")),
     }
 }

@@ -6,3 +6,4 @@ pub(crate) mod fixture;
 mod lists;
 mod rules;
 mod socket;
+mod webhooks;

@@ -63,7 +63,8 @@ fn refusal(unheard: Unheard) -> Error {
     match unheard {
         Unheard::Unproven => {
             let message = "nothing proves that this is a delivery of a subscription";
-            Error::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+            let error = Error::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
+            error.with_challenge("Subscription realm=\"forgewatch\"")
         }
         Unheard::Malformed(why) => Error::bad_request(format!("this is no delivery of the provider: {why}")),
         Unheard::Unavailable => Error::unavailable("deliveries cannot be judged now; the log says why"),

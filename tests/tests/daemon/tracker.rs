@@ -1,4 +1,5 @@
 //! Incidents in trackers: the real binary with the real plugin before a fake that has work items and service hooks.
 
+mod inbound;
 mod outbound;
 mod subscriptions;

@@ -89,6 +89,7 @@ impl Shared {
                     continue;
                 }
                 taken.extend(book.change(&id, |record| {
+                    let at = at.max(record.incident.first_seen);
                     let came = record.take_state(mark, moved.state, moved.is_done, at);
                     (record.incident.clone(), came)
                 }));

@@ -208,7 +208,7 @@ fn searches() -> Vec<(&'static str, Answer, Found)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn searches_end_as_their_rows_say() {
+async fn row_8_5_row_8_6_row_8_8_row_8_9_searches_end_as_their_rows_say() {
     in_both_rooms(World::contoso, ALLOWED, async |desk| {
         // 8.4: the host is the service's own word, never the organisation's name, in whatever form it is reached.
         desk.fake.world(|world| "contoso".clone_into(&mut world.organisations[0].name));
@@ -233,7 +233,7 @@ async fn searches_end_as_their_rows_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_search_host_of_somebody_else_is_not_asked() {
+async fn row_8_4_a_search_host_of_somebody_else_is_not_asked() {
     in_both_rooms(World::contoso, ALLOWED, async |desk| {
         // 8.4
         for location in ["https://evil.example/contoso/", "http://almsearch.dev.azure.com/contoso/", ""] {
@@ -253,7 +253,7 @@ async fn a_search_host_of_somebody_else_is_not_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn states_that_cannot_be_had_are_no_states() {
+async fn row_12_7_states_that_cannot_be_had_are_no_states() {
     in_both_rooms(World::contoso, "", async |desk| {
         // 12.7, and D17: an empty set of what is done would reopen everything.
         for (answer, reason) in [

@@ -92,11 +92,13 @@ async fn row_12_7_states_that_nobody_can_tell_change_nothing_and_can_be_taken_in
 }
 
 #[tokio::test]
-async fn nothing_was_handled_later_than_now() {
-    let followed = Followed::new();
-    let incident = followed.incident(ACME, "shop");
-    let far = Moment::from(at(7_000_000_000));
-    let moved = Move { state: "Closed", is_done: (None, true), at: Some(far) };
-    followed.handle.shared.sync_status_inbound(ACME, KEY, &moved, Mark::of_event(&updated(2))).await;
-    assert!(followed.record(&incident).handled_at.unwrap() <= Moment::now());
+async fn nothing_was_handled_before_it_began_or_later_than_now() {
+    for odd in [0, 7_000_000_000] {
+        let followed = Followed::new();
+        let incident = followed.incident(ACME, "shop");
+        let moved = Move { state: "Closed", is_done: (None, true), at: Some(at(odd).into()) };
+        followed.handle.shared.sync_status_inbound(ACME, KEY, &moved, Mark::of_event(&updated(2))).await;
+        let record = followed.record(&incident);
+        assert!((record.incident.first_seen..=Moment::now()).contains(&record.handled_at.unwrap()), "{odd}");
+    }
 }
