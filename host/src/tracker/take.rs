@@ -102,8 +102,11 @@ impl Record {
             (false, _) => self.pass(mark, |link| &mut link.state_mark),
             (true, Some(moved)) => self.take_state(mark, issue.state(), moved, Moment::now()),
             (true, None) if is_over => self.take_state(mark, issue.state(), (None, false), Moment::now()),
-            // Nobody knows what it means.
-            (true, None) => Taken::Ignored,
+            // Nobody knows what it means, so it is asked again.
+            (true, None) => {
+                self.issue.iter_mut().for_each(|link| link.is_stale = true);
+                Taken::Ignored
+            }
         };
         (assignee, state)
     }

@@ -150,12 +150,7 @@ impl Shared {
             }
         });
         match written {
-            Written::Made(issue) => {
-                // What a state means that is not known now is asked again when the issue is read.
-                if let Err(refusal) = self.take_in(work.desk, &link.key, &issue).await {
-                    tracing::debug!("{refusal}");
-                }
-            }
+            Written::Made(issue) => self.take_in_brought(work, link, &issue).await,
             Written::Refused(refusal) => {
                 self.save().await;
                 tracing::warn!("{what}, for good: {refusal} (incident `{}`)", work.incident);
@@ -163,6 +158,13 @@ impl Shared {
             Written::Gone => {}
         }
         Ok(())
+    }
+
+    /// Takes in an issue on the way. What a state means that is not known now is asked again when the issue is read.
+    async fn take_in_brought(self: &Arc<Self>, work: &Work<'_>, link: &Link, issue: &Issue) {
+        if let Err(refusal) = self.take_in(work.desk, &link.key, issue).await {
+            tracing::debug!("{refusal}");
+        }
     }
 
     fn linked(&self, work: &Work<'_>) -> Option<(Record, Link)> {
@@ -191,7 +193,7 @@ impl Shared {
                 if was_made {
                     return Ok(Written::Made(issue));
                 }
-                self.take_in(work.desk, &link.key, &issue).await.map_err(Trouble::Tracker)?;
+                self.take_in_brought(work, &link, &issue).await;
                 continue;
             }
             let revision = link.revision();
@@ -207,7 +209,10 @@ impl Shared {
                 }
                 Err(refusal) if refusal.kind == RefusalKind::Conflict => {
                     self.forget_writing(work);
-                    self.read(work).await?;
+                    match work.desk.get(&link.issue()).await {
+                        Ok(issue) => self.take_in_brought(work, &link, &issue).await,
+                        Err(refusal) => return self.refused(work, refusal).await,
+                    }
                 }
                 Err(refusal) => return self.refused(work, refusal).await,
             }

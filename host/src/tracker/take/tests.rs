@@ -63,8 +63,10 @@ fn a_state_that_nobody_understands_is_looked_at_again() {
     let mut record = record();
     let odd = issue(6, "Odd", Some("ada@contoso.example"));
     assert_eq!(read(&mut record, &odd, &[]), (Taken::Ignored, Taken::Ignored));
-    assert_eq!(record.issue.as_ref().expect("a link").state, "New");
+    let link = record.issue.as_ref().expect("a link");
+    assert_eq!((link.state.as_str(), link.is_stale), ("New", true));
     assert_eq!(read(&mut record, &odd, &[("New", TO_DONE)]).1, Taken::Changed);
+    assert!(!record.issue.expect("a link").is_stale);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use forgewatch::state::{State, SubscriptionRow};
-use forgewatch_tests::fake::Subscription;
+use forgewatch_tests::fake::{Answer, Match, Subscription};
 use forgewatch_tests::receivers::Receiver;
 
 use super::*;
@@ -122,4 +122,65 @@ fn nobody_is_reminded_of_what_people_are_done_with_until_it_is_opened_again() {
     assert_eq!(reminders("p0-r0"), quiet);
     scene.fake.change_work_item("large", number, &[("System.State", Some("Active"))]);
     at_least("p0-r0", quiet + 1);
+}
+
+/// Has the issue of an incident read again.
+fn is_due(record: &mut Value) {
+    record["issue"]["read_at"] = 1.into();
+}
+
+#[test]
+fn what_was_never_delivered_is_read() {
+    let scene = Scene::start(&tracked(1), 1);
+    let incident = scene.lose(0);
+    scene.until_told(&incident);
+    scene.fake.change_work_item("large", 31, &[("System.AssignedTo", Some(ADA))]);
+    scene.fake.change_work_item("large", 31, &[("System.State", Some("Resolved"))]);
+    let states = Match::any().path_contains("/states").once();
+    scene.fake.fault(states, Answer::e21(502));
+    let scene = scene.edit(&incident, is_due);
+    // Whoever has it is known at once; what its state means could not be asked.
+    let record = scene.until_followed(&incident, |record| !record["handled_at"].is_null());
+    assert_eq!((&record["assignee"], &record["issue"]["state"]), (&json!("ada"), &json!("Resolved")));
+    let scene = scene.edit(&incident, is_due);
+    scene.until_followed(&incident, |record| record["issue"]["read_at"] != 1);
+    // Between open states, and by somebody whom nobody knows here.
+    scene.fake.change_work_item("large", 31, &[("System.State", Some("Active"))]);
+    let scene = scene.edit(&incident, is_due);
+    scene.until_followed(&incident, |record| record["handled_at"].is_null());
+    scene.fake.change_work_item("large", 31, &[("System.State", Some("New"))]);
+    scene.fake.change_work_item("large", 31, &[("System.AssignedTo", None)]);
+    let scene = scene.edit(&incident, is_due);
+    scene.until_followed(&incident, |record| record["assignee"].is_null());
+    let journal = |what: &str| scene.daemon.records().generic(what).len();
+    assert_eq!((journal("incident_handled"), journal("incident_reopened")), (1, 1));
+    assert_eq!(writes(&scene.fake).len(), 1, "nothing of it went back");
+}
+
+#[test]
+fn what_is_followed_outlives_its_state_file_and_goes_with_its_incident() {
+    let scene = Scene::start(&tracked(1), 1);
+    let incident = scene.lose(0);
+    let record = scene.until_told(&incident);
+    let path = scene.daemon.records().path().clone();
+    std::fs::remove_file(&path).expect("it was there");
+    wait_for("another file", || path.exists().then_some(()));
+    let again = scene.until_told(&incident);
+    assert_eq!(again["issue"]["key"], record["issue"]["key"]);
+    // What is over and in no state any more is forgotten.
+    let mut gone = again.clone();
+    gone["incident"]["id"] = "gone-1".into();
+    gone["incident"]["resolved_at"] = again["incident"]["first_seen"].clone();
+    scene.daemon.stop();
+    let state = State::open(&path).expect("a state");
+    state.save_followed(false, &[("gone-1".to_owned(), Some(gone.to_string()))]).expect("it is saved");
+    drop(state);
+    let scene = Scene { daemon: Daemon::start(&scene.sandbox), fake: scene.fake, sandbox: scene.sandbox };
+    let followed = || {
+        let query = "SELECT count(*) FROM followed";
+        scene.daemon.records().open().query_row(query, [], |row| row.get::<_, i64>(0)).expect("a number")
+    };
+    wait_for("that it is forgotten", || (followed() == 1).then_some(()));
+    scene.until_told(&incident);
+    assert_eq!((scene.items(), writes(&scene.fake).len()), (1, 1));
 }
