@@ -28,6 +28,7 @@ mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
 mod trackers;
+mod tracking;
 pub(crate) mod view;
 mod webhooks;
 
@@ -225,6 +226,7 @@ fn router(shared: Arc<Shared>, pages: Pages) -> Router {
     plugins::add(&mut routes);
     incidents::add(&mut routes);
     alerts::add(&mut routes);
+    tracking::add(&mut routes);
     events::add(&mut routes);
     commands::add(&mut routes);
     webhooks::add(&mut routes);

@@ -13,23 +13,29 @@ mod route;
 mod run;
 mod state;
 mod status;
+mod tracker;
 
 use std::{
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 use anstyle::{AnsiColor, Style};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use futures_util::future::join_all;
 
-use crate::config::{Environment, Loaded, LogFormat, LogLevel, Problems, Request, load};
+use crate::config::{Environment, Loaded, LogFormat, LogLevel, Problem, Problems, Request, load, nearest};
 use crate::logging::Logging;
-use crate::plugins::{WORKER_COMMAND, run_worker};
+use crate::plugins::{Provider, WORKER_COMMAND, run_worker};
+use crate::services::Services;
 use crate::text::printable_lines;
 
 /// Exit status for wrong usage and for a wrong configuration.
 const USAGE: u8 = 2;
+/// How long token refreshes under way may still take at the end; one cut short may cost a refresh token.
+const GRACE: Duration = Duration::from_secs(5);
 /// The stack of a thread that may run plugin code.
 const STACK_BYTES: usize = 8 << 20;
 /// Characters of one line of a message; nothing sensible is longer.
@@ -53,6 +59,9 @@ enum Command {
     /// See whether those who are to be told of incidents can be told.
     #[command(subcommand)]
     Alerts(alerts::Command),
+    /// Have trackers tell what becomes of issues, and see whether they do.
+    #[command(subcommand)]
+    Tracker(tracker::Command),
     /// List, inspect, verify and lock plugins; write one and test it.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -188,6 +197,7 @@ pub fn run() -> ExitCode {
                 Command::Status(arguments) => arguments.run(&global),
                 Command::Plan(arguments) => arguments.run(&global),
                 Command::Alerts(command) => command.run(&global),
+                Command::Tracker(command) => command.run(&global),
                 Command::Plugin(command) => command.run(&global),
                 Command::Config(command) => command.run(&global),
                 Command::State(command) => command.run(&global),
@@ -217,6 +227,30 @@ fn runtime() -> Result<tokio::runtime::Runtime, ExitCode> {
         tell(AnsiColor::Red, "error", format_args!("cannot start: {error}"));
         ExitCode::from(USAGE)
     })
+}
+
+/// Ends what plugins have begun, and the plugins.
+async fn finish(services: &Services, providers: impl Iterator<Item = &Provider>) {
+    if tokio::time::timeout(GRACE, services.finish()).await.is_err() {
+        tracing::warn!("a token refresh did not end within {GRACE:?}; its new token may be lost");
+    }
+    join_all(providers.map(Provider::close)).await;
+}
+
+/// That nothing of this name is among `what`, and which there are.
+fn not_among<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n String>, table: &str) -> Problem {
+    let names: Vec<_> = known.map(String::as_str).collect();
+    let help = match (nearest(name, names.iter().copied()), names.as_slice()) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, []) => format!("add a table such as [{table}] to the configuration"),
+        (None, names) => format!("there are: {}", names.join(", ")),
+    };
+    Problem {
+        key: String::new(),
+        source: None,
+        message: format!("`{}` is not among the {what}", name.escape_debug()),
+        help: Some(help),
+    }
 }
 
 /// Prints a command's result. Whoever stopped reading has what they wanted; other errors are told.

@@ -331,6 +331,7 @@ fn without_effect(config: &Config) -> Vec<Finding> {
         found.push(finding(&["identities"], "a region holds no identity: these are not used"));
     }
     found.extend(doubts::of_alerts(config));
+    found.extend(doubts::of_trackers(config));
     found
 }
 

@@ -27,6 +27,7 @@ use prometheus_client::registry::Registry;
 pub use process::started_at;
 pub use snapshot::{
     Access, AlertTarget, Discovery, Identity, Incidents, Integration, Plugin, Repositories, Snapshot,
+    Subscription, Tracker,
 };
 
 use crate::services::Traffic;

@@ -10,6 +10,7 @@ mod listing;
 mod parts;
 mod planning;
 mod providers;
+mod reached;
 mod repositories;
 mod rooms;
 mod world;
@@ -31,6 +32,7 @@ pub use finds::Finds;
 pub(crate) use identities::{Trouble, read_secret};
 pub use listing::PluginEntry;
 pub(crate) use parts::{http_problem, http_settings};
+pub use reached::Reached;
 pub use rooms::Rooms;
 pub use world::{Watched, World};
 

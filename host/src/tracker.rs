@@ -19,6 +19,8 @@ mod report;
 mod run;
 mod settings;
 mod states;
+pub mod subscribing;
+mod subscriptions;
 mod take;
 
 pub use desk::{Desk, Refusal, RefusalKind};
@@ -29,3 +31,4 @@ pub use record::{Link, Record};
 pub use report::TrackerReport;
 pub use run::Tracker;
 pub use settings::Settings;
+pub use subscriptions::{Status, SubscriptionReport};

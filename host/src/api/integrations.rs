@@ -30,7 +30,7 @@ pub(super) fn add(routes: &mut Routes) {
 /// An installed account or organisation on a forge.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Integration {
-    name: String,
+    pub(crate) name: String,
     /// The provider's key.
     provider: String,
     /// The base URL that is in use, without user name and password.

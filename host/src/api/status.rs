@@ -9,7 +9,7 @@ use super::answer::Found;
 use super::error::Error;
 use super::input::Nothing;
 use super::route::{Call, Operation, Routes};
-use super::{Shared, alerts};
+use super::{Shared, alerts, tracking};
 use crate::daemon::Report;
 
 pub(super) fn add(routes: &mut Routes) {
@@ -28,5 +28,7 @@ pub(super) async fn of(shared: &Arc<Shared>) -> Result<Report, Error> {
     let report =
         spawn_blocking(move || Report::of(&handle)).await.map_err(|error| Error::internal(&error))?;
     let ready = report.ready && *shared.ready.borrow() && !shared.stop.is_cancelled();
-    Ok(Report { ready, alerts: alerts::of(shared).await?, ..report })
+    let (alerts, trackers) = (alerts::of(shared).await?, tracking::of(shared).await?);
+    let subscriptions = shared.tracker.subscriptions();
+    Ok(Report { ready, alerts, trackers, subscriptions, ..report })
 }

@@ -28,6 +28,7 @@ use crate::alerts::TargetReport;
 use crate::daemon::{Asked, Ledger, Report};
 use crate::prepare::PluginEntry;
 use crate::state::{EventFilter, Health};
+use crate::tracker::{SubscriptionReport, TrackerReport};
 
 /// Pages beside the API, behind the same guard and within the same limits.
 pub(crate) struct Pages {
@@ -186,6 +187,20 @@ impl View {
     /// A fault of our own.
     pub(crate) async fn alerts(&self) -> Result<Vec<TargetReport>, Error> {
         super::alerts::of(&self.0).await
+    }
+
+    /// How trackers do, in name order of their integrations.
+    ///
+    /// # Errors
+    ///
+    /// A fault of our own.
+    pub(crate) async fn trackers(&self) -> Result<Vec<TrackerReport>, Error> {
+        super::tracking::of(&self.0).await
+    }
+
+    /// All subscriptions to what becomes of issues, in the order in which they were made.
+    pub(crate) fn subscriptions(&self) -> Vec<SubscriptionReport> {
+        self.0.tracker.subscriptions()
     }
 
     /// All library files.

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anstyle::AnsiColor;
 use clap::{Args, Subcommand};
 
-use super::{GlobalArgs, USAGE, print, refuse, runtime, tell};
+use super::{GlobalArgs, USAGE, not_among, print, refuse, runtime, tell};
 use crate::alerts::{Happening, Refusal, Target, test_message};
-use crate::config::{AlertTarget, Loaded, Problem, Problems, PublicUrl, nearest};
+use crate::config::{AlertTarget, Loaded, Problems, PublicUrl};
 
 /// Exit status for a message that was not taken.
 const NOT_TAKEN: u8 = 1;
@@ -46,7 +46,9 @@ impl Command {
 impl Test {
     fn run(&self, loaded: &Loaded) -> ExitCode {
         let Some(configured) = loaded.config.alerts.targets.get(&self.target) else {
-            tell(AnsiColor::Red, "error", unknown(&self.target, loaded));
+            let targets = loaded.config.alerts.targets.keys();
+            let unknown = not_among("targets of alerts", &self.target, targets, "alerts.targets.ops");
+            tell(AnsiColor::Red, "error", unknown);
             return ExitCode::from(USAGE);
         };
         let runtime = match runtime() {
@@ -78,22 +80,5 @@ impl Test {
         let target = target.filter(|_| problems.is_empty()).ok_or(Problems(problems))?;
         let page = loaded.config.public_url.as_ref().map(PublicUrl::get);
         Ok(target.send(&test_message(self.event, page, &loaded.config.alerts.group_by)).await)
-    }
-}
-
-/// That there is no such target, and which there are.
-fn unknown(name: &str, loaded: &Loaded) -> Problem {
-    let targets = &loaded.config.alerts.targets;
-    let names: Vec<_> = targets.keys().map(String::as_str).collect();
-    let help = match (nearest(name, names.iter().copied()), names.as_slice()) {
-        (Some(near), _) => format!("did you mean `{near}`?"),
-        (None, []) => "add a table such as [alerts.targets.ops] to the configuration".to_owned(),
-        (None, names) => format!("there are: {}", names.join(", ")),
-    };
-    Problem {
-        key: String::new(),
-        source: None,
-        message: format!("`{}` is not among the targets of alerts", name.escape_debug()),
-        help: Some(help),
     }
 }

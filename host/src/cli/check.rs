@@ -2,23 +2,19 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use anstyle::AnsiColor;
 use clap::Args;
-use futures_util::future::join_all;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::output::{Format, Swept, ndjson};
-use super::{GlobalArgs, USAGE, print, print_styled, refuse, runtime, tell, what_there_is};
-use crate::plugins::Provider;
+use super::{GlobalArgs, USAGE, finish, print, print_styled, refuse, runtime, tell, what_there_is};
 use crate::prepare::Prepared;
 use crate::sweep::{CheckResult, Summary};
 
-/// How long token refreshes under way may still take at the end; one cut short may cost a refresh token.
-const GRACE: Duration = Duration::from_secs(5);
 /// Exit status after an interruption.
 const INTERRUPTED: u8 = 130;
 
@@ -100,10 +96,7 @@ impl Arguments {
             }
         };
         // What is known is printed by now: whoever interrupts again loses none of it.
-        if tokio::time::timeout(GRACE, services.finish()).await.is_err() {
-            tracing::warn!("a token refresh did not end within {GRACE:?}; its new token may be lost");
-        }
-        join_all(providers.values().map(Provider::close)).await;
+        finish(&services, providers.values()).await;
         recorder.record(swept.started_at, swept.duration, &swept.results);
         finds.forget(&swept.results);
         if let Some(status) = lines.failed.or(Some(printed)).filter(|status| *status != ExitCode::SUCCESS) {

@@ -205,6 +205,7 @@ fn sources(
     each: Arc<AtomicBool>,
 ) -> Sources {
     let (shown, told, told_of) = (handle.clone(), alerts.handle(), alerts.handle());
+    let tracked = tracker.clone();
     Sources {
         handle: handle.clone(),
         stored,
@@ -212,6 +213,8 @@ fn sources(
         metrics: Box::new(move || {
             let mut snapshot = shown.snapshot(each.load(Ordering::Relaxed));
             snapshot.alerts = told.report().iter().map(Into::into).collect();
+            snapshot.trackers = tracked.report().iter().map(Into::into).collect();
+            snapshot.subscriptions = tracked.subscriptions_by_issues();
             metrics.render(snapshot)
         }),
         alerts: Box::new(move || told_of.report()),

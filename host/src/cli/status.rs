@@ -25,8 +25,8 @@ const DEGRADED: u8 = 3;
 /// Say how the running daemon does, with what is broken first and what to do about it.
 ///
 /// Exit status: 0 all is well, 1 access is denied somewhere, an incident is open, a forge is in trouble or a discovery
-/// cannot list, 3 the daemon itself is not well (it cannot save or tell a target of alerts, its last reload failed, or a
-/// plugin is down), 2 wrong usage, or no daemon answers.
+/// cannot list, 3 the daemon itself is not well (it cannot save or tell a target of alerts, a tracker does not take what it
+/// is told or tell what becomes of issues, its last reload failed, or a plugin is down), 2 wrong usage, or no daemon answers.
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
     /// Where the daemon is reached [default: as `api.listen` says].

@@ -1,4 +1,5 @@
-//! What of alerts is valid and can hardly be meant: it is told as a warning, since a team may come before its labels.
+//! What of alerts, people and trackers is valid and can hardly be meant: it is told as a warning, since a team may come
+//! before its labels.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,6 +68,45 @@ pub(super) fn of_alerts(config: &Config) -> Vec<Finding> {
     found
 }
 
+/// Everything of people and trackers that probably does not do what it was written for.
+pub(super) fn of_trackers(config: &Config) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if config.trackers.is_empty() && config.people.is_empty() {
+        return found;
+    }
+    let known = Known::of(config);
+    for (name, tracker) in &config.trackers {
+        for (key, pattern) in &tracker.matches {
+            if let Some(message) = known.doubt(key, pattern) {
+                let path = ["trackers", name, "match", key];
+                found.push(finding(&path, &message, "correct it, or leave it out"));
+            }
+        }
+    }
+    for (name, person) in &config.people {
+        for team in person.teams.iter().filter(|team| !known.teams.contains(team.as_str())) {
+            let message = format!("nothing has the label `team` with the value `{}`", team.escape_debug());
+            let help = "correct it, or give what they are to have this label";
+            found.push(finding(&["people", name, "teams"], &message, help));
+        }
+    }
+    let mut told = BTreeSet::new();
+    for (name, tracker) in &config.trackers {
+        let Some(integration) = config.integrations.get(&tracker.integration) else { continue };
+        let provider = &integration.provider;
+        if config.providers.get(provider).is_some_and(|it| it.allow_write) || !told.insert(provider) {
+            continue;
+        }
+        let message = format!(
+            "`trackers.{}` cannot make issues nor change them: the provider may write nothing",
+            name.escape_debug()
+        );
+        let help = format!("add `allow_write = true` under `[providers.{provider}]`");
+        found.push(finding(&["providers", provider, "allow_write"], &message, &help));
+    }
+    found
+}
+
 fn finding(path: &[&str], message: &str, help: &str) -> Finding {
     Finding {
         path: path.iter().map(ToString::to_string).collect(),
@@ -81,6 +121,8 @@ struct Known<'a> {
     closed: BTreeMap<&'static str, BTreeSet<&'a str>>,
     /// All others.
     labels: BTreeSet<&'a str>,
+    /// The values of the label that says whose something is.
+    teams: BTreeSet<&'a str>,
     /// Repositories with a severity that is none.
     severities: Vec<&'a str>,
 }
@@ -96,17 +138,22 @@ impl<'a> Known<'a> {
             ("provider", integrations().map(|(_, it)| it.provider.as_str()).collect()),
         ]);
         let mut labels = BTreeSet::from(["repository"]);
-        labels.extend(integrations().flat_map(|(_, it)| it.labels.keys()).map(String::as_str));
-        labels.extend(config.discovery.values().flat_map(|it| it.labels.keys()).map(String::as_str));
+        let mut teams = BTreeSet::new();
+        let mut note = |all: &'a BTreeMap<String, String>| {
+            labels.extend(all.keys().map(String::as_str));
+            teams.extend(all.get("team").map(String::as_str));
+        };
+        integrations().for_each(|(_, it)| note(&it.labels));
+        config.discovery.values().for_each(|it| note(&it.labels));
         let mut severities = Vec::new();
         for (name, repository) in &config.repositories {
-            labels.extend(repository.labels.keys().map(String::as_str));
+            note(&repository.labels);
             let is_none = |word: &String| Severity::ALL.iter().all(|it| it.as_str() != word);
             if repository.labels.get("severity").is_some_and(is_none) {
                 severities.push(name.as_str());
             }
         }
-        Self { closed, labels, severities }
+        Self { closed, labels, teams, severities }
     }
 
     fn has(&self, key: &str) -> bool {

@@ -21,6 +21,7 @@ use crate::metrics::started_at;
 use crate::prepare::World;
 use crate::state::Health;
 use crate::text::printable;
+use crate::tracker::{SubscriptionReport, TrackerReport};
 use crate::verdict::{Moment, Reason, Stamp, Verdict};
 
 /// How many incidents are told one by one.
@@ -64,6 +65,12 @@ pub struct Report {
     /// Every target of alerts, in name order.
     #[serde(default)]
     pub alerts: Vec<TargetReport>,
+    /// Every integration in whose tracker there are issues for incidents, or are to be; in name order.
+    #[serde(default)]
+    pub trackers: Vec<TrackerReport>,
+    /// Every subscription to what becomes of issues, in the order in which they were made.
+    #[serde(default)]
+    pub subscriptions: Vec<SubscriptionReport>,
 }
 
 /// Repositories, counted.
@@ -227,11 +234,15 @@ impl Report {
     pub fn is_degraded(&self) -> bool {
         let has_plugins_down = self.plugins.iter().any(|plugin| plugin.state != "ready");
         let has_targets_down = self.alerts.iter().any(|target| target.failing_since.is_some());
+        let has_trackers_down = self.trackers.iter().any(|tracker| tracker.failing_since.is_some());
+        let has_subscriptions_down = self.subscriptions.iter().any(|it| it.status.is_down());
         !self.ready
             || !self.state.persisting
             || !self.config.successful
             || has_plugins_down
             || has_targets_down
+            || has_trackers_down
+            || has_subscriptions_down
     }
 
     /// Whether access is missing, or something is the matter that costs answers.
@@ -304,6 +315,8 @@ impl Counted {
             plugins: plugins(&tally.world),
             identities: tally.identities.iter().map(IdentityReport::from).collect(),
             alerts: Vec::new(),
+            trackers: Vec::new(),
+            subscriptions: Vec::new(),
         }
     }
 }

@@ -112,6 +112,8 @@ impl Tally {
             identities: self.identities.into_iter().map(Identity::from).collect(),
             discoveries: Vec::new(),
             alerts: Vec::new(),
+            trackers: Vec::new(),
+            subscriptions: Vec::new(),
             config_successful: reloads.successful,
             config_loaded_at: reloads.loaded_at,
             state,

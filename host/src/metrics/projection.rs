@@ -31,6 +31,7 @@ impl Collector for Projection {
         self.identities(&mut page)?;
         self.discoveries(&mut page)?;
         self.alerts(&mut page)?;
+        self.trackers(&mut page)?;
         self.config(&mut page)?;
         self.state(&mut page)?;
         build_and_process(&mut page)
@@ -189,6 +190,28 @@ impl Projection {
         let mut family = page.gauge("forgewatch_alert_target_up", help)?;
         for target in &self.snapshot.alerts {
             family.put(&[("target", &*label(&target.name))], flag(!target.is_failing))?;
+        }
+        Ok(())
+    }
+
+    fn trackers(&self, page: &mut Page<'_>) -> fmt::Result {
+        let trackers = &self.snapshot.trackers;
+        let help = "Incidents for which a tracker has not taken all that it is told";
+        let mut family = page.gauge("forgewatch_tracker_pending", help)?;
+        for tracker in trackers {
+            family.put(&[("integration", &*label(&tracker.integration))], tracker.pending as f64)?;
+        }
+        let mut family =
+            page.gauge("forgewatch_tracker_up", "Whether a tracker took what it was told last")?;
+        for tracker in trackers {
+            family.put(&[("integration", &*label(&tracker.integration))], flag(!tracker.is_failing))?;
+        }
+        let help = "Whether a tracker delivers what becomes of issues, if that is known";
+        let mut family = page.gauge("forgewatch_tracker_subscription_up", help)?;
+        for subscription in &self.snapshot.subscriptions {
+            let (integration, project) = (label(&subscription.integration), label(&subscription.project));
+            let labels = [("integration", &*integration), ("project", &*project)];
+            family.put(&labels, flag(subscription.is_up))?;
         }
         Ok(())
     }

@@ -25,6 +25,10 @@ pub struct Snapshot {
     pub discoveries: Vec<Discovery>,
     /// Every target of alerts.
     pub alerts: Vec<AlertTarget>,
+    /// Every integration in whose tracker there are issues for incidents, or are to be.
+    pub trackers: Vec<Tracker>,
+    /// Issues that are subscribed to, as far as is known how that does.
+    pub subscriptions: Vec<Subscription>,
     /// Whether the last attempt to read the configuration was taken over.
     pub config_successful: bool,
     /// When the configuration that is in use was read.
@@ -131,4 +135,26 @@ pub struct AlertTarget {
     pub pending: usize,
     /// Whether the last message was not taken.
     pub is_failing: bool,
+}
+
+/// How a tracker does.
+#[derive(Clone, Debug)]
+pub struct Tracker {
+    /// The integration whose tracker it is.
+    pub integration: String,
+    /// Incidents for which there is something to do.
+    pub pending: usize,
+    /// Whether it does nothing of that.
+    pub is_failing: bool,
+}
+
+/// Whether a tracker tells what becomes of issues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// The integration whose tracker it is.
+    pub integration: String,
+    /// The project; empty for all.
+    pub project: String,
+    /// Whether it delivers.
+    pub is_up: bool,
 }

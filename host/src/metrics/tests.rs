@@ -15,6 +15,8 @@ fn nothing() -> Snapshot {
         identities: Vec::new(),
         discoveries: Vec::new(),
         alerts: Vec::new(),
+        trackers: Vec::new(),
+        subscriptions: Vec::new(),
         config_successful: true,
         config_loaded_at: Moment::now(),
         state: Health::default(),

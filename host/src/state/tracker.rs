@@ -106,14 +106,16 @@ impl State {
         })
     }
 
-    /// Saves the tracker's own id of a subscription.
+    /// Saves the tracker's own id of a subscription; whether that is still there.
     ///
     /// # Errors
     ///
     /// The store cannot be written.
-    pub fn confirm_subscription(&self, number: i64, id: &str) -> Result<(), StateError> {
+    pub fn confirm_subscription(&self, number: i64, id: &str) -> Result<bool, StateError> {
         let statement = "UPDATE subscriptions SET id = ?2 WHERE number = ?1";
-        self.write(|connection| connection.prepare_cached(statement)?.execute(params![number, id])).map(drop)
+        let changed =
+            self.write(|connection| connection.prepare_cached(statement)?.execute(params![number, id]));
+        changed.map(|rows| rows > 0)
     }
 
     /// Forgets a subscription.

@@ -16,6 +16,7 @@ use super::record::{Link, Owed, Record};
 use super::report::Condition;
 use super::settings::Settings;
 use super::states::States;
+use super::subscriptions::Subscriptions;
 use crate::alerts::{self, Labels};
 use crate::journal::{Incident, event};
 use crate::state::{State, StateError};
@@ -48,6 +49,7 @@ pub(super) struct Shared {
     pub(super) settings: watch::Sender<Arc<Settings>>,
     book: Mutex<Book>,
     pub(super) states: States,
+    pub(super) subscriptions: Subscriptions,
     conditions: Mutex<BTreeMap<String, Condition>>,
     pub(super) inbound: Inbound,
     /// There is something to do.
@@ -107,8 +109,18 @@ impl Handle {
         });
         let book = Mutex::new(Book::restored(records));
         let (news, saving) = (watch::Sender::new(()), tokio::sync::Mutex::default());
-        let (states, conditions, inbound) = (States::default(), Mutex::default(), Inbound::default());
-        let shared = Shared { source, state, settings, book, states, conditions, inbound, news, saving };
+        let shared = Shared {
+            source,
+            state,
+            settings,
+            book,
+            states: States::default(),
+            subscriptions: Subscriptions::default(),
+            conditions: Mutex::default(),
+            inbound: Inbound::default(),
+            news,
+            saving,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::handle::Handle;
 use super::record::Record;
 use super::run::Step;
+use crate::metrics;
 use crate::verdict::{Moment, Stamp};
 
 /// An integration in whose tracker there are issues for incidents, and whether that works.
@@ -78,5 +79,15 @@ impl Record {
     /// Whether there is something to do for it but to look.
     fn is_pending(&self, now: Moment) -> bool {
         self.next(now).is_some_and(|(step, _)| step != Step::Read)
+    }
+}
+
+impl From<&TrackerReport> for metrics::Tracker {
+    fn from(report: &TrackerReport) -> Self {
+        Self {
+            integration: report.integration.clone(),
+            pending: report.pending,
+            is_failing: report.failing_since.is_some(),
+        }
     }
 }

@@ -51,6 +51,7 @@ impl Tracker {
     /// Begins to follow, as the settings of `handle` say at each time. Needs a runtime.
     pub fn start(handle: Handle, health: watch::Receiver<Health>) -> Self {
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        tasks.spawn(Arc::clone(&handle.shared).mind_subscriptions(stop.clone()));
         tasks.spawn(handle.shared.follow(health, stop.clone()));
         Self { tasks, stop }
     }

@@ -269,6 +269,10 @@ fn command_lines_that_say_nothing_are_refused() {
         (&["config", "explain", "a..b"], "unknown setting"),
         (&["plugin", "inspect", "vstss"], "there is no plugin for provider `vstss`: did you mean `vsts`?"),
         (&["completions", "tcsh"], "possible values"),
+        (&["tracker"], "Usage:"),
+        (&["tracker", "subscribe"], "INTEGRATION"),
+        (&["tracker", "subscribe", "a", "b"], "'b'"),
+        (&["tracker", "list", "--format", "xml"], "[possible values: table, json]"),
     ] {
         assert_has(&refused(sandbox.run(arguments)), &[message]);
     }

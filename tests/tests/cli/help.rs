@@ -5,7 +5,7 @@ use forgewatch_tests::sandbox::Sandbox;
 use crate::support::{assert_harmless, assert_has};
 
 /// Every command, as its path of names.
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 28] = [
     &[],
     &["check"],
     &["run"],
@@ -29,6 +29,10 @@ const COMMANDS: [&[&str]; 24] = [
     &["state", "check"],
     &["alerts"],
     &["alerts", "test"],
+    &["tracker"],
+    &["tracker", "subscribe"],
+    &["tracker", "unsubscribe"],
+    &["tracker", "list"],
     &["completions"],
 ];
 
@@ -45,6 +49,8 @@ fn help_is_there_for_every_command() {
     insta::assert_snapshot!("help_plugin_lock", sandbox.run(&["plugin", "lock", "--help"]).stdout);
     insta::assert_snapshot!("help_state_backup", sandbox.run(&["state", "backup", "--help"]).stdout);
     insta::assert_snapshot!("help_state_check", sandbox.run(&["state", "check", "--help"]).stdout);
+    let subscribe = sandbox.run(&["tracker", "subscribe", "--help"]).stdout;
+    insta::assert_snapshot!("help_tracker_subscribe", subscribe);
     insta::assert_snapshot!("help_check", sandbox.run(&["check", "--help"]).stdout);
 
     let version = sandbox.run(&["--version"]).exits(0).stdout;

@@ -16,3 +16,4 @@ mod state;
 mod state_commands;
 mod status;
 mod support;
+mod tracker;

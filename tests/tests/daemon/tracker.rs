@@ -3,3 +3,4 @@
 mod api;
 mod inbound;
 mod outbound;
+mod subscriptions;

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod apart;
+mod doubts;
 mod problems;
 
 /// A system of its own: a folder, variables and flags.
@@ -406,49 +407,4 @@ async fn a_file_that_changes_after_it_was_read_is_seen() {
     assert!(tokio::time::timeout(std::time::Duration::from_secs(5), watch.changed()).await.is_ok());
     let mut watch = world.loaded().watch();
     assert!(tokio::time::timeout(std::time::Duration::from_secs(5), watch.changed()).await.is_err());
-}
-
-#[test]
-fn what_of_alerts_can_hardly_be_meant_is_pointed_out() {
-    let text = r#"
-        [integrations.acme]
-        provider = "vsts"
-        domain_name = "https://dev.azure.com/acme/"
-        labels = { team = "platform" }
-        [repositories.shop]
-        integration = "acme"
-        name = "shop"
-        labels = { tier = "1", severity = "Critical" }
-        [alerts]
-        group_by = ["team", "teem"]
-        [alerts.targets.a]
-        kind = "slack"
-        url = { env = "X" }
-        [alerts.targets.c]
-        kind = "slack"
-        url = { env = "X" }
-        [alerts.routes.good]
-        match = { team = "*", tier = "2", repository = "x", cause = "id*", integration = "acme" }
-        targets = ["a"]
-        [alerts.routes.odd]
-        match = { severity = "fatal", integration = "acme-*", Integration = "acme" }
-        targets = ["a"]
-        [alerts.maintenance.odd]
-        match = { provider = "github" }
-        from = "2026-01-01T00:00:00Z"
-        until = "2026-01-02T00:00:00Z"
-    "#;
-    let loaded = World::of(text).loaded();
-    let told: Vec<_> = loaded.warnings.iter().map(|warning| warning.key.as_str()).collect();
-    let expected = [
-        "alerts.targets.c",
-        "alerts.default",
-        "alerts.routes.odd.match.Integration",
-        "alerts.routes.odd.match.integration",
-        "alerts.routes.odd.match.severity",
-        "alerts.maintenance.odd.match.provider",
-        "alerts.group_by",
-        "repositories.shop.labels.severity",
-    ];
-    assert_eq!(told, expected);
 }

@@ -11,10 +11,15 @@ use super::{DiscoveryReport, IdentityReport, IntegrationReport, PluginReport, Re
 use crate::alerts::TargetReport;
 use crate::daemon::HeldFor;
 use crate::text::rough;
+use crate::tracker::subscribing::command;
+use crate::tracker::{Status, SubscriptionReport, TrackerReport};
 use crate::verdict::Moment;
 
 /// Identities that end within so long are named.
 const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// A subscription that is made takes no longer.
+const CUT_OFF: Duration = Duration::from_secs(5 * 60);
 
 /// Something to know, and perhaps to do. All text in it is safe to print.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -87,6 +92,8 @@ impl Report {
         }
         notices.extend(self.plugins.iter().filter_map(of_plugin));
         notices.extend(self.alerts.iter().filter_map(of_target));
+        notices.extend(self.trackers.iter().filter_map(of_tracker));
+        notices.extend(self.subscriptions.iter().filter_map(of_subscription));
         if config.successful && !config.needs_restart.is_empty() {
             let keys: Vec<_> = config.needs_restart.iter().map(|key| shown(key)).collect();
             let what = format!("changed, and used only after a restart: {}", keys.join(", "));
@@ -135,6 +142,53 @@ fn of_target(target: &TargetReport) -> Option<Notice> {
     let way_out =
         format!("put it right, then try `forgewatch alerts test`; what it is to be told ({pending}) waits");
     Some(Notice::problem(what).detailed(target.problem.as_deref()).with_way_out(way_out))
+}
+
+fn of_tracker(tracker: &TrackerReport) -> Option<Notice> {
+    let (name, pending) = (shown(&tracker.integration), tracker.pending);
+    let problem = tracker.problem.as_deref();
+    let Some(since) = tracker.failing_since else {
+        let what = format!("the tracker of `{name}` does not take all that it is told");
+        return problem.map(|problem| Notice::remark(what).detailed(Some(problem)));
+    };
+    let what = format!("the tracker of `{name}` has not taken what it is told for {}", rough(since.age()));
+    let incidents = if pending == 1 { "incident" } else { "incidents" };
+    let way_out = format!("put it right; {pending} {incidents} wait, and are tried again");
+    Some(Notice::problem(what).detailed(problem).with_way_out(way_out))
+}
+
+fn of_subscription(subscription: &SubscriptionReport) -> Option<Notice> {
+    let SubscriptionReport { integration, project, status, detail, problem, since, made_at, .. } =
+        subscription;
+    let issues = match project {
+        Some(project) => format!("issues of `{}` in `{}`", shown(integration), shown(project)),
+        None => format!("issues of `{}`", shown(integration)),
+    };
+    let run = || format!("run `{}`", command(integration, project.as_deref()));
+    let known = since.map(|since| format!(" for {}", rough(since.age()))).unwrap_or_default();
+    match status {
+        Status::Disabled | Status::Missing => {
+            let word = status.as_str();
+            let what =
+                format!("what becomes of {issues} is not delivered: the subscription is {word}{known}");
+            Some(Notice::problem(what).detailed(detail.as_deref()).with_way_out(run()))
+        }
+        Status::OnProbation => {
+            let what =
+                format!("what becomes of {issues} could not be delivered; the tracker is about to end that");
+            let notice = Notice::remark(what).detailed(detail.as_deref());
+            Some(notice.with_way_out(format!("see whether the tracker reaches {}", shown(&subscription.url))))
+        }
+        Status::Unfinished if made_at.age() > CUT_OFF => {
+            let what = format!("a subscription to {issues} was begun {} ago", rough(made_at.age()));
+            Some(Notice::remark(format!("{what}, and not finished")).with_way_out(run()))
+        }
+        Status::Unknown if problem.is_some() => {
+            let what = format!("whether what becomes of {issues} is delivered, the tracker does not say");
+            Some(Notice::remark(what).detailed(problem.as_deref()))
+        }
+        _ => None,
+    }
 }
 
 fn of_plugin(PluginReport { key, state, cause }: &PluginReport) -> Option<Notice> {

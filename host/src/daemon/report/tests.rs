@@ -21,6 +21,7 @@ use crate::services::identity::{Identity, Material};
 use crate::services::{IntegrationSettings, ProviderPolicy, Services};
 use crate::state::State;
 use crate::sweep::{Integration, Probed, Target, Who};
+use crate::tracker::{Status, SubscriptionReport};
 use crate::verdict::Confirmed;
 
 fn at(second: u64) -> Moment {
@@ -305,4 +306,41 @@ fn repositories_come_one_by_one_when_asked_for() {
         line("z", "globex", "1.0"),
     ];
     assert!(each.into_iter().eq(&expected), "{lines:#?}");
+}
+
+/// A subscription costs what a tracker would tell only once it has ended.
+#[test]
+fn a_subscription_that_does_not_deliver_is_told_with_a_way_out() {
+    let subscription = |status, age: u64| SubscriptionReport {
+        integration: "acme".to_owned(),
+        project: Some("Web Shop".to_owned()),
+        url: "https://watch.example.org/hook".to_owned(),
+        status,
+        detail: None,
+        problem: Some("nobody answers".to_owned()),
+        since: None,
+        checked_at: None,
+        made_at: Stamp((SystemTime::now() - Duration::from_secs(age)).into()),
+    };
+    let told = |status, age| {
+        let mut report = Report::of(&fixture(well(), true).handle);
+        report.plugins.clear();
+        report.subscriptions.push(subscription(status, age));
+        let notices = report.notices_of_daemon();
+        let way_out = notices.into_iter().next().and_then(|notice| notice.way_out).unwrap_or_default();
+        (report.is_degraded(), way_out)
+    };
+    let command = "run `forgewatch tracker subscribe acme --project 'Web Shop'`";
+    assert_eq!(told(Status::Disabled, 0), (true, command.to_owned()));
+    assert_eq!(told(Status::Missing, 0), (true, command.to_owned()));
+    assert_eq!(told(Status::Unfinished, 3_600), (false, command.to_owned()));
+    assert_eq!(told(Status::Unfinished, 0), (false, String::new()), "somebody is at it");
+    let reach = "see whether the tracker reaches https://watch.example.org/hook";
+    assert_eq!(told(Status::OnProbation, 0), (false, reach.to_owned()));
+    let mut report = Report::of(&fixture(well(), true).handle);
+    report.plugins.clear();
+    report.subscriptions.push(subscription(Status::Unknown, 0));
+    assert_eq!(report.notices_of_daemon()[0].details, ["nobody answers"]);
+    report.subscriptions = vec![subscription(Status::Enabled, 0)];
+    assert!(report.notices_of_daemon().is_empty());
 }

@@ -143,6 +143,9 @@ fn prometheus_finds_nothing_wrong_with_the_metrics() {
             "forgewatch_alerts_pending{target=\"chat\"} 2.0",
             "forgewatch_alerts_total{target=\"chat\",event=\"opened\"} 1",
             "forgewatch_alert_failures_total{target=\"chat\"} 1",
+            "forgewatch_tracker_pending{integration=\"acme\"} 3.0",
+            "forgewatch_tracker_up{integration=\"acme\"} 0.0",
+            "forgewatch_tracker_subscription_up{integration=\"acme\",project=\"\"} 0.0",
         ],
     );
     let Some(output) = promtool(&["check", "metrics"], &metrics) else { return };

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::config::Config;
 use crate::daemon::{Ledger, Reloads, Tally};
 use crate::journal::{Cause, Fingerprint, Incidents};
-use crate::metrics::{AlertTarget, Discovery, Metrics, Plugin};
+use crate::metrics::{AlertTarget, Discovery, Metrics, Plugin, Subscription, Tracker};
 use crate::plugins::{Registry, RestartCause, Room};
 use crate::prepare::{Watched, World};
 use crate::services::http::{HttpClient, HttpSettings};
@@ -44,6 +44,9 @@ pub(super) fn metrics() -> String {
     metrics.alert_sent("chat", "opened");
     metrics.alert_failed("chat");
     snapshot.alerts.push(AlertTarget { name: "chat".to_owned(), pending: 2, is_failing: true });
+    let (integration, project) = ("acme".to_owned(), String::new());
+    snapshot.trackers.push(Tracker { integration: integration.clone(), pending: 3, is_failing: true });
+    snapshot.subscriptions.push(Subscription { integration, project, is_up: false });
     let restarts = RestartCause::ALL.map(|cause| (cause.as_str(), 1)).to_vec();
     snapshot.plugins.push(Plugin { provider: "vsts".to_owned(), is_up: true, restarts });
     metrics.render(snapshot)

@@ -76,13 +76,14 @@ pub(super) fn make(tracker: &mut Tracker, body: &[u8]) -> Result<Subscription, A
     let lines = wanted.consumer_inputs.http_headers.lines();
     let headers = lines.filter_map(|line| line.split_once(':'));
     let subscription = Subscription {
-        id: format!("c0470500-5e1f-4b0a-9c3d-{:012x}", 0xd000_0000_u64 + tracker.subscriptions.len() as u64),
+        id: format!("c0470500-5e1f-4b0a-9c3d-{:012x}", 0xd000_0000_u64 + tracker.subscriptions_made),
         project: wanted.publisher_inputs["projectId"].as_str().map(str::to_owned),
         url: wanted.consumer_inputs.url,
         headers: headers.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect(),
         status: "enabled".to_owned(),
         failures: 0,
     };
+    tracker.subscriptions_made += 1;
     tracker.subscriptions.push(subscription.clone());
     Ok(subscription)
 }

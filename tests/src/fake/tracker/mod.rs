@@ -49,6 +49,8 @@ pub struct Tracker {
     pub items: BTreeMap<u64, WorkItem>,
     /// The subscriptions.
     pub subscriptions: Vec<Subscription>,
+    /// How many were ever made.
+    subscriptions_made: u64,
     /// What a search answers beside its results; with any but 0 it has none.
     pub search_info_code: i64,
     /// How people are written in deliveries.
@@ -74,6 +76,7 @@ impl Default for Tracker {
             kinds: WorkItemKind::usual(),
             items: BTreeMap::new(),
             subscriptions: Vec::new(),
+            subscriptions_made: 0,
             search_info_code: 0,
             people_in_deliveries: People::default(),
             conflict_status: 412,
