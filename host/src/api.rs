@@ -9,6 +9,7 @@ mod access;
 mod alerts;
 mod answer;
 mod commands;
+mod desks;
 mod error;
 mod events;
 mod guard;
@@ -27,7 +28,6 @@ mod status;
 mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
-mod trackers;
 mod tracking;
 pub(crate) mod view;
 mod webhooks;

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::Shared;
 use super::access::Scope;
 use super::answer::Found;
+use super::desks::ERRORS;
 use super::error::Error;
 use super::input::input;
 use super::route::{Call, Operation, Routes};
-use super::trackers::ERRORS;
 use crate::text::printable;
 use crate::tracker::{Desk, Refusal, RefusalKind};
 
