@@ -47,8 +47,8 @@ pub use identities::expires_at;
 pub use ledger::{Entry, HeldFor, Ledger, Seen, Standby};
 pub use notify::{Notifier, Watchdog};
 pub use report::{
-    ConfigReport, DiscoveryReport, IdentityReport, IncidentReport, IntegrationReport, Notice, PluginReport,
-    Report, RepositoriesReport, StateReport, Weight,
+    ConfigReport, DiscoveryReport, IdentityReport, IncidentReport, IntegrationReport, Notice, PeopleReport,
+    PluginReport, Report, RepositoriesReport, StateReport, Weight,
 };
 pub use snapshot::Tally;
 

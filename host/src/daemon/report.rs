@@ -1,12 +1,14 @@
 //! How the daemon does, in short: what its API tells and what `forgewatch status` reads. The JSON form is a contract.
 
 mod notices;
+mod people;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
 pub use notices::{Notice, Weight};
+pub use people::PeopleReport;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +165,9 @@ pub struct IncidentReport {
     pub first_seen: Stamp,
     /// What was seen at last, and what to do.
     pub detail: String,
+    /// What people do about it.
+    #[serde(default)]
+    pub people: PeopleReport,
 }
 
 /// How the state does.
@@ -395,6 +400,7 @@ impl From<&Incident> for IncidentReport {
             affected: incident.affected,
             first_seen: Stamp(incident.first_seen),
             detail: shown(&incident.detail),
+            people: PeopleReport::default(),
         }
     }
 }

@@ -46,6 +46,11 @@ async fn an_incident_says_who_has_it_and_which_issue() {
     });
     assert_eq!(one["issue"], expected);
     assert_eq!(api.get("/api/v1/incidents").await.body["items"][0], one);
+    let expected = json!({
+        "assignee": "ada", "issue": "3\\u{202e}1", "issue_url": "https://dev.azure.com/acme/_workitems/edit/31",
+        "issue_gone_since": "1970-01-01T00:01:00.000Z", "handled_at": "1970-01-01T00:01:10.000Z",
+    });
+    assert_eq!(api.get("/api/v1/status").await.body["incidents"][0]["people"], expected);
 }
 
 #[tokio::test]

@@ -43,6 +43,7 @@ fn incidents(page: &mut Page, report: &Report) {
             rough(incident.first_seen.age())
         ));
         page.detail(Some(&incident.detail));
+        page.detail(incident.people.in_short().as_deref());
         page.way_out(cause.way_out());
     }
     let more = report.incidents_open.saturating_sub(report.incidents.len());

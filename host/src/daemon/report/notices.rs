@@ -152,8 +152,11 @@ fn of_tracker(tracker: &TrackerReport) -> Option<Notice> {
         return problem.map(|problem| Notice::remark(what).detailed(Some(problem)));
     };
     let what = format!("the tracker of `{name}` has not taken what it is told for {}", rough(since.age()));
-    let incidents = if pending == 1 { "incident" } else { "incidents" };
-    let way_out = format!("put it right; {pending} {incidents} wait, and are tried again");
+    let waits = match pending {
+        1 => "1 incident waits, and is tried again".to_owned(),
+        pending => format!("{pending} incidents wait, and are tried again"),
+    };
+    let way_out = format!("put it right; {waits}");
     Some(Notice::problem(what).detailed(problem).with_way_out(way_out))
 }
 
