@@ -13,6 +13,7 @@ mod book;
 mod desk;
 mod handle;
 mod inbound;
+mod log;
 mod people;
 mod record;
 mod report;

@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use super::book::Book;
 use super::desk::{Desk, Refusal};
 use super::inbound::Inbound;
+use super::log;
 use super::record::{Link, Owed, Record};
 use super::report::Condition;
 use super::settings::Settings;
@@ -281,8 +282,11 @@ impl Shared {
         other.map_or(Ok(()), |link| Err(LinkError::Linked(link.key)))
     }
 
-    /// Saves what was done and writes it into the journal.
+    /// Saves what was done, and writes it into the log and the journal.
     pub(super) async fn conclude(self: &Arc<Self>, what: &str, incident: &Incident, more: serde_json::Value) {
+        if let Some(sentence) = log::sentence(what, &incident.id, &more) {
+            tracing::info!("{sentence}");
+        }
         self.save().await;
         self.news.send_replace(());
         let (integration, repository) = (Some(incident.integration.as_str()), incident.repository.as_deref());
