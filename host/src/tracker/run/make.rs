@@ -48,7 +48,8 @@ impl Shared {
     /// Looks for an issue that may have been made.
     pub(super) async fn recover(self: &Arc<Self>, work: &Work<'_>) -> Result<(), Trouble> {
         let Some((record, rule)) = self.wanted(work) else { return Ok(()) };
-        let found = search(work, rule, &record.incident.id).await.map_err(Trouble::Tracker)?;
+        let found = search(work, rule, &record.incident.id).await;
+        let found = found.map_err(|refusal| trouble(refusal, rule))?;
         for hit in found.issues() {
             if let Some(issue) = look_at(work, hit).await.map_err(Trouble::Tracker)? {
                 self.adopt(work, &issue, Origin::Recovered).await;
@@ -88,7 +89,7 @@ impl Shared {
         let found = match search(work, rule, &record.incident.fingerprint).await {
             Ok(found) => found,
             Err(refusal) if refusal.kind == RefusalKind::Unsupported => return Ok(None),
-            Err(refusal) => return Err(Trouble::Tracker(refusal)),
+            Err(refusal) => return Err(trouble(refusal, rule)),
         };
         for hit in found.issues() {
             let Some(issue) = look_at(work, hit).await.map_err(Trouble::Tracker)? else { continue };
@@ -144,15 +145,7 @@ impl Shared {
             return Err(Trouble::Tracker(refusal));
         }
         self.change_and_save(work, |record| record.making_since = None).await;
-        Err(match refusal.kind {
-            RefusalKind::Rejected | RefusalKind::Missing | RefusalKind::Unsupported => {
-                let name = &rule.name;
-                Trouble::of_this(format!(
-                    "{refusal}; see `project`, `kind` and `labels` of `trackers.{name}`"
-                ))
-            }
-            RefusalKind::Conflict | RefusalKind::Failed => Trouble::Tracker(refusal),
-        })
+        Err(trouble(refusal, rule))
     }
 
     /// Links the incident to an issue.
@@ -197,6 +190,17 @@ impl Shared {
             json!({ "incident": incident.id, "issue": key, "by": by }),
         )
         .await;
+    }
+}
+
+/// What a refusal means that what is configured may be at fault for.
+fn trouble(refusal: Refusal, rule: &Rule) -> Trouble {
+    match refusal.kind {
+        RefusalKind::Rejected | RefusalKind::Missing | RefusalKind::Unsupported => {
+            let name = &rule.name;
+            Trouble::of_this(format!("{refusal}; see `project`, `kind` and `labels` of `trackers.{name}`"))
+        }
+        RefusalKind::Conflict | RefusalKind::Failed => Trouble::Tracker(refusal),
     }
 }
 

@@ -181,9 +181,10 @@ impl Shared {
         let key = (incident.to_owned(), step);
         match came {
             Err(Trouble::This { problem, rest }) => {
-                if condition.refused.get(&key) != Some(&problem) {
+                // What is wrong with a configuration may be the same for very many.
+                if condition.refused.values().all(|known| *known != problem) {
                     tracing::warn!(
-                        "the tracker of `{shown}` is of no use to the incident `{incident}`: {problem}"
+                        "the tracker of `{shown}` is of no use to the incident `{incident}`, and perhaps to others: {problem}"
                     );
                 }
                 condition.refused.insert(key.clone(), problem);

@@ -152,6 +152,28 @@ fn what_is_refused_is_told_once_and_made_after_it_was_put_right() {
 }
 
 #[test]
+fn a_project_that_is_not_there_is_told_once_and_costs_no_other_tracker() {
+    let rule = |project: &str, matches: &str| {
+        format!("integration = \"large\"\nproject = {project:?}\nmatch = {{ repository = {matches:?} }}")
+    };
+    let list = list(3)
+        .table("trackers.odd", &rule("project-nine", "p0-r{0,1}"))
+        .table("trackers.ops", &rule("project-0", "p0-r2"));
+    let scene = Scene::start(&list, 3);
+    let (one, other) = (scene.lose(0), scene.lose(1));
+    scene.daemon.tells("see `project`, `kind` and `labels` of `trackers.odd`", 1);
+    let good = scene.lose(2);
+    assert_eq!(scene.until_told(&good)["issue"]["key"], "31");
+    for odd in [&one, &other] {
+        scene.until_followed(odd, |record| record["issue"].is_null());
+    }
+    assert_eq!(scene.daemon.errors().matches("of `trackers.odd`").count(), 1);
+    scene
+        .daemon
+        .tells(&format!("the incident `{}` has the issue 31, which was made for it", text(&good["id"])), 1);
+}
+
+#[test]
 fn what_others_change_at_the_same_time_is_no_trouble() {
     let scene = Scene::start(&tracked(1), 1);
     let incident = scene.lose(0);
