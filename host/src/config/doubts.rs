@@ -90,6 +90,20 @@ pub(super) fn of_trackers(config: &Config) -> Vec<Finding> {
             found.push(finding(&["people", name, "teams"], &message, help));
         }
     }
+    let mut holders = BTreeMap::new();
+    for (name, person) in &config.people {
+        for email in &person.emails {
+            let first = *holders.entry(email.get().to_lowercase()).or_insert(name);
+            if first != name {
+                let message = format!(
+                    "`people.{}` has the address {}, too, and comes first for whatever both can have",
+                    first.escape_debug(),
+                    email.get().escape_debug()
+                );
+                found.push(finding(&["people", name, "emails"], &message, "leave it to one of them"));
+            }
+        }
+    }
     let mut told = BTreeSet::new();
     for (name, tracker) in &config.trackers {
         let Some(integration) = config.integrations.get(&tracker.integration) else { continue };

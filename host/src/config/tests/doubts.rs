@@ -70,7 +70,7 @@ fn what_of_trackers_and_people_can_hardly_be_meant_is_pointed_out() {
         emails = ["ben@example.org"]
         teams = ["shop", "shopp"]
         [people.nobodys]
-        emails = ["no@example.org"]
+        emails = ["no@example.org", "Ada@Example.org"]
         [trackers.first]
         integration = "acme"
         project = "Ops"
@@ -90,9 +90,11 @@ fn what_of_trackers_and_people_can_hardly_be_meant_is_pointed_out() {
         "trackers.odd.match.severity",
         "trackers.odd.match.teem",
         "people.ben.teams",
+        "people.nobodys.emails",
         "providers.vsts.allow_write",
     ];
     assert_eq!(keys, expected, "{told:#?}");
     assert!(told[2].contains("nothing has the label `team` with the value `shopp`"), "{}", told[2]);
-    assert!(told[3].contains("add `allow_write = true` under `[providers.vsts]`"), "{}", told[3]);
+    assert!(told[3].contains("`people.ada` has the address Ada@Example.org, too"), "{}", told[3]);
+    assert!(told[4].contains("add `allow_write = true` under `[providers.vsts]`"), "{}", told[4]);
 }
