@@ -11,6 +11,7 @@ use super::repositories::{Choices, encoded};
 use super::visit::{Answered, Visit};
 use crate::api::view::{Error, Suggestions};
 use crate::state::EventFilter;
+use crate::tracker::TrackerReport;
 
 /// Entries of the journal that are shown with an incident.
 const MOST_EVENTS: usize = 100;
@@ -107,7 +108,10 @@ async fn answer(visit: Visit, asked: Asked) -> Answered {
     let events = view.events(filter, MOST_EVENTS).await?;
     let people = view.people_for(&visit.name).await?;
     let integrations = view.look(Choices::of).await?.integrations;
-    let chosen = asked.integration.clone().unwrap_or_else(|| incident.integration.clone());
+    let chosen = match &asked.integration {
+        Some(integration) => integration.clone(),
+        None => likely(&view.trackers().await?, &incident.integration),
+    };
     let is_searched = !asked.query.is_empty() && incident.issue.is_none() && visit.visitor.may_operate();
     // The page keeps what was found, so the tracker is not asked again by nobody.
     let (visit, found) = match is_searched && !visit.is_by_itself {
@@ -134,8 +138,40 @@ async fn answer(visit: Visit, asked: Asked) -> Answered {
     visit.answer_with(status, "incident.html", frame, content).await
 }
 
+/// In whose tracker the issue of an incident of `own` is looked for first: its own if issues are kept there, else the first
+/// where they are.
+fn likely(trackers: &[TrackerReport], own: &str) -> String {
+    let with_issues = || trackers.iter().map(|tracker| tracker.integration.as_str());
+    let first = with_issues().next().unwrap_or(own);
+    with_issues().find(|name| *name == own).unwrap_or(first).to_owned()
+}
+
 fn shown(found: Suggestions) -> Value {
     let issues = found.items.into_iter();
     let issues = issues.map(|it| FoundIssue { label: it.label, value: it.value, project: it.project });
     context! { items => value(issues.collect::<Vec<_>>()), incomplete => found.incomplete }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issue_is_looked_for_where_issues_are() {
+        let tracker = |integration: &str| TrackerReport {
+            integration: integration.to_owned(),
+            trackers: Vec::new(),
+            linked: 0,
+            pending: 0,
+            failing_since: None,
+            problem: None,
+            next_attempt_at: None,
+        };
+        let trackers = [tracker("acme"), tracker("globex")];
+        for (trackers, own, expected) in
+            [(&trackers[..], "globex", "globex"), (&trackers, "hub", "acme"), (&[], "hub", "hub")]
+        {
+            assert_eq!(likely(trackers, own), expected);
+        }
+    }
 }

@@ -50,10 +50,11 @@ async fn an_issue_is_shown_with_what_its_tracker_says_as_text() {
     let list = self::page(&web, "/incidents").await;
     assert!(
         list.contains(
-            "<bdi class=\"name\">ada</bdi><span class=\"quiet\"><a class=\"name\" href=\"https://x"
+            "<bdi class=\"name\">ada</bdi><span class=\"quiet\">issue <a class=\"name\" href=\"https://x"
         ),
         "{list}"
     );
+    assert!(list.contains("</span><span class=\"quiet\">handled</span></td>"), "{list}");
 }
 
 #[tokio::test]
