@@ -23,7 +23,10 @@ fn list() -> Watchlist {
         .table("providers.vsts", "allow_write = true\nallow_hosts = [\"almsearch.dev.azure.com\"]")
         .table("people.ada", &format!("emails = [{ADA:?}]\nteams = [\"payments\"]"))
         .table("people.ben", &format!("emails = [{BEN:?}]\nteams = [\"payments\"]"))
-        .table("trackers.ops", "integration = \"large\"\nproject = \"project-0\"\nmatch = { team = \"payments\" }")
+        .table(
+            "trackers.ops",
+            "integration = \"large\"\nproject = \"project-0\"\nmatch = { team = \"payments\" }",
+        )
 }
 
 /// Shows an answer of the API, as far as the story is about it.
@@ -31,7 +34,12 @@ fn show(step: &str, incident: &Value) {
     let few = FEW.split(' ').map(|key| (key, &incident[key])).filter(|(_, value)| !value.is_null());
     let few: Vec<String> = few
         .map(|(key, value)| match key {
-            "issue" => format!("issue={} {} `{}`", value["key"], value["state"], value["title"].as_str().unwrap_or_default()),
+            "issue" => format!(
+                "issue={} {} `{}`",
+                value["key"],
+                value["state"],
+                value["title"].as_str().unwrap_or_default()
+            ),
             _ => format!("{key}={value}"),
         })
         .collect();
