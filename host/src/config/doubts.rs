@@ -96,7 +96,7 @@ pub(super) fn of_trackers(config: &Config) -> Vec<Finding> {
             let first = *holders.entry(email.get().to_lowercase()).or_insert(name);
             if first != name {
                 let message = format!(
-                    "`people.{}` has the address {}, too, and comes first for whatever both can have",
+                    "`people.{}` has the address {}, too, and comes first where neither has the incident",
                     first.escape_debug(),
                     email.get().escape_debug()
                 );
