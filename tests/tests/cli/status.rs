@@ -105,7 +105,8 @@ fn what_is_broken_comes_first_with_what_to_do() {
             report["plugins"][0] = json!({"key": "vsts", "state": "quarantined", "cause": "it crashed"});
             report["incidents"] = json!([{
                 "id": "x", "integration": "acme", "reason": "unauthorized", "cause": "identity", "affected": 2,
-                "first_seen": "2026-01-05T10:00:00.000Z", "detail": "the credential is dead"
+                "first_seen": "2026-01-05T10:00:00.000Z", "detail": "the credential is dead",
+                "people": {"assignee": "ada\u{1b}", "issue": "31", "issue_url": "https://tracker.example/31"}
             }]);
             report["incidents_open"] = json!(4);
             report["repositories"]["denied"] = json!(2);
@@ -128,6 +129,7 @@ fn what_is_broken_comes_first_with_what_to_do() {
         "it crashed",
         "2 repositories of `acme`: unauthorized (cause: identity)",
         "the credential is dead",
+        "`ada\\u{1b}` has it; its issue is 31: https://tracker.example/31",
         "-> renew the credential",
         "3 more incidents",
         "the forge of `acme` has been in trouble",
