@@ -36,6 +36,9 @@ const PARSE_LIMIT: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Trackers that are asked at once what a state means.
 const MOST_QUESTIONS: usize = 8;
+/// Deliveries that are taken in at once. The issues of further ones are read instead, so that neither a tracker that is slow
+/// nor whoever delivers without an end makes what is held grow, or takes all connections.
+const MOST_CHANGES: usize = 64;
 /// Characters of what others have sent that are told.
 const LONGEST_TOLD: usize = 200;
 
@@ -45,7 +48,9 @@ pub(super) struct Inbound {
     secrets: Secrets,
     refusals: Mutex<Allowance>,
     strangers: Mutex<Allowance>,
+    delays: Mutex<Allowance>,
     questions: Semaphore,
+    changes: Arc<Semaphore>,
 }
 
 impl Default for Inbound {
@@ -55,7 +60,9 @@ impl Default for Inbound {
             secrets: Secrets::default(),
             refusals: Mutex::new(Allowance::new(5, 1)),
             strangers: Mutex::new(Allowance::new(20, 1)),
+            delays: Mutex::new(Allowance::new(20, 1)),
             questions: Semaphore::new(MOST_QUESTIONS),
+            changes: Arc::new(Semaphore::new(MOST_CHANGES)),
         }
     }
 }
@@ -172,9 +179,22 @@ impl Handle {
     /// Takes a change in; the ids of the incidents that it has an effect on, as far as that is known in time. It goes on
     /// when nobody waits for it.
     pub async fn take_in(&self, change: Change) -> Vec<String> {
-        let affected = Affected::default();
-        let shared = Arc::clone(&self.shared);
-        let work = tokio::spawn(shared.handle_updated_workitem(change, affected.clone()));
+        let (affected, shared) = (Affected::default(), Arc::clone(&self.shared));
+        let Ok(place) = Arc::clone(&shared.inbound.changes).try_acquire_owned() else {
+            for integration in &change.integrations {
+                let Some(key) = change.event.issue() else { continue };
+                let why = format!("{MOST_CHANGES} others are taken in at this time");
+                shared.leave_to_reading(integration, key, &why).await;
+            }
+            return Vec::new();
+        };
+        let work = {
+            let (shared, affected) = (Arc::clone(&shared), affected.clone());
+            tokio::spawn(async move {
+                let _place = place;
+                shared.handle_updated_workitem(change, affected).await;
+            })
+        };
         match timeout(PATIENCE, work).await {
             Ok(Ok(())) => {}
             Ok(Err(panic)) => {

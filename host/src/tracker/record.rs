@@ -113,8 +113,10 @@ pub(super) struct Mark {
 }
 
 impl Mark {
+    /// What was delivered. What claims to come from the future would make everything until then old, so it is of now.
     pub(super) fn of_event(event: &WebhookEvent) -> Self {
-        Self { revision: event.revision(), changed_at: event.changed_at().map(Moment::from) }
+        let changed_at = event.changed_at().map(|at| Moment::from(at).min(Moment::now()));
+        Self { revision: event.revision(), changed_at }
     }
 
     /// What was read or written at this moment.
@@ -136,6 +138,16 @@ impl Mark {
             self.changed_at = to.changed_at.or(self.changed_at);
         }
         is_news
+    }
+
+    /// Forgets a revision that was known before the issue was asked for, which has shown an older one since: so there is
+    /// none such, whoever has told of it. Whether there was one.
+    fn retract(&mut self, known: u64, shown: u64) -> bool {
+        let is_wrong = self.revision.is_some_and(|revision| revision > shown && revision <= known);
+        if is_wrong {
+            *self = Self::default();
+        }
+        is_wrong
     }
 }
 
@@ -200,6 +212,13 @@ impl Link {
     /// The newest revision that is known of it.
     pub(super) fn revision(&self) -> Option<u64> {
         self.state_mark.revision.max(self.assignee_mark.revision)
+    }
+
+    /// Forgets revisions that the tracker does not have, by what was known before it was asked; whether there were any.
+    pub(super) fn retract(&mut self, before: &Self, issue: &Issue) -> bool {
+        let (Some(known), Some(shown)) = (before.revision(), issue.revision()) else { return false };
+        let marks = [&mut self.assignee_mark, &mut self.state_mark];
+        marks.into_iter().map(|mark| mark.retract(known, shown)).fold(false, |any, is| any || is)
     }
 
     /// What it is asked for by.
