@@ -1,7 +1,5 @@
 //! What one incident has to do with people and a tracker.
 
-use std::time::SystemTime;
-
 use forgewatch_plugin_api::{Issue, IssueRef, Person, WebhookEvent};
 use serde::{Deserialize, Serialize};
 
@@ -113,26 +111,19 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// What was delivered. What claims to come from the future would make everything until then old, so it is of now.
     pub(super) fn of_event(event: &WebhookEvent) -> Self {
-        let changed_at = event.changed_at().map(|at| Moment::from(at).min(Moment::now()));
-        Self { revision: event.revision(), changed_at }
+        Self { revision: event.revision(), changed_at: event.changed_at().map(Moment::from) }
     }
 
-    /// What was read or written at this moment.
-    pub(super) fn of_issue(issue: &Issue, at: SystemTime) -> Self {
-        let changed_at = issue.revision().is_none().then(|| Moment::from(at));
-        Self { revision: issue.revision(), changed_at }
+    /// What was read, or came back from a change. Only the tracker's own clock counts.
+    pub(super) fn of_issue(issue: &Issue) -> Self {
+        Self { revision: issue.revision(), changed_at: issue.changed_at().map(Moment::from) }
     }
 
     /// Takes a change in; whether it is newer than what was taken in before. What comes again, or after something newer,
-    /// is not. Revisions decide where both have one.
+    /// is not.
     pub(super) fn advance(&mut self, to: Self) -> bool {
-        let is_news = match ((self.revision, to.revision), (self.changed_at, to.changed_at)) {
-            ((Some(known), Some(new)), _) => new > known,
-            (_, (Some(known), Some(new))) => new > known,
-            _ => true,
-        };
+        let is_news = to.is_after(*self).unwrap_or(true);
         if is_news {
             self.revision = to.revision.or(self.revision);
             self.changed_at = to.changed_at.or(self.changed_at);
@@ -140,10 +131,19 @@ impl Mark {
         is_news
     }
 
-    /// Forgets a revision that was known before the issue was asked for, which has shown an older one since: so there is
-    /// none such, whoever has told of it. Whether there was one.
-    fn retract(&mut self, known: u64, shown: u64) -> bool {
-        let is_wrong = self.revision.is_some_and(|revision| revision > shown && revision <= known);
+    /// Whether it is newer than another, if that can be told. Revisions decide where both have one.
+    fn is_after(self, other: Self) -> Option<bool> {
+        match ((self.revision, other.revision), (self.changed_at, other.changed_at)) {
+            ((Some(own), Some(other)), _) => Some(own > other),
+            (_, (Some(own), Some(other))) => Some(own > other),
+            _ => None,
+        }
+    }
+
+    /// Forgets what was known before the tracker was asked, which has shown something older since: so there is none such,
+    /// whoever has told of it. Whether it was so.
+    fn retract(&mut self, before: Self, shown: Self) -> bool {
+        let is_wrong = self.is_after(shown) == Some(true) && self.is_after(before) != Some(true);
         if is_wrong {
             *self = Self::default();
         }
@@ -194,7 +194,7 @@ impl Link {
         link.show(issue);
         link.state = printable(issue.state(), LONGEST_WORD).into_owned();
         link.assignee = issue.assignee().map(holder);
-        let mark = Mark::of_issue(issue, SystemTime::now());
+        let mark = Mark::of_issue(issue);
         (link.assignee_mark, link.state_mark) = (mark, mark);
         link
     }
@@ -214,11 +214,11 @@ impl Link {
         self.state_mark.revision.max(self.assignee_mark.revision)
     }
 
-    /// Forgets revisions that the tracker does not have, by what was known before it was asked; whether there were any.
+    /// Forgets changes that the tracker does not have, by what was known before it was asked; whether there were any.
     pub(super) fn retract(&mut self, before: &Self, issue: &Issue) -> bool {
-        let (Some(known), Some(shown)) = (before.revision(), issue.revision()) else { return false };
-        let marks = [&mut self.assignee_mark, &mut self.state_mark];
-        marks.into_iter().map(|mark| mark.retract(known, shown)).fold(false, |any, is| any || is)
+        let shown = Mark::of_issue(issue);
+        let is_assignee_wrong = self.assignee_mark.retract(before.assignee_mark, shown);
+        self.state_mark.retract(before.state_mark, shown) || is_assignee_wrong
     }
 
     /// What it is asked for by.

@@ -1,3 +1,5 @@
+use forgewatch_plugin_api::{WebhookEvent, WebhookEventKind};
+
 use super::*;
 use crate::alerts::Labels;
 use crate::config::Person as Configured;
@@ -21,7 +23,7 @@ fn issue(revision: u64, state: &str, email: Option<&str>) -> Issue {
 }
 
 fn mark(revision: u64) -> Mark {
-    Mark::of_issue(&issue(revision, "", None), std::time::SystemTime::now())
+    Mark::of_issue(&issue(revision, "", None))
 }
 
 /// An incident of `ada` with an issue at revision 5.
@@ -35,7 +37,7 @@ fn record() -> Record {
 
 fn read(record: &mut Record, issue: &Issue, moves: &[(&str, Move)]) -> (Taken, Taken) {
     let moves = moves.iter().map(|(state, moved)| ((*state).to_owned(), *moved)).collect();
-    let mark = Mark::of_issue(issue, std::time::SystemTime::now());
+    let mark = Mark::of_issue(issue);
     record.take_issue(issue, mark, &moves, &people())
 }
 
@@ -129,19 +131,22 @@ fn what_is_delivered_while_the_tracker_is_asked_is_newer_than_its_answer() {
 }
 
 #[test]
-fn a_delivery_from_the_future_makes_nothing_old_that_comes_after_it() {
-    use forgewatch_plugin_api::{WebhookEvent, WebhookEventKind};
-    let at = |second| std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second);
-    let of = |second| {
+fn a_change_from_the_future_is_forgotten_once_the_tracker_shows_an_older_one() {
+    use std::time::{Duration, SystemTime};
+    let mut record = record();
+    let event = |second| {
         let event = WebhookEvent::new("account", WebhookEventKind::IssueUpdated);
-        Mark::of_event(&event.with_changed_at(at(second)))
+        Mark::of_event(&event.with_changed_at(SystemTime::UNIX_EPOCH + Duration::from_secs(second)))
     };
-    let mut known = Mark::default();
-    assert!(known.advance(of(7_000_000_000)));
-    let later = Mark::of_issue(
-        &Issue::new("31", "x", "Bug", "New"),
-        Moment::now().after(std::time::Duration::from_secs(1)).into(),
-    );
-    assert!(known.advance(later));
-    assert!(!known.advance(of(1_000_000_000)));
+    let shown = |second| {
+        let issue = Issue::new("31", "x", "Bug", "Closed");
+        issue.with_changed_at(SystemTime::UNIX_EPOCH + Duration::from_secs(second))
+    };
+    record.issue = Some(Link::new("acme", &shown(1_000)));
+    assert_eq!(record.take_assignee(event(7_000_000_000), None, &people()), Taken::Changed);
+    let before = record.issue.clone().expect("a link");
+    assert!(record.issue.as_mut().expect("a link").retract(&before, &shown(2_000)));
+    read(&mut record, &shown(2_000), &[]);
+    assert_ne!(record.take_assignee(event(2_001), None, &people()), Taken::Ignored);
+    assert_eq!(record.take_assignee(event(1_500), None, &people()), Taken::Ignored);
 }
