@@ -32,11 +32,23 @@ use secrets::Secrets;
 
 /// How long a plugin may take to say what a delivery means, for which it asks nobody.
 const PARSE_LIMIT: Duration = Duration::from_secs(5);
+/// Deliveries that plugins read at once; a plugin that is slow keeps nobody waiting who delivers nothing.
+const MOST_PARSED: usize = 16;
 /// How long whoever delivers waits until everything is taken in; after that it goes on without them.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Headers that are no part of what is delivered.
 const NOT_FOR_PLUGINS: [&str; 7] =
     ["authorization", "proxy-authorization", "cookie", "forwarded", "via", "x-real-ip", "host"];
+/// How those begin that proxies add, also to say who has signed in there.
+const ADDED_BY_PROXIES: [&str; 7] = [
+    "x-forwarded-",
+    "x-auth-request-",
+    "x-amzn-oidc-",
+    "x-goog-iap-",
+    "x-goog-authenticated-",
+    "x-ms-",
+    "cf-",
+];
 /// Trackers that are asked at once what a state means.
 const MOST_QUESTIONS: usize = 8;
 /// Deliveries that are taken in at once. The issues of further ones are read instead, so that neither a tracker that is slow
@@ -52,6 +64,7 @@ pub(super) struct Inbound {
     refusals: Mutex<Allowance>,
     strangers: Mutex<Allowance>,
     delays: Mutex<Allowance>,
+    parsing: Semaphore,
     questions: Semaphore,
     changes: Arc<Semaphore>,
 }
@@ -64,6 +77,7 @@ impl Default for Inbound {
             refusals: Mutex::new(Allowance::new(5, 1)),
             strangers: Mutex::new(Allowance::new(20, 1)),
             delays: Mutex::new(Allowance::new(20, 1)),
+            parsing: Semaphore::new(MOST_PARSED),
             questions: Semaphore::new(MOST_QUESTIONS),
             changes: Arc::new(Semaphore::new(MOST_CHANGES)),
         }
@@ -100,7 +114,8 @@ pub enum Unheard {
 
 /// Whether a header, in small letters, is for the plugin to see.
 fn is_of_delivery(name: &str, proof: &str) -> bool {
-    let is_of_the_way = NOT_FOR_PLUGINS.contains(&name) || name.starts_with("x-forwarded-");
+    let is_of_the_way = NOT_FOR_PLUGINS.contains(&name)
+        || ADDED_BY_PROXIES.iter().any(|beginning| name.starts_with(beginning));
     !is_of_the_way && !name.eq_ignore_ascii_case(proof)
 }
 
@@ -165,10 +180,12 @@ impl Handle {
         let delivery = headers
             .filter(|(name, _)| is_of_delivery(name, &sender.proof))
             .fold(WebhookDelivery::new(body), |delivery, (name, value)| delivery.with_header(name, value));
+        let turn = shared.inbound.parsing.acquire().await;
         let event = parse(&sender.proven[0], &delivery).await.map_err(|(unheard, why)| {
             refuse(&why);
             unheard
         })?;
+        drop(turn);
         let is_of = |it: &Integration| {
             it.description.external_id().is_some_and(|id| id.eq_ignore_ascii_case(event.account()))
         };

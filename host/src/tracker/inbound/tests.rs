@@ -171,6 +171,8 @@ fn a_plugin_sees_what_was_delivered_and_neither_the_proof_nor_the_way() {
     let shown = |name: &str| is_of_delivery(name, "Shared-Secret");
     assert!(["content-type", "x-github-event", "x-gitlab-event", "user-agent"].into_iter().all(shown));
     let kept = ["shared-secret", "authorization", "cookie", "x-forwarded-for", "forwarded", "x-real-ip"];
+    let of_proxies = ["x-auth-request-access-token", "x-amzn-oidc-data", "cf-access-jwt-assertion"];
+    assert!(!of_proxies.into_iter().any(shown));
     assert!(!kept.into_iter().any(shown));
 }
 
