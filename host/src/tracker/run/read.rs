@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::super::desk::{Desk, Refusal, RefusalKind};
 use super::super::handle::Shared;
-use super::super::record::Mark;
+use super::super::record::{Link, Mark};
 use super::super::take::{Move, Taken, is_moved};
 use super::worker::{Trouble, Work};
 use crate::text::printable;
@@ -22,7 +22,7 @@ impl Shared {
     pub(super) async fn read(self: &Arc<Self>, work: &Work<'_>) -> Result<(), Trouble> {
         let Some(link) = self.get(work.incident).and_then(|record| record.issue) else { return Ok(()) };
         match work.desk.get(&link.issue()).await {
-            Ok(issue) => match self.take_in(work.desk, &link.key, &issue).await {
+            Ok(issue) => match self.take_in(work.desk, &link, &issue).await {
                 Ok(()) => Ok(()),
                 Err(refusal) if refusal.kind == RefusalKind::Missing => {
                     Err(Trouble::of_this(refusal.to_string()))
@@ -37,7 +37,7 @@ impl Shared {
         }
     }
 
-    /// Takes in an issue as its tracker shows it.
+    /// Takes in an issue as its tracker shows it, which was asked when `link` was what is known of it.
     ///
     /// # Errors
     ///
@@ -45,9 +45,10 @@ impl Shared {
     pub(super) async fn take_in(
         self: &Arc<Self>,
         desk: &Desk,
-        key: &str,
+        link: &Link,
         issue: &Issue,
     ) -> Result<(), Refusal> {
+        let key = link.key.as_str();
         let mark = Mark::of_issue(issue);
         let former: BTreeSet<String> = {
             let book = self.book();
@@ -69,7 +70,12 @@ impl Shared {
             let linked = book.linked_to(desk.integration(), key).into_iter();
             let take = |id: String| {
                 book.change(&id, |record| {
+                    let is_wrong = record.issue.as_mut().is_some_and(|known| known.retract(link, issue));
                     let came = record.take_issue(issue, mark, &moves, people);
+                    if let Some(known) = &mut record.issue {
+                        // A tracker may show for a moment how the issue was.
+                        known.is_stale |= is_wrong;
+                    }
                     (came, record.clone())
                 })
             };
