@@ -211,7 +211,7 @@ impl Handle {
     /// The incident is over, or there is no such person in its team.
     pub async fn assign(&self, incident: &Incident, person: Option<&str>) -> Result<Record, LinkError> {
         let (shared, settings) = (&self.shared, self.shared.settings());
-        if incident.resolved_at.is_some() {
+        if incident.resolved_at.is_some() || shared.book().get(&incident.id).is_some_and(Record::is_over) {
             return Err(LinkError::Over);
         }
         let labels = shared.labels(incident, &settings).unwrap_or_default();
