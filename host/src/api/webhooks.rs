@@ -4,7 +4,7 @@
 //! whoever does not have it gets one answer, whatever is wrong. There is no answer that is our own fault, since services
 //! end what is answered so.
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -41,8 +41,8 @@ async fn deliver(request: Unread) -> Result<Found<Delivered>, Error> {
     input::of_query::<Nothing>(&query)?;
     let body = input::read(body, MAX_DELIVERY_BYTES).await?;
     let turn = shared.turn().await;
-    let media = headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok());
-    let change = tracker.understand(&sender, media, &body).await.map_err(refusal)?;
+    let shown = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let change = tracker.understand(&sender, shown, &body).await.map_err(refusal)?;
     // Who waits for a tracker takes nobody's turn.
     drop(turn);
     let incidents = match change {

@@ -292,7 +292,11 @@ impl Shared {
         self.save().await;
         self.news.send_replace(());
         let (integration, repository) = (Some(incident.integration.as_str()), incident.repository.as_deref());
-        self.source.note(event::generic(what, integration, repository, Moment::now(), more)).await;
+        let mut note = event::generic(what, integration, repository, Moment::now(), more);
+        // Several incidents of one integration may come to the same at once.
+        note.id = format!("{}-{}", note.id, incident.id);
+        note.fingerprint = Some(incident.fingerprint.clone());
+        self.source.note(note).await;
     }
 
     /// Saves what is different; whether nothing is left to save.

@@ -34,6 +34,9 @@ use secrets::Secrets;
 const PARSE_LIMIT: Duration = Duration::from_secs(5);
 /// How long whoever delivers waits until everything is taken in; after that it goes on without them.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// Headers that are no part of what is delivered.
+const NOT_FOR_PLUGINS: [&str; 7] =
+    ["authorization", "proxy-authorization", "cookie", "forwarded", "via", "x-real-ip", "host"];
 /// Trackers that are asked at once what a state means.
 const MOST_QUESTIONS: usize = 8;
 /// Characters of what others have sent that are told.
@@ -64,6 +67,8 @@ impl Default for Inbound {
 pub struct Sender {
     provider: String,
     peer: Option<IpAddr>,
+    /// The header with the secret.
+    proof: String,
     /// The integrations whose subscriptions have this secret; at least one.
     proven: Vec<Arc<Integration>>,
 }
@@ -84,6 +89,12 @@ pub enum Unheard {
     Malformed(String),
     /// It cannot be judged at this time.
     Unavailable,
+}
+
+/// Whether a header, in small letters, is for the plugin to see.
+fn is_of_delivery(name: &str, proof: &str) -> bool {
+    let is_of_the_way = NOT_FOR_PLUGINS.contains(&name) || name.starts_with("x-forwarded-");
+    !is_of_the_way && !name.eq_ignore_ascii_case(proof)
 }
 
 impl Handle {
@@ -126,11 +137,12 @@ impl Handle {
         let proven: Vec<_> = integrations.into_iter().filter(is_proven).collect();
         match proven.is_empty() {
             true => Err(refused("its secret is not that of a subscription")),
-            false => Ok(Sender { provider: provider.to_owned(), peer, proven }),
+            false => Ok(Sender { provider: provider.to_owned(), peer, proof: header, proven }),
         }
     }
 
-    /// Finds out what somebody delivers; none if it is of no interest.
+    /// Finds out what somebody delivers; none if it is of no interest. The plugin sees neither the proof nor what somebody
+    /// on the way is told or has added.
     ///
     /// # Errors
     ///
@@ -138,15 +150,14 @@ impl Handle {
     pub async fn understand(
         &self,
         sender: &Sender,
-        media: Option<&str>,
+        headers: impl Iterator<Item = (&str, &str)>,
         body: &[u8],
     ) -> Result<Option<Change>, Unheard> {
         let shared = &self.shared;
         let refuse = |why: &str| shared.refuse(&sender.provider, sender.peer, why);
-        let mut delivery = WebhookDelivery::new(body);
-        if let Some(media) = media {
-            delivery = delivery.with_header("content-type", media);
-        }
+        let delivery = headers
+            .filter(|(name, _)| is_of_delivery(name, &sender.proof))
+            .fold(WebhookDelivery::new(body), |delivery, (name, value)| delivery.with_header(name, value));
         let event = parse(&sender.proven[0], &delivery).await.map_err(|(unheard, why)| {
             refuse(&why);
             unheard

@@ -36,10 +36,18 @@ impl People {
         self.0.iter().filter(move |(_, person)| is_member(person)).map(|(name, _)| name.as_str())
     }
 
-    /// Who of those who can have an incident with these labels has this address, in whatever case: of several the first
-    /// by name, so that it is always the same.
-    pub(super) fn find<'a>(&'a self, labels: &'a Labels, email: &str) -> Option<&'a str> {
-        self.of_team(labels).find(|name| self.0[*name].emails.iter().any(|known| known.is(email)))
+    /// Who of those who can have an incident with these labels has this address, in whatever case. Of several whoever has
+    /// the incident keeps it; else it is the first by name, so that it is always the same.
+    pub(super) fn find<'a>(
+        &'a self,
+        labels: &'a Labels,
+        email: &str,
+        holder: Option<&str>,
+    ) -> Option<&'a str> {
+        let has_it = |name: &&str| self.0[*name].emails.iter().any(|known| known.is(email));
+        let mut fitting = self.of_team(labels).filter(has_it).peekable();
+        let first = fitting.peek().copied();
+        fitting.find(|name| Some(*name) == holder).or(first)
     }
 
     /// Whether anybody has this address.

@@ -1,7 +1,5 @@
 //! What one incident has to do with people and a tracker.
 
-use std::time::SystemTime;
-
 use forgewatch_plugin_api::{Issue, IssueRef, Person, WebhookEvent};
 use serde::{Deserialize, Serialize};
 
@@ -120,10 +118,9 @@ impl Mark {
         Self { revision: event.revision(), changed_at: event.changed_at().map(Moment::from) }
     }
 
-    /// What was read or written at this moment.
-    pub(super) fn of_issue(issue: &Issue, at: SystemTime) -> Self {
-        let changed_at = issue.revision().is_none().then(|| Moment::from(at));
-        Self { revision: issue.revision(), changed_at }
+    /// What was read, or came back from a change. Only the tracker's own clock counts.
+    pub(super) fn of_issue(issue: &Issue) -> Self {
+        Self { revision: issue.revision(), changed_at: issue.changed_at().map(Moment::from) }
     }
 
     /// Takes a change in; whether it is newer than what was taken in before. What comes again, or after something newer,
@@ -185,7 +182,7 @@ impl Link {
         link.show(issue);
         link.state = printable(issue.state(), LONGEST_WORD).into_owned();
         link.assignee = issue.assignee().map(holder);
-        let mark = Mark::of_issue(issue, SystemTime::now());
+        let mark = Mark::of_issue(issue);
         (link.assignee_mark, link.state_mark) = (mark, mark);
         link
     }

@@ -41,7 +41,10 @@ impl Record {
         }
         let assignee = match to {
             None => None,
-            Some(person) => match person.email().and_then(|email| people.find(&self.labels, email)) {
+            Some(person) => match person
+                .email()
+                .and_then(|email| people.find(&self.labels, email, self.assignee.as_deref()))
+            {
                 Some(name) => Some(name.to_owned()),
                 None => return Taken::Unknown,
             },
@@ -115,7 +118,8 @@ impl Record {
     pub(super) fn take_holder(&mut self, issue: &Issue, people: &People) {
         if self.assignee.is_none() && !self.owed.assignee {
             let email = issue.assignee().and_then(Person::email);
-            self.assignee = email.and_then(|email| people.find(&self.labels, email)).map(ToOwned::to_owned);
+            self.assignee =
+                email.and_then(|email| people.find(&self.labels, email, None)).map(ToOwned::to_owned);
         }
     }
 

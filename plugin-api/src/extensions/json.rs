@@ -1,5 +1,7 @@
 //! JSON, in and out.
 
+use std::time::{Duration, SystemTime};
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,6 +25,17 @@ pub(super) fn decode_at_most<T: DeserializeOwned>(
         return Err(Failure::new(Reason::PLUGIN_FAILED, detail));
     }
     decode(name, whose, bytes)
+}
+
+/// A moment as it crosses: milliseconds since 1970.
+pub(super) fn to_unix_ms(at: SystemTime) -> Option<u64> {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).ok()
+}
+
+/// The moment again; none for one that no clock shows.
+pub(super) fn from_unix_ms(ms: Option<u64>) -> Option<SystemTime> {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms?))
 }
 
 /// The longest key or id that crosses, in characters.

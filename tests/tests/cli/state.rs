@@ -125,7 +125,7 @@ fn what_is_no_store_of_this_version_is_refused_and_left_as_it_is() {
     sandbox.write("cut.db", &good[..good.len() / 2]);
     fs::create_dir(sandbox.path("folder.db")).expect("a folder");
     for (name, message) in [
-        ("newer.db", "has schema 99, this version knows 4: upgrade, or choose another `state.path`"),
+        ("newer.db", "has schema 99, this version knows 5: upgrade, or choose another `state.path`"),
         ("foreign.db", "another program made this database"),
         ("text.db", "is no intact state of forgewatch"),
         ("short.db", "is no intact state of forgewatch"),

@@ -3,4 +3,5 @@
 mod api;
 mod inbound;
 mod outbound;
+mod story;
 mod subscriptions;

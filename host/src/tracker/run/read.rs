@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use forgewatch_plugin_api::Issue;
 use serde_json::json;
@@ -51,7 +50,7 @@ impl Shared {
         key: &str,
         issue: &Issue,
     ) -> Result<(), Refusal> {
-        let mark = Mark::of_issue(issue, SystemTime::now());
+        let mark = Mark::of_issue(issue);
         let former: BTreeSet<String> = {
             let book = self.book();
             let linked = book.linked_to(desk.integration(), key).into_iter();

@@ -4,7 +4,6 @@
 //! that was cut off is told by the issue: at the same revision it was not made.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use forgewatch_plugin_api::{AssigneeTarget, Issue, IssueChange, Person, StateTarget};
 use serde_json::json;
@@ -96,7 +95,7 @@ impl Shared {
             now.owed.assignee = false;
             if let (Some(issue), Some(link)) = (&brought, &mut now.issue) {
                 link.assignee = issue.assignee().map(holder);
-                link.assignee_mark.advance(Mark::of_issue(issue, SystemTime::now()));
+                link.assignee_mark.advance(Mark::of_issue(issue));
             }
         };
         match written {

@@ -21,7 +21,7 @@ fn issue(revision: u64, state: &str, email: Option<&str>) -> Issue {
 }
 
 fn mark(revision: u64) -> Mark {
-    Mark::of_issue(&issue(revision, "", None), std::time::SystemTime::now())
+    Mark::of_issue(&issue(revision, "", None))
 }
 
 /// An incident of `ada` with an issue at revision 5.
@@ -35,7 +35,7 @@ fn record() -> Record {
 
 fn read(record: &mut Record, issue: &Issue, moves: &[(&str, Move)]) -> (Taken, Taken) {
     let moves = moves.iter().map(|(state, moved)| ((*state).to_owned(), *moved)).collect();
-    let mark = Mark::of_issue(issue, std::time::SystemTime::now());
+    let mark = Mark::of_issue(issue);
     record.take_issue(issue, mark, &moves, &people())
 }
 

@@ -1,6 +1,6 @@
 //! What a tracker delivers, and what it means.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -57,7 +57,7 @@ impl WebhookDelivery {
         Self { headers: Vec::new(), body: body.into() }
     }
 
-    /// Adds a header. Hosts leave out the one that proves it.
+    /// Adds a header. Hosts leave out the one that proves it, credentials, cookies, and what proxies add.
     #[must_use]
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -233,8 +233,7 @@ impl WebhookEvent {
     /// Sets when the issue was changed.
     #[must_use]
     pub fn with_changed_at(mut self, at: SystemTime) -> Self {
-        let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.changed_at_unix_ms = u64::try_from(since.as_millis()).ok();
+        self.changed_at_unix_ms = json::to_unix_ms(at);
         self
     }
 
@@ -284,7 +283,7 @@ impl WebhookEvent {
 
     /// When the issue was changed.
     pub fn changed_at(&self) -> Option<SystemTime> {
-        SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(self.changed_at_unix_ms?))
+        json::from_unix_ms(self.changed_at_unix_ms)
     }
 
     /// Leaves out what can be no key.

@@ -1,6 +1,10 @@
 //! Issues and the people who have them.
 
+use std::time::SystemTime;
+
 use serde::{Deserialize, Serialize};
+
+use crate::extensions::json;
 
 /// Which issue.
 ///
@@ -101,6 +105,8 @@ pub struct Issue {
     url: Option<String>,
     #[serde(default)]
     revision: Option<u64>,
+    #[serde(default)]
+    changed_at_unix_ms: Option<u64>,
 }
 
 impl Issue {
@@ -120,6 +126,7 @@ impl Issue {
             assignee: None,
             url: None,
             revision: None,
+            changed_at_unix_ms: None,
         }
     }
 
@@ -144,11 +151,21 @@ impl Issue {
         self
     }
 
-    /// Sets its revision: a number that grows with each change of it. Where the tracker has none, give none; hosts then
-    /// go by [`WebhookEvent::changed_at`](crate::WebhookEvent::changed_at).
+    /// Sets its revision: a number that grows with each change of it. Where the tracker has none, give none, and
+    /// say [when it was changed](Self::with_changed_at).
     #[must_use]
     pub fn with_revision(mut self, revision: u64) -> Self {
         self.revision = Some(revision);
+        self
+    }
+
+    /// Sets when it was changed last, by the tracker's clock, as [`WebhookEvent::with_changed_at`] does: what trackers
+    /// without revisions are followed by.
+    ///
+    /// [`WebhookEvent::with_changed_at`]: crate::WebhookEvent::with_changed_at
+    #[must_use]
+    pub fn with_changed_at(mut self, at: SystemTime) -> Self {
+        self.changed_at_unix_ms = json::to_unix_ms(at);
         self
     }
 
@@ -190,6 +207,11 @@ impl Issue {
     /// A number that grows with each change of it, where the tracker has one.
     pub fn revision(&self) -> Option<u64> {
         self.revision
+    }
+
+    /// When it was changed last, where the tracker says so.
+    pub fn changed_at(&self) -> Option<SystemTime> {
+        json::from_unix_ms(self.changed_at_unix_ms)
     }
 }
 

@@ -126,6 +126,17 @@ async fn row_11_7_of_several_it_is_always_the_first_by_name() {
 }
 
 #[tokio::test]
+async fn row_11_7_whoever_of_several_has_it_keeps_it() {
+    let followed = Followed::new();
+    let incident = followed.incident(ACME, "shop");
+    for (revision, holder, expected) in [(2, "zoe", "zoe"), (3, "ben", "ben"), (4, "ada", "ben")] {
+        followed.assign(&incident, holder);
+        followed.takes(assigned(revision, "pair@acme.example")).await;
+        assert_eq!(followed.assignee(&incident).as_deref(), Some(expected), "{holder}");
+    }
+}
+
+#[tokio::test]
 async fn row_11_8_who_has_it_already_has_it_still_and_it_is_no_news() {
     let followed = Followed::new();
     let incident = followed.incident(ACME, "shop");
