@@ -61,8 +61,6 @@ use view::{Pages, View};
 const MOST_REQUESTS: usize = 64;
 /// Streams of events that are open at once.
 const MOST_STREAMS: usize = 64;
-/// Requests for which a tracker is asked at once; further ones wait.
-const MOST_OF_TRACKERS: usize = 16;
 
 /// Connections that the system holds until they are taken. What it has no room for is tried again after a second.
 const MOST_NOT_TAKEN: u32 = 4096;
@@ -121,7 +119,7 @@ struct Shared {
     document: OnceLock<Documents>,
     requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
-    of_trackers: Arc<Semaphore>,
+    of_trackers: desks::Turns,
     stop: CancellationToken,
 }
 
@@ -177,7 +175,7 @@ impl Shared {
             document: OnceLock::new(),
             requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
-            of_trackers: Arc::new(Semaphore::new(MOST_OF_TRACKERS)),
+            of_trackers: desks::Turns::default(),
             stop,
         }
     }

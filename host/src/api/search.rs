@@ -80,7 +80,7 @@ pub(crate) struct Suggestion {
 
 async fn search(call: Call<Query>) -> Result<Found<Suggestions>, Error> {
     let (shared, name, Query { field, query, project }) = call.without_turn();
-    let _turn = shared.turn_of_tracker().await;
+    let _turn = shared.turn_of_tracker(&name).await?;
     let desk = shared.desk(&name).await?;
     let text = query.trim();
     let found = match field {
@@ -97,7 +97,7 @@ async fn search(call: Call<Query>) -> Result<Found<Suggestions>, Error> {
 
 /// Issues of an integration's tracker that fit a text.
 pub(super) async fn issues_of(shared: &Shared, integration: &str, text: &str) -> Result<Suggestions, Error> {
-    let _turn = shared.turn_of_tracker().await;
+    let _turn = shared.turn_of_tracker(integration).await?;
     let desk = shared.desk(integration).await?;
     Ok(issues(&desk, text, None).await?)
 }

@@ -40,11 +40,8 @@ async fn deliver(request: Unread) -> Result<Found<Delivered>, Error> {
     let sender = tracker.recognise(&name, peer, |header| only(&headers, header)).await.map_err(refusal)?;
     input::of_query::<Nothing>(&query)?;
     let body = input::read(body, MAX_DELIVERY_BYTES).await?;
-    let turn = shared.turn().await;
     let shown = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let change = tracker.understand(&sender, shown, &body).await.map_err(refusal)?;
-    // Who waits for a tracker takes nobody's turn.
-    drop(turn);
     let incidents = match change {
         Some(change) => tracker.take_in(change).await,
         None => Vec::new(),

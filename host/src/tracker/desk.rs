@@ -1,6 +1,7 @@
 //! A tracker, as one integration reaches it.
 //!
-//! Every question ends within the time that a check has. What comes back is the word of a plugin.
+//! Every question ends within the time that a check has. What comes back is the word of a plugin: it may ask for a rest, and
+//! not for one without an end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +19,9 @@ use crate::services::HookSecret;
 use crate::services::call::{self, CallRecord};
 use crate::sweep::{Connected, Integration};
 use crate::verdict::{Outcome, Reason};
+
+/// The longest rest that a tracker may ask for, as for checks.
+const LONGEST_ASKED_S: u64 = 60 * 60;
 
 /// A tracker with the client that asks it.
 #[derive(Clone)]
@@ -180,7 +184,8 @@ impl Desk {
 impl Refusal {
     /// One without a request.
     pub(crate) fn of(outcome: Outcome, kind: RefusalKind) -> Self {
-        Self { outcome, kind, has_written: false }
+        let retry_after_s = outcome.retry_after_s.map(|seconds| seconds.min(LONGEST_ASKED_S));
+        Self { outcome: Outcome { retry_after_s, ..outcome }, kind, has_written: false }
     }
 }
 
@@ -205,6 +210,19 @@ impl fmt::Display for Refusal {
         match self.outcome.detail.as_str() {
             "" => f.write_str(self.outcome.reason.as_str()),
             detail => f.write_str(detail),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_asks_for_a_rest_without_an_end() {
+        for (asked, has) in [(Some(u64::MAX), Some(LONGEST_ASKED_S)), (Some(7), Some(7)), (None, None)] {
+            let outcome = Outcome { retry_after_s: asked, ..Outcome::new(Reason::RateLimited, "slower") };
+            assert_eq!(Refusal::of(outcome, RefusalKind::Failed).outcome.retry_after_s, has);
         }
     }
 }

@@ -32,13 +32,28 @@ use secrets::Secrets;
 
 /// How long a plugin may take to say what a delivery means, for which it asks nobody.
 const PARSE_LIMIT: Duration = Duration::from_secs(5);
+/// Deliveries that plugins read at once; a plugin that is slow keeps nobody waiting who delivers nothing.
+const MOST_PARSED: usize = 16;
 /// How long whoever delivers waits until everything is taken in; after that it goes on without them.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Headers that are no part of what is delivered.
 const NOT_FOR_PLUGINS: [&str; 7] =
     ["authorization", "proxy-authorization", "cookie", "forwarded", "via", "x-real-ip", "host"];
+/// How those begin that proxies add, also to say who has signed in there.
+const ADDED_BY_PROXIES: [&str; 7] = [
+    "x-forwarded-",
+    "x-auth-request-",
+    "x-amzn-oidc-",
+    "x-goog-iap-",
+    "x-goog-authenticated-",
+    "x-ms-",
+    "cf-",
+];
 /// Trackers that are asked at once what a state means.
 const MOST_QUESTIONS: usize = 8;
+/// Deliveries that are taken in at once. The issues of further ones are read instead, so that neither a tracker that is slow
+/// nor whoever delivers without an end makes what is held grow, or takes all connections.
+const MOST_CHANGES: usize = 64;
 /// Characters of what others have sent that are told.
 const LONGEST_TOLD: usize = 200;
 
@@ -48,7 +63,10 @@ pub(super) struct Inbound {
     secrets: Secrets,
     refusals: Mutex<Allowance>,
     strangers: Mutex<Allowance>,
+    delays: Mutex<Allowance>,
+    parsing: Semaphore,
     questions: Semaphore,
+    changes: Arc<Semaphore>,
 }
 
 impl Default for Inbound {
@@ -58,7 +76,10 @@ impl Default for Inbound {
             secrets: Secrets::default(),
             refusals: Mutex::new(Allowance::new(5, 1)),
             strangers: Mutex::new(Allowance::new(20, 1)),
+            delays: Mutex::new(Allowance::new(20, 1)),
+            parsing: Semaphore::new(MOST_PARSED),
             questions: Semaphore::new(MOST_QUESTIONS),
+            changes: Arc::new(Semaphore::new(MOST_CHANGES)),
         }
     }
 }
@@ -93,7 +114,8 @@ pub enum Unheard {
 
 /// Whether a header, in small letters, is for the plugin to see.
 fn is_of_delivery(name: &str, proof: &str) -> bool {
-    let is_of_the_way = NOT_FOR_PLUGINS.contains(&name) || name.starts_with("x-forwarded-");
+    let is_of_the_way = NOT_FOR_PLUGINS.contains(&name)
+        || ADDED_BY_PROXIES.iter().any(|beginning| name.starts_with(beginning));
     !is_of_the_way && !name.eq_ignore_ascii_case(proof)
 }
 
@@ -158,10 +180,12 @@ impl Handle {
         let delivery = headers
             .filter(|(name, _)| is_of_delivery(name, &sender.proof))
             .fold(WebhookDelivery::new(body), |delivery, (name, value)| delivery.with_header(name, value));
+        let turn = shared.inbound.parsing.acquire().await;
         let event = parse(&sender.proven[0], &delivery).await.map_err(|(unheard, why)| {
             refuse(&why);
             unheard
         })?;
+        drop(turn);
         let is_of = |it: &Integration| {
             it.description.external_id().is_some_and(|id| id.eq_ignore_ascii_case(event.account()))
         };
@@ -183,9 +207,22 @@ impl Handle {
     /// Takes a change in; the ids of the incidents that it has an effect on, as far as that is known in time. It goes on
     /// when nobody waits for it.
     pub async fn take_in(&self, change: Change) -> Vec<String> {
-        let affected = Affected::default();
-        let shared = Arc::clone(&self.shared);
-        let work = tokio::spawn(shared.handle_updated_workitem(change, affected.clone()));
+        let (affected, shared) = (Affected::default(), Arc::clone(&self.shared));
+        let Ok(place) = Arc::clone(&shared.inbound.changes).try_acquire_owned() else {
+            for integration in &change.integrations {
+                let Some(key) = change.event.issue() else { continue };
+                let why = format!("{MOST_CHANGES} others are taken in at this time");
+                shared.leave_to_reading(integration, key, &why).await;
+            }
+            return Vec::new();
+        };
+        let work = {
+            let (shared, affected) = (Arc::clone(&shared), affected.clone());
+            tokio::spawn(async move {
+                let _place = place;
+                shared.handle_updated_workitem(change, affected).await;
+            })
+        };
         match timeout(PATIENCE, work).await {
             Ok(Ok(())) => {}
             Ok(Err(panic)) => {

@@ -124,18 +124,33 @@ impl Mark {
     }
 
     /// Takes a change in; whether it is newer than what was taken in before. What comes again, or after something newer,
-    /// is not. Revisions decide where both have one.
+    /// is not.
     pub(super) fn advance(&mut self, to: Self) -> bool {
-        let is_news = match ((self.revision, to.revision), (self.changed_at, to.changed_at)) {
-            ((Some(known), Some(new)), _) => new > known,
-            (_, (Some(known), Some(new))) => new > known,
-            _ => true,
-        };
+        let is_news = to.is_after(*self).unwrap_or(true);
         if is_news {
             self.revision = to.revision.or(self.revision);
             self.changed_at = to.changed_at.or(self.changed_at);
         }
         is_news
+    }
+
+    /// Whether it is newer than another, if that can be told. Revisions decide where both have one.
+    fn is_after(self, other: Self) -> Option<bool> {
+        match ((self.revision, other.revision), (self.changed_at, other.changed_at)) {
+            ((Some(own), Some(other)), _) => Some(own > other),
+            (_, (Some(own), Some(other))) => Some(own > other),
+            _ => None,
+        }
+    }
+
+    /// Forgets what was known before the tracker was asked, which has shown something older since: so there is none such,
+    /// whoever has told of it. Whether it was so.
+    fn retract(&mut self, before: Self, shown: Self) -> bool {
+        let is_wrong = self.is_after(shown) == Some(true) && self.is_after(before) != Some(true);
+        if is_wrong {
+            *self = Self::default();
+        }
+        is_wrong
     }
 }
 
@@ -210,6 +225,13 @@ impl Link {
     /// The newest revision that is known of it.
     pub(super) fn revision(&self) -> Option<u64> {
         self.state_mark.revision.max(self.assignee_mark.revision)
+    }
+
+    /// Forgets changes that the tracker does not have, by what was known before it was asked; whether there were any.
+    pub(super) fn retract(&mut self, before: &Self, issue: &Issue) -> bool {
+        let shown = Mark::of_issue(issue);
+        let is_assignee_wrong = self.assignee_mark.retract(before.assignee_mark, shown);
+        self.state_mark.retract(before.state_mark, shown) || is_assignee_wrong
     }
 
     /// What it is asked for by.

@@ -16,8 +16,9 @@ use crate::verdict::{Outcome, Reason};
 
 /// For how long it counts what a tracker said.
 const FRESH: Duration = Duration::from_secs(10 * 60);
-/// Kinds whose states are kept.
-const MOST_KINDS: usize = 1_000;
+/// Kinds whose states are kept, and how many of each: more than anybody has.
+const MOST_KINDS: usize = 200;
+const MOST_STATES: usize = 200;
 /// The kinds that are asked for where nobody knows an issue's own.
 const USUAL_KINDS: [&str; 3] = ["Bug", "Issue", "Task"];
 /// Characters of a state and of a project that are told.
@@ -85,7 +86,8 @@ impl States {
         if fresh.is_some() {
             return Ok(fresh);
         }
-        let states = desk.states(project, kind).await?;
+        let mut states = desk.states(project, kind).await?;
+        states.truncate(MOST_STATES);
         let is_done = states.iter().find(is_it).map(IssueState::is_done);
         let mut known = self.known();
         if known.len() >= MOST_KINDS {

@@ -77,7 +77,7 @@ fn somebody_or_nobody(_: &mut SchemaGenerator) -> Schema {
 /// Links an incident to an issue.
 pub(crate) async fn link(shared: &Arc<Shared>, id: &str, wanted: Wanted) -> Result<Incident, Error> {
     let Wanted { integration, issue: key, project } = wanted;
-    let _turn = shared.turn_of_tracker().await;
+    let _turn = shared.turn_of_tracker(&integration).await?;
     let (tracker, incident) = (shared.tracker.clone(), find(shared, id).await?);
     let issue = IssueRef::new(&key);
     let issue = match project {

@@ -1,13 +1,13 @@
 //! The state of an issue, as it was delivered.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use forgewatch_plugin_api::WebhookEvent;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::LONGEST_TOLD;
+use super::{LONGEST_TOLD, lock};
 use crate::text::printable;
 use crate::tracker::handle::Shared;
 use crate::tracker::record::{Link, Mark};
@@ -117,11 +117,15 @@ impl Shared {
         open.filter_map(|record| record.issue.clone()).find(|link| is_behind(link, mark))
     }
 
-    /// What a delivery said of a state is not taken in: the issue is to be read instead.
+    /// What a delivery said is not taken in: the issue is to be read instead. That is told, not of each where there are many.
     pub(super) async fn leave_to_reading(self: &Arc<Self>, integration: &str, key: &str, why: &str) {
         {
             let mut book = self.book();
-            for id in book.linked_to(integration, key) {
+            let linked = book.linked_to(integration, key);
+            if linked.is_empty() {
+                return;
+            }
+            for id in linked {
                 book.change(&id, |record| {
                     if let Some(link) = &mut record.issue {
                         link.is_stale = true;
@@ -131,6 +135,9 @@ impl Shared {
         }
         self.save().await;
         self.news.send_replace(());
+        if !lock(&self.inbound.delays).take(Instant::now()) {
+            return;
+        }
         let (key, why) = (printable(key, LONGEST_TOLD), printable(why, LONGEST_TOLD * 3));
         tracing::warn!(
             "the state of the issue {key} of `{integration}` is read later, since it is not known yet: {why}"

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use super::{Change, is_of_delivery};
+use super::{Change, MOST_CHANGES, is_of_delivery};
 use crate::alerts::{self, Labels};
 use crate::config;
 use crate::journal::{Cause, Fingerprint, Incident, Incidents};
@@ -171,6 +171,8 @@ fn a_plugin_sees_what_was_delivered_and_neither_the_proof_nor_the_way() {
     let shown = |name: &str| is_of_delivery(name, "Shared-Secret");
     assert!(["content-type", "x-github-event", "x-gitlab-event", "user-agent"].into_iter().all(shown));
     let kept = ["shared-secret", "authorization", "cookie", "x-forwarded-for", "forwarded", "x-real-ip"];
+    let of_proxies = ["x-auth-request-access-token", "x-amzn-oidc-data", "cf-access-jwt-assertion"];
+    assert!(!of_proxies.into_iter().any(shown));
     assert!(!kept.into_iter().any(shown));
 }
 
@@ -201,4 +203,18 @@ async fn row_10_4_whatever_becomes_of_the_one_the_other_is_taken_in() {
     let person = Person::new("Ada").with_email("ada@acme.example");
     let taken = followed.takes(event.with_assignee(AssigneeChange::Set(person))).await;
     assert_eq!((taken, followed.assignee(&incident)), (vec![incident], Some("ada".to_owned())));
+}
+
+#[tokio::test]
+async fn what_there_is_no_room_for_is_read_instead() {
+    let followed = Followed::new();
+    let incident = followed.incident(ACME, "shop");
+    let rooms = Arc::clone(&followed.handle.shared.inbound.changes);
+    let all = rooms.acquire_many_owned(u32::try_from(MOST_CHANGES).unwrap()).await.unwrap();
+    assert_eq!(followed.takes(assigned(2, "ada@acme.example")).await, [""; 0]);
+    assert!(followed.record(&incident).issue.unwrap().is_stale);
+    assert_eq!(followed.assignee(&incident), None);
+    drop(all);
+    // It is news still.
+    assert_eq!(followed.takes(assigned(2, "ada@acme.example")).await, [incident]);
 }

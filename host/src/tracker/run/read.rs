@@ -24,7 +24,7 @@ impl Shared {
         let link = self.get(work.incident).and_then(|record| record.issue).filter(is_here);
         let Some(link) = link else { return Ok(()) };
         match work.desk.get(&link.issue()).await {
-            Ok(issue) => match self.take_in(work.desk, &link.key, &issue).await {
+            Ok(issue) => match self.take_in(work.desk, &link, &issue).await {
                 Ok(()) => Ok(()),
                 Err(refusal) if refusal.kind == RefusalKind::Missing => {
                     Err(Trouble::of_this(refusal.to_string()))
@@ -39,7 +39,7 @@ impl Shared {
         }
     }
 
-    /// Takes in an issue as its tracker shows it.
+    /// Takes in an issue as its tracker shows it, which was asked when `link` was what is known of it.
     ///
     /// # Errors
     ///
@@ -47,9 +47,10 @@ impl Shared {
     pub(super) async fn take_in(
         self: &Arc<Self>,
         desk: &Desk,
-        key: &str,
+        link: &Link,
         issue: &Issue,
     ) -> Result<(), Refusal> {
+        let key = link.key.as_str();
         let mark = Mark::of_issue(issue);
         let former: BTreeSet<String> = {
             let book = self.book();
@@ -71,7 +72,12 @@ impl Shared {
             let linked = book.linked_to(desk.integration(), key).into_iter();
             let take = |id: String| {
                 book.change(&id, |record| {
+                    let is_wrong = record.issue.as_mut().is_some_and(|known| known.retract(link, issue));
                     let came = record.take_issue(issue, mark, &moves, people);
+                    if let Some(known) = &mut record.issue {
+                        // A tracker may show for a moment how the issue was.
+                        known.is_stale |= is_wrong;
+                    }
                     (came, record.clone())
                 })
             };

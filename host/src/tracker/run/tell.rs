@@ -179,7 +179,7 @@ impl Shared {
 
     /// Takes in an issue on the way. What a state means that is not known now is asked again when the issue is read.
     async fn take_in_brought(self: &Arc<Self>, work: &Work<'_>, link: &Link, issue: &Issue) {
-        if let Err(refusal) = self.take_in(work.desk, &link.key, issue).await {
+        if let Err(refusal) = self.take_in(work.desk, link, issue).await {
             tracing::debug!("{refusal}");
         }
     }

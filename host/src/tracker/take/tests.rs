@@ -1,3 +1,5 @@
+use forgewatch_plugin_api::{WebhookEvent, WebhookEventKind};
+
 use super::*;
 use crate::alerts::Labels;
 use crate::config::Person as Configured;
@@ -102,4 +104,49 @@ fn what_is_over_is_shown_and_changes_nothing() {
     let link = record.issue.as_ref().expect("a link");
     assert_eq!((link.state.as_str(), &link.assignee), ("Closed", &None));
     assert_eq!((record.assignee.as_deref(), record.handled_at), (Some("ada"), None));
+}
+
+#[test]
+fn a_revision_that_the_tracker_does_not_have_is_forgotten() {
+    let mut record = record();
+    // Whoever has the secret of a subscription may tell of any.
+    assert_eq!(record.take_state(mark(u64::MAX), "Closed", TO_DONE, Moment::now()), Taken::Changed);
+    assert_eq!(record.take_assignee(mark(u64::MAX), None, &people()), Taken::Changed);
+    let before = record.issue.clone().expect("a link");
+    let shown = issue(6, "Active", Some("ben@contoso.example"));
+    assert_eq!(read(&mut record, &shown, &[("Closed", TO_OPEN)]), (Taken::Ignored, Taken::Ignored));
+    assert!(record.issue.as_mut().expect("a link").retract(&before, &shown));
+    assert_eq!(read(&mut record, &shown, &[("Closed", TO_OPEN)]), (Taken::Changed, Taken::Changed));
+    assert_eq!((record.assignee.as_deref(), record.handled_at), (Some("ben"), None));
+    assert_eq!(record.take_assignee(mark(5), None, &people()), Taken::Ignored, "what is older stays so");
+}
+
+#[test]
+fn what_is_delivered_while_the_tracker_is_asked_is_newer_than_its_answer() {
+    let mut record = record();
+    let before = record.issue.clone().expect("a link");
+    assert_eq!(record.take_state(mark(7), "Closed", TO_DONE, Moment::now()), Taken::Changed);
+    assert!(!record.issue.as_mut().expect("a link").retract(&before, &issue(6, "Active", None)));
+    assert_eq!(record.take_state(mark(6), "Active", TO_OPEN, Moment::now()), Taken::Ignored);
+}
+
+#[test]
+fn a_change_from_the_future_is_forgotten_once_the_tracker_shows_an_older_one() {
+    use std::time::{Duration, SystemTime};
+    let mut record = record();
+    let event = |second| {
+        let event = WebhookEvent::new("account", WebhookEventKind::IssueUpdated);
+        Mark::of_event(&event.with_changed_at(SystemTime::UNIX_EPOCH + Duration::from_secs(second)))
+    };
+    let shown = |second| {
+        let issue = Issue::new("31", "x", "Bug", "Closed");
+        issue.with_changed_at(SystemTime::UNIX_EPOCH + Duration::from_secs(second))
+    };
+    record.issue = Some(Link::new("acme", &shown(1_000)));
+    assert_eq!(record.take_assignee(event(7_000_000_000), None, &people()), Taken::Changed);
+    let before = record.issue.clone().expect("a link");
+    assert!(record.issue.as_mut().expect("a link").retract(&before, &shown(2_000)));
+    read(&mut record, &shown(2_000), &[]);
+    assert_ne!(record.take_assignee(event(2_001), None, &people()), Taken::Ignored);
+    assert_eq!(record.take_assignee(event(1_500), None, &people()), Taken::Ignored);
 }

@@ -161,3 +161,21 @@ fn what_others_change_at_the_same_time_is_no_trouble() {
     let item = scene.until_item(31, is_closed);
     assert_eq!((item.rev, item.comments.len()), (3, 2));
 }
+
+#[test]
+fn a_revision_that_there_is_not_keeps_nobody_from_telling() {
+    let scene = Scene::start(&tracked(1), 1);
+    let incident = scene.lose(0);
+    // As somebody leaves it who has the secret of the subscription and means harm.
+    let scene = scene.edit(&incident, |record| {
+        for mark in ["assignee_mark", "state_mark"] {
+            record["issue"][mark]["revision"] = json!(u64::MAX);
+        }
+    });
+    let number = text(&scene.until_told(&incident)["issue"]["key"]).parse().expect("a number");
+    restore(&scene.fake, 0, 0);
+    scene.until_item(number, is_closed);
+    let record = scene.until_told(&incident);
+    assert_eq!(record["issue"]["state_mark"]["revision"], scene.item(number).rev, "{record}");
+    scene.daemon.stop();
+}
