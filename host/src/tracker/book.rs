@@ -96,7 +96,7 @@ impl Book {
 
     /// The incidents that this issue is linked to, in the order of their ids.
     pub(super) fn linked_to(&self, integration: &str, key: &str) -> Vec<String> {
-        let is_it = |link: &Link| link.integration == integration && link.key == key;
+        let is_it = |link: &Link| link.is_of(integration, key);
         let linked = self.records.iter().filter(|(_, record)| record.issue.as_ref().is_some_and(is_it));
         linked.map(|(id, _)| id.clone()).collect()
     }

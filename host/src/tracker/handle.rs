@@ -154,25 +154,30 @@ impl Handle {
         issue: &IssueRef,
     ) -> Result<Record, LinkError> {
         let shared = &self.shared;
-        shared.may_link(incident, integration, issue.key())?;
+        may_link(&shared.book(), incident, integration, issue.key())?;
         let desk = shared.source.desk(integration).await;
         let desk =
             desk.ok_or_else(|| LinkError::NoIntegration(printable(integration, LONGEST_KEY).into_owned()))?;
         let found = desk.get(issue).await.map_err(LinkError::Refused)?;
-        // Somebody may have been faster.
-        shared.may_link(incident, integration, found.key())?;
-        let link = Link::new(integration, &found);
         let settings = shared.settings();
         let labels = shared.labels(incident, &settings).unwrap_or_default();
-        let record = shared.book().follow(incident, labels, |record| {
-            let is_new = record.issue.as_ref().is_none_or(|known| known.key != link.key);
-            record.owed.greeting |= is_new;
-            record.owed.assignee |= is_new && record.assignee.is_some();
-            if is_new {
+        let record = {
+            let mut book = shared.book();
+            // Somebody may have been faster.
+            may_link(&book, incident, integration, found.key())?;
+            book.follow(incident, labels, |record| {
+                (record.by_hand, record.making_since) = (true, None);
+                if let Some(known) = &mut record.issue {
+                    // What is known of it, and what it is told at this moment, stays; the rest is read.
+                    (known.gone_since, known.is_stale) = (None, true);
+                    return;
+                }
+                record.owed.greeting = true;
+                record.owed.assignee |= record.assignee.is_some();
                 record.take_holder(&found, &settings.people);
-            }
-            (record.issue, record.by_hand, record.making_since) = (Some(link), true, None);
-        });
+                record.issue = Some(Link::new(integration, &found));
+            })
+        };
         let more = json!({ "incident": incident.id, "issue": found.key() });
         shared.conclude("incident_linked", incident, more).await;
         Ok(record)
@@ -207,7 +212,7 @@ impl Handle {
     /// The incident is over, or there is no such person in its team.
     pub async fn assign(&self, incident: &Incident, person: Option<&str>) -> Result<Record, LinkError> {
         let (shared, settings) = (&self.shared, self.shared.settings());
-        if incident.resolved_at.is_some() {
+        if incident.resolved_at.is_some() || shared.book().get(&incident.id).is_some_and(Record::is_over) {
             return Err(LinkError::Over);
         }
         let labels = shared.labels(incident, &settings).unwrap_or_default();
@@ -230,6 +235,16 @@ impl Handle {
         shared.conclude("incident_assigned", incident, more).await;
         Ok(record)
     }
+}
+
+/// Whether an incident can have this issue.
+fn may_link(book: &Book, incident: &Incident, integration: &str, key: &str) -> Result<(), LinkError> {
+    let known = book.get(&incident.id);
+    if incident.resolved_at.is_some() || known.is_some_and(Record::is_over) {
+        return Err(LinkError::Over);
+    }
+    let other = known.and_then(|record| record.issue.as_ref()).filter(|link| !link.is_of(integration, key));
+    other.map_or(Ok(()), |link| Err(LinkError::Linked(link.key.clone())))
 }
 
 #[cfg(test)]
@@ -271,15 +286,6 @@ impl Shared {
             None => None,
         };
         Some(settings.labels(incident, repository.as_deref()).0)
-    }
-
-    fn may_link(&self, incident: &Incident, integration: &str, key: &str) -> Result<(), LinkError> {
-        if incident.resolved_at.is_some() {
-            return Err(LinkError::Over);
-        }
-        let is_other = |link: &Link| link.integration != integration || link.key != key;
-        let other = self.book().get(&incident.id).and_then(|record| record.issue.clone()).filter(is_other);
-        other.map_or(Ok(()), |link| Err(LinkError::Linked(link.key)))
     }
 
     /// Saves what was done, and writes it into the log and the journal.

@@ -3,6 +3,7 @@
 use forgewatch_plugin_api::{Issue, IssueRef, Person, WebhookEvent};
 use serde::{Deserialize, Serialize};
 
+use super::run::Step;
 use crate::alerts::Labels;
 use crate::journal::Incident;
 use crate::text::printable;
@@ -98,6 +99,8 @@ pub struct Link {
 /// A change of an issue of which nobody knows what became.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Writing {
+    /// What it was made for.
+    pub(super) step: Step,
     /// The issue's revision before it.
     pub(super) revision: Option<u64>,
 }
@@ -207,6 +210,16 @@ impl Link {
         self.title = printable(issue.title(), LONGEST_TITLE).into_owned();
         self.url = issue.url().and_then(web_address);
         (self.gone_since, self.read_at, self.is_stale) = (None, Moment::now(), false);
+    }
+
+    /// Whether it is to this issue.
+    pub(super) fn is_of(&self, integration: &str, key: &str) -> bool {
+        self.integration == integration && self.key == key
+    }
+
+    /// Whether it is to the same issue.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.is_of(&other.integration, &other.key)
     }
 
     /// The newest revision that is known of it.

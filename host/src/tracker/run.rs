@@ -9,6 +9,8 @@ mod make;
 mod next;
 mod read;
 mod tell;
+#[cfg(test)]
+mod tests;
 mod words;
 mod worker;
 
@@ -38,6 +40,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 const ABSENT: Duration = Duration::from_secs(60);
 /// How often it is looked for what can be forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
+/// For how long a tracker that is down is still to be told of an incident that nobody else remembers.
+const LONGEST_OWED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How long what is under way has at the end.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -87,6 +91,8 @@ impl Shared {
         let (mut workers, mut prune_at) = (Workers::default(), Instant::now());
         loop {
             let (current, looked_at) = (Arc::clone(&settings.borrow_and_update()), Instant::now());
+            // What comes while it is looked may not have been seen.
+            news.mark_unchanged();
             let now = health.borrow_and_update().reopened;
             if now != reopened {
                 self.book().begin_again();
@@ -103,7 +109,6 @@ impl Shared {
             if is_news {
                 self.news.send_replace(());
             }
-            news.mark_unchanged();
             let is_due = looked.as_ref().is_none_or(|absent| !absent.is_empty()) || !is_saved;
             absent = looked.unwrap_or_default();
             let changed = async {
@@ -231,16 +236,26 @@ impl Shared {
         !lost.is_empty()
     }
 
-    /// Forgets what is followed of incidents that are over and not in the state any more.
+    /// Forgets what is followed of incidents that are over and not in the state any more; what a tracker is still to be
+    /// told of them, only after a long time.
     fn prune(&self) -> Result<(), StateError> {
+        let now = Moment::now();
+        let is_kept = |record: &Record| {
+            let is_owed = record.next(now).is_some();
+            record.incident.resolved_at.is_none_or(|over| is_owed && now.since(over) < LONGEST_OWED)
+        };
         let over: Vec<String> = {
             let book = self.book();
-            book.iter().filter(|(_, record)| record.is_over()).map(|(id, _)| id.clone()).collect()
+            book.iter().filter(|(_, record)| !is_kept(record)).map(|(id, _)| id.clone()).collect()
         };
         for id in over {
             if self.state.incident(&id)?.is_none() {
                 self.book().forget(&id);
             }
+        }
+        let book = self.book();
+        for condition in self.conditions().values_mut() {
+            condition.refused.retain(|(incident, _), _| book.get(incident).is_some());
         }
         Ok(())
     }

@@ -63,7 +63,16 @@ impl Shared {
             );
             return Err(Trouble::This { problem, rest: INCOMPLETE });
         }
-        if !record.is_surely_unmade(Moment::now()) {
+        let now = Moment::now();
+        if !record.is_surely_unmade(now) {
+            // If the clock was set back, it is waited from now on, and not until then.
+            let since = record.making_since.filter(|since| *since > now);
+            if since.is_some() {
+                self.change_and_save(work, |record| {
+                    record.making_since = record.making_since.map(|since| since.min(now));
+                })
+                .await;
+            }
             return Err(Trouble::Later(LOOK_AGAIN));
         }
         self.change_and_save(work, |record| {
@@ -77,7 +86,7 @@ impl Shared {
     fn wanted<'a>(&self, work: &'a Work<'_>) -> Option<(Record, &'a Rule)> {
         let record = self.get(work.incident).filter(|record| record.issue.is_none())?;
         let rule = work.settings.rule(record.rule.as_deref()?)?;
-        Some((record, rule))
+        (rule.integration == work.desk.integration()).then_some((record, rule))
     }
 
     async fn find_open(

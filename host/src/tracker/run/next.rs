@@ -5,6 +5,8 @@ mod tests;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::record::Record;
 use super::super::settings::Settings;
 use crate::verdict::Moment;
@@ -15,7 +17,8 @@ pub(super) const READ_EVERY: Duration = Duration::from_secs(60 * 60);
 pub(super) const INDEX_LAG: Duration = Duration::from_secs(10 * 60);
 
 /// Something to do at a tracker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(in super::super) enum Step {
     /// Look whether an issue was made of which nobody knows.
     Recover,
@@ -64,7 +67,9 @@ impl Record {
         if self.is_over() {
             return None;
         }
-        let rest = if link.is_stale { Duration::ZERO } else { READ_EVERY };
+        // The clock may have been set back since it was read.
+        let is_due = link.is_stale || now < link.read_at;
+        let rest = if is_due { Duration::ZERO } else { READ_EVERY };
         Some((Step::Read, rest.saturating_sub(now.since(link.read_at))))
     }
 

@@ -20,7 +20,9 @@ const LONGEST_STATE: usize = 100;
 impl Shared {
     /// Reads the incident's issue.
     pub(super) async fn read(self: &Arc<Self>, work: &Work<'_>) -> Result<(), Trouble> {
-        let Some(link) = self.get(work.incident).and_then(|record| record.issue) else { return Ok(()) };
+        let is_here = |link: &Link| link.integration == work.desk.integration();
+        let link = self.get(work.incident).and_then(|record| record.issue).filter(is_here);
+        let Some(link) = link else { return Ok(()) };
         match work.desk.get(&link.issue()).await {
             Ok(issue) => match self.take_in(work.desk, &link, &issue).await {
                 Ok(()) => Ok(()),
@@ -30,7 +32,7 @@ impl Shared {
                 Err(refusal) => Err(Trouble::Tracker(refusal)),
             },
             Err(refusal) if refusal.kind == RefusalKind::Missing => {
-                self.is_gone(work, &refusal).await;
+                self.is_gone(work, &link, &refusal).await;
                 Ok(())
             }
             Err(refusal) => Err(Trouble::Tracker(refusal)),
@@ -112,12 +114,13 @@ impl Shared {
     }
 
     /// The tracker does not have the incident's issue any more.
-    pub(super) async fn is_gone(self: &Arc<Self>, work: &Work<'_>, refusal: &Refusal) {
+    pub(super) async fn is_gone(self: &Arc<Self>, work: &Work<'_>, link: &Link, refusal: &Refusal) {
         let gone = {
             let mut book = self.book();
             let gone = book.change(work.incident, |record| {
+                // Meanwhile it may have been linked to another one.
+                let link = record.issue.as_mut().filter(|now| now.is(link))?;
                 record.owed.end = false;
-                let link = record.issue.as_mut()?;
                 (link.read_at, link.is_stale, link.writing) = (Moment::now(), false, None);
                 let is_new = link.gone_since.is_none();
                 link.gone_since.get_or_insert_with(Moment::now);

@@ -12,8 +12,10 @@ use super::super::desk::{Refusal, RefusalKind};
 use super::super::handle::Shared;
 use super::super::record::{Link, Mark, Record, Writing, holder};
 use super::make::is_uncertain;
+use super::next::Step;
 use super::worker::{Trouble, Work};
 use super::{AGAIN, words};
+use crate::verdict::Moment;
 
 /// How often a change is tried at once while others change the issue.
 const MOST_CONFLICTS: usize = 5;
@@ -23,8 +25,22 @@ enum Written {
     /// It was made, now or before.
     Made(Issue),
     Refused(Refusal),
-    /// There is no issue any more, here or there.
+    /// There is no issue any more, or nobody wants the change any more.
     Gone,
+}
+
+/// A change that is to be made.
+struct Wanted {
+    step: Step,
+    record: Record,
+    link: Link,
+}
+
+impl Wanted {
+    /// Whether the same is wanted of the same issue.
+    fn is(&self, other: &Self) -> bool {
+        self.link.is(&other.link) && self.record.assignee == other.record.assignee
+    }
 }
 
 /// How an issue shows that a change was made, if it has changed at all.
@@ -39,16 +55,17 @@ enum Sign<'a> {
 impl Shared {
     /// Says in an issue that was there before that it is the incident's.
     pub(super) async fn greet(self: &Arc<Self>, work: &Work<'_>) -> Result<(), Trouble> {
-        let Some((record, link)) = self.linked(work) else { return Ok(()) };
-        let change = IssueChange::none().with_comment(words::greeting(&record, work.settings));
-        let written = self.write(work, &change, Sign::Any).await?;
+        let Some(wanted) = self.wanting(work, Step::Greet) else { return Ok(()) };
+        let change = IssueChange::none().with_comment(words::greeting(&wanted.record, work.settings));
+        let written = self.write(work, &wanted, &change, Sign::Any).await?;
         let settle = |record: &mut Record| record.owed.greeting = false;
-        self.written(work, &link, written, settle, "the issue is not told of the incident").await
+        self.written(work, &wanted.link, written, settle, "the issue is not told of the incident").await
     }
 
     /// Gives the issue to whoever has the incident.
     pub(super) async fn hand_over(self: &Arc<Self>, work: &Work<'_>) -> Result<(), Trouble> {
-        let Some((record, link)) = self.linked(work) else { return Ok(()) };
+        let Some(wanted) = self.wanting(work, Step::Assign) else { return Ok(()) };
+        let record = &wanted.record;
         let emails: Vec<&str> = match &record.assignee {
             Some(name) => work.settings.people.emails(name).collect(),
             None => Vec::new(),
@@ -61,7 +78,7 @@ impl Shared {
         let mut written = None;
         for target in targets {
             let change = IssueChange::none().with_assignee(target);
-            written = Some(self.write(work, &change, Sign::Holder(&emails)).await?);
+            written = Some(self.write(work, &wanted, &change, Sign::Holder(&emails)).await?);
             if !matches!(written, Some(Written::Refused(_))) {
                 break;
             }
@@ -84,7 +101,7 @@ impl Shared {
         match written {
             Some(written) => {
                 let what = "the issue is not given to whoever has the incident";
-                self.written(work, &link, written, settle, what).await
+                self.written(work, &wanted.link, written, settle, what).await
             }
             None => {
                 self.change_and_save(work, settle).await;
@@ -95,20 +112,21 @@ impl Shared {
 
     /// Says in the issue that the incident is over, and closes it, if it is no other's.
     pub(super) async fn end(self: &Arc<Self>, work: &Work<'_>) -> Result<(), Trouble> {
-        let Some((record, link)) = self.linked(work) else { return Ok(()) };
+        let Some(wanted) = self.wanting(work, Step::End) else { return Ok(()) };
+        let Wanted { record, link, .. } = &wanted;
         let others = {
             let book = self.book();
             let linked = book.linked_to(&link.integration, &link.key).into_iter();
             let open = linked.filter_map(|id| book.get(&id)).filter(|record| !record.is_over());
             open.count()
         };
-        let comment = IssueChange::none().with_comment(words::end(&record, others));
+        let comment = IssueChange::none().with_comment(words::end(record, others));
         let (mut written, mut is_closed) = match others {
             0 => {
                 let close = comment.clone().with_state(StateTarget::Done);
-                (self.write(work, &close, Sign::Done).await?, true)
+                (self.write(work, &wanted, &close, Sign::Done).await?, true)
             }
-            _ => (self.write(work, &comment, Sign::Any).await?, false),
+            _ => (self.write(work, &wanted, &comment, Sign::Any).await?, false),
         };
         if let (Written::Refused(refusal), true) = (&written, is_closed) {
             tracing::warn!(
@@ -118,11 +136,11 @@ impl Shared {
                 record.incident.id
             );
             is_closed = false;
-            written = self.write(work, &comment, Sign::Any).await?;
+            written = self.write(work, &wanted, &comment, Sign::Any).await?;
         }
         is_closed &= matches!(written, Written::Made(_));
         let settle = |record: &mut Record| record.owed.end = false;
-        self.written(work, &link, written, settle, "the issue is not told that the incident is over").await?;
+        self.written(work, link, written, settle, "the issue is not told that the incident is over").await?;
         if is_closed {
             let more = json!({ "incident": record.incident.id, "issue": link.key });
             self.conclude("issue_closed", &record.incident, more).await;
@@ -144,7 +162,7 @@ impl Shared {
         }
         self.book().change(work.incident, |record| {
             // Meanwhile it may have been linked to another one.
-            if record.issue.as_ref().is_some_and(|now| now.key == link.key) {
+            if record.issue.as_ref().is_some_and(|now| now.is(link)) {
                 settle(record);
             }
         });
@@ -166,29 +184,35 @@ impl Shared {
         }
     }
 
-    fn linked(&self, work: &Work<'_>) -> Option<(Record, Link)> {
+    /// What is followed of the incident, if this is to be done now, at this tracker.
+    fn wanting(&self, work: &Work<'_>, step: Step) -> Option<Wanted> {
         let record = self.get(work.incident)?;
-        let link = record.issue.clone()?;
-        Some((record, link))
+        let link = record.issue.clone().filter(|link| link.integration == work.desk.integration())?;
+        let is_next = record.next(Moment::now()).is_some_and(|(next, _)| next == step);
+        is_next.then_some(Wanted { step, record, link })
     }
 
-    /// Changes the incident's issue once.
+    /// Changes the incident's issue once, for as long as that is wanted as it was.
     async fn write(
         self: &Arc<Self>,
         work: &Work<'_>,
+        wanted: &Wanted,
         change: &IssueChange,
         sign: Sign<'_>,
     ) -> Result<Written, Trouble> {
+        let step = wanted.step;
         for _ in 0..MOST_CONFLICTS {
-            let Some((_, link)) = self.linked(work) else { return Ok(Written::Gone) };
+            let now = self.wanting(work, step).filter(|now| now.is(wanted));
+            let Some(Wanted { link, .. }) = now else { return Ok(Written::Gone) };
             if let Some(writing) = link.writing {
                 let issue = match work.desk.get(&link.issue()).await {
                     Ok(issue) => issue,
-                    Err(refusal) => return self.refused(work, refusal).await,
+                    Err(refusal) => return self.refused(work, &link, refusal).await,
                 };
                 let is_same = writing.revision.is_some() && issue.revision() == writing.revision;
-                let was_made = !is_same && self.shows(work, &issue, &sign).await?;
-                self.set_writing(work, None).await;
+                let is_it = writing.step == step && !is_same;
+                let was_made = is_it && self.shows(work, &issue, &sign).await?;
+                self.set_writing(work, &link, None).await;
                 if was_made {
                     return Ok(Written::Made(issue));
                 }
@@ -196,37 +220,42 @@ impl Shared {
                 continue;
             }
             let revision = link.revision();
-            if !self.set_writing(work, Some(Writing { revision })).await {
-                self.set_writing(work, None).await;
+            if !self.set_writing(work, &link, Some(Writing { step, revision })).await {
+                self.set_writing(work, &link, None).await;
                 return Err(Trouble::Later(AGAIN));
             }
             let change = revision.map_or(change.clone(), |it| change.clone().with_expected_revision(it));
             match work.desk.update(&link.issue(), &change).await {
                 Ok(issue) => {
-                    self.forget_writing(work);
+                    self.change_link(work, &link, |link| link.writing = None);
                     return Ok(Written::Made(issue));
                 }
                 Err(refusal) if refusal.kind == RefusalKind::Conflict => {
-                    self.forget_writing(work);
+                    self.change_link(work, &link, |link| link.writing = None);
                     match work.desk.get(&link.issue()).await {
                         Ok(issue) => self.take_in_brought(work, &link, &issue).await,
-                        Err(refusal) => return self.refused(work, refusal).await,
+                        Err(refusal) => return self.refused(work, &link, refusal).await,
                     }
                 }
-                Err(refusal) => return self.refused(work, refusal).await,
+                Err(refusal) => return self.refused(work, &link, refusal).await,
             }
         }
         Err(Trouble::Later(AGAIN))
     }
 
-    async fn refused(self: &Arc<Self>, work: &Work<'_>, refusal: Refusal) -> Result<Written, Trouble> {
+    async fn refused(
+        self: &Arc<Self>,
+        work: &Work<'_>,
+        link: &Link,
+        refusal: Refusal,
+    ) -> Result<Written, Trouble> {
         if is_uncertain(&refusal) {
             return Err(Trouble::Tracker(refusal));
         }
-        self.forget_writing(work);
+        self.change_link(work, link, |link| link.writing = None);
         match refusal.kind {
             RefusalKind::Missing => {
-                self.is_gone(work, &refusal).await;
+                self.is_gone(work, link, &refusal).await;
                 Ok(Written::Gone)
             }
             RefusalKind::Rejected | RefusalKind::Unsupported => Ok(Written::Refused(refusal)),
@@ -254,21 +283,15 @@ impl Shared {
     }
 
     /// Has it saved that a change is about to be made, or is not any more; whether that is saved.
-    async fn set_writing(self: &Arc<Self>, work: &Work<'_>, writing: Option<Writing>) -> bool {
-        let set = |record: &mut Record| {
-            if let Some(link) = &mut record.issue {
-                link.writing = writing;
-            }
-        };
-        self.change_and_save(work, set).await.1
+    async fn set_writing(self: &Arc<Self>, work: &Work<'_>, link: &Link, writing: Option<Writing>) -> bool {
+        self.change_link(work, link, |link| link.writing = writing);
+        self.save().await
     }
 
-    /// The same for what was done, which is saved with what comes of it.
-    fn forget_writing(&self, work: &Work<'_>) {
+    /// Changes what is known of the incident's issue, if that is this one still.
+    fn change_link(&self, work: &Work<'_>, link: &Link, change: impl FnOnce(&mut Link)) {
         self.book().change(work.incident, |record| {
-            if let Some(link) = &mut record.issue {
-                link.writing = None;
-            }
+            record.issue.as_mut().filter(|now| now.is(link)).map(change);
         });
     }
 }

@@ -1,6 +1,7 @@
 //! What incidents bring into a tracker, and what comes back from it.
 
 mod loops;
+mod races;
 mod troubles;
 
 use forgewatch_tests::daemon::Daemon;

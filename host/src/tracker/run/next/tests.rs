@@ -63,6 +63,8 @@ fn what_is_owed_comes_in_order_and_reading_after_an_hour() {
     let read_at = record.issue.as_ref().expect("a link").read_at;
     assert_eq!(record.next(read_at), Some((Step::Read, HOUR)));
     assert_eq!(record.next(read_at.after(HOUR)), Some((Step::Read, Duration::ZERO)));
+    // The clock was set back.
+    assert_eq!(record.next(read_at.shifted(-1)), Some((Step::Read, Duration::ZERO)));
     record.issue.as_mut().expect("a link").is_stale = true;
     assert_eq!(record.next(read_at), Some((Step::Read, Duration::ZERO)));
     let mut record = over(record);

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use forgewatch::state::{State, SubscriptionRow};
 use forgewatch_tests::fake::{Answer, Match, Subscription};
 use forgewatch_tests::receivers::Receiver;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 
@@ -85,6 +86,30 @@ fn what_one_side_does_is_never_sent_back_by_the_other() {
     scene.until_told(&other);
     assert_eq!(writes(&scene.fake).len(), 3, "made, closed, and made for the next one");
     assert_eq!(scene.item(31).rev, 5);
+}
+
+#[test]
+fn whoever_takes_an_issue_while_it_is_given_to_somebody_keeps_it() {
+    let scene = subscribed(&tracked(1), 1, None);
+    let incident = scene.lose(0);
+    scene.until_told(&incident);
+    let released = CancellationToken::new();
+    let patch = Match::any().method("PATCH".parse().expect("a method")).once();
+    scene.fake.fault(patch, Answer::json(412, &json!({})).held_until(released.clone()));
+    let scene = scene.edit(&incident, |record| {
+        record["assignee"] = "ada".into();
+        record["owed"]["assignee"] = true.into();
+    });
+    let url = format!("http://{}/api/v1/webhooks/vsts", scene.daemon.address());
+    scene.fake.tracker("large", |tracker| tracker.subscriptions[0].url = url);
+    scene.fake.wait_for(|request| request.method == "PATCH");
+    scene.fake.change_work_item("large", 31, &[("System.AssignedTo", Some(BEN))]);
+    scene.until_followed(&incident, |record| record["assignee"] == "ben");
+    released.cancel();
+    restore(&scene.fake, 0, 0);
+    let item = scene.until_item(31, is_closed);
+    assert!(item.field("System.AssignedTo").is_some_and(|who| who.contains(BEN)), "{item:?}");
+    assert_eq!(writes(&scene.fake).len(), 3, "made, in vain, and closed");
 }
 
 #[test]
