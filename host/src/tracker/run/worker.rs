@@ -19,6 +19,8 @@ use crate::verdict::{Moment, Outcome, Reason};
 /// The rests of a tracker after failures: the first, and the longest.
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(5 * 60);
+/// The longest that is waited since the tracker wants it.
+const LONGEST_WANTED: Duration = Duration::from_secs(15 * 60);
 /// The rest of something that was refused for itself.
 const REFUSED_REST: Duration = Duration::from_secs(60 * 60);
 /// What is due is looked at again after this at the latest, since the wall clock may be set.
@@ -156,9 +158,7 @@ impl Shared {
         let condition = conditions.entry(integration.to_owned()).or_default();
         let shown = printable(integration, LONGEST_NAME);
         if let Err(Trouble::Tracker(refusal)) = &came {
-            let growing = FIRST_REST.saturating_mul(2_u32.saturating_pow(course.failures.min(16)));
-            let wanted = Duration::from_secs(refusal.outcome.retry_after_s.unwrap_or(0));
-            let rest = growing.min(LONGEST_REST).max(wanted);
+            let rest = rest(course.failures, refusal);
             course.failures = course.failures.saturating_add(1);
             course.rests_until = Some(now + rest);
             let problem = refusal.to_string();
@@ -212,9 +212,34 @@ impl Shared {
     }
 }
 
+/// How long a tracker is left alone. What its plugin wants counts up to a bound, as what forges want does.
+fn rest(failures: u32, refusal: &Refusal) -> Duration {
+    let growing = FIRST_REST.saturating_mul(2_u32.saturating_pow(failures.min(16)));
+    let wanted = refusal.outcome.retry_after_s.map_or(Duration::ZERO, Duration::from_secs);
+    growing.min(LONGEST_REST).max(wanted.min(LONGEST_WANTED))
+}
+
 fn stranger(integration: &str) -> Refusal {
     let shown = printable(integration, LONGEST_NAME);
     let detail =
         format!("there is no integration `{shown}` any more: configure it again, or unlink its issues");
     Refusal::of(Outcome::new(Reason::Unreachable, detail), RefusalKind::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rests_grow_and_what_a_tracker_wants_has_a_bound() {
+        let refusal = |retry_after_s| {
+            let outcome = Outcome { retry_after_s, ..Outcome::new(Reason::RateLimited, "") };
+            Refusal::of(outcome, RefusalKind::Failed)
+        };
+        for (failures, wanted, seconds) in
+            [(0, None, 1), (3, None, 8), (99, None, 300), (0, Some(60), 60), (3, Some(u64::MAX), 900)]
+        {
+            assert_eq!(rest(failures, &refusal(wanted)), Duration::from_secs(seconds));
+        }
+    }
 }
