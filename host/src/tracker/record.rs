@@ -40,6 +40,9 @@ pub struct Record {
     /// Since when there may be an issue that was made for it and that nobody knows of.
     #[serde(default)]
     pub(super) making_since: Option<Moment>,
+    /// How often it turned out that there is none.
+    #[serde(default)]
+    pub(super) unmade: u32,
     /// What the tracker is to be told.
     #[serde(default)]
     pub(super) owed: Owed,
@@ -165,6 +168,7 @@ impl Record {
             assignee: None,
             handled_at: None,
             making_since: None,
+            unmade: 0,
             owed: Owed::default(),
         }
     }

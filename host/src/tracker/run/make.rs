@@ -77,6 +77,7 @@ impl Shared {
         }
         self.change_and_save(work, |record| {
             (record.making_since, record.owed.end) = (None, false);
+            record.unmade = record.unmade.saturating_add(1);
         })
         .await;
         Ok(())

@@ -16,6 +16,9 @@ pub(super) const READ_EVERY: Duration = Duration::from_secs(60 * 60);
 /// For how long a search may not show yet what was made.
 pub(super) const INDEX_LAG: Duration = Duration::from_secs(10 * 60);
 
+/// The longest, after several were made that were never to be seen.
+const LONGEST_LAG: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Something to do at a tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -73,8 +76,10 @@ impl Record {
         Some((Step::Read, rest.saturating_sub(now.since(link.read_at))))
     }
 
-    /// Whether an issue that may have been made has surely not been, as a complete search has not shown it now.
+    /// Whether an issue that may have been made has surely not been, as a complete search has not shown it now. A tracker
+    /// that makes issues, says nothing of it and never shows them is to have few.
     pub(super) fn is_surely_unmade(&self, now: Moment) -> bool {
-        self.making_since.is_some_and(|since| now.since(since) >= INDEX_LAG)
+        let lag = INDEX_LAG.saturating_mul(2_u32.saturating_pow(self.unmade)).min(LONGEST_LAG);
+        self.making_since.is_some_and(|since| now.since(since) >= lag)
     }
 }

@@ -50,6 +50,14 @@ fn what_may_have_been_made_is_made_again_once_a_search_would_show_it() {
     assert!(!since(INDEX_LAG - Duration::from_secs(1)));
     assert!(since(INDEX_LAG));
     assert!(!record().is_surely_unmade(now));
+    let often = |unmade| Record { making_since: Some(now), unmade, ..record() };
+    assert!(
+        !often(1).is_surely_unmade(now.after(INDEX_LAG))
+            && often(1).is_surely_unmade(now.after(INDEX_LAG * 2))
+    );
+    assert!(
+        !often(90).is_surely_unmade(now.after(HOUR * 23)) && often(90).is_surely_unmade(now.after(HOUR * 24))
+    );
 }
 
 #[test]
