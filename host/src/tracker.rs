@@ -13,7 +13,7 @@ mod book;
 mod desk;
 mod handle;
 mod inbound;
-mod log;
+mod news;
 mod people;
 mod record;
 mod report;

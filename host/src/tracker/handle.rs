@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use forgewatch_plugin_api::IssueRef;
 use futures_util::future::BoxFuture;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::book::Book;
 use super::desk::{Desk, Refusal};
 use super::inbound::Inbound;
-use super::log;
+use super::news::{News, Origin, Side, Word};
 use super::record::{Link, Owed, Record};
 use super::report::Condition;
 use super::settings::Settings;
@@ -178,8 +178,8 @@ impl Handle {
                 record.issue = Some(Link::new(integration, &found));
             })
         };
-        let more = json!({ "incident": incident.id, "issue": found.key() });
-        shared.conclude("incident_linked", incident, more).await;
+        let linked = News::Linked { issue: Word(found.key()), by: Origin::Hand };
+        shared.conclude(incident, linked).await;
         Ok(record)
     }
 
@@ -200,8 +200,7 @@ impl Handle {
             unlinked.flatten()
         };
         let (link, record) = unlinked.ok_or(LinkError::NotLinked)?;
-        let more = json!({ "incident": incident.id, "issue": link.key });
-        self.shared.conclude("incident_unlinked", incident, more).await;
+        self.shared.conclude(incident, News::Unlinked { issue: Word(&link.key) }).await;
         Ok(record)
     }
 
@@ -231,8 +230,8 @@ impl Handle {
             record.assignee = person.map(ToOwned::to_owned);
             record.owed.assignee |= is_other && (record.issue.is_some() || record.making_since.is_some());
         });
-        let more = json!({ "incident": incident.id, "assignee": person, "by": "hand" });
-        shared.conclude("incident_assigned", incident, more).await;
+        let assigned = News::Assigned { assignee: person.map(Word), by: Side::Hand };
+        shared.conclude(incident, assigned).await;
         Ok(record)
     }
 }
@@ -289,14 +288,21 @@ impl Shared {
     }
 
     /// Saves what was done, and writes it into the log and the journal.
-    pub(super) async fn conclude(self: &Arc<Self>, what: &str, incident: &Incident, more: serde_json::Value) {
-        if let Some(sentence) = log::sentence(what, &incident.id, &more) {
+    pub(super) async fn conclude(self: &Arc<Self>, incident: &Incident, news: News<'_>) {
+        if let Some(sentence) = news.sentence(&incident.id) {
             tracing::info!("{sentence}");
+        }
+        let mut more = json!({ "incident": incident.id });
+        // Plain data: there is nothing that could fail.
+        let kept = serde_json::to_value(news).unwrap_or_default();
+        let what = kept["generic"].as_str().unwrap_or_default().to_owned();
+        if let (Value::Object(more), Value::Object(kept)) = (&mut more, kept) {
+            more.extend(kept);
         }
         self.save().await;
         self.news.send_replace(());
         let (integration, repository) = (Some(incident.integration.as_str()), incident.repository.as_deref());
-        let mut note = event::generic(what, integration, repository, Moment::now(), more);
+        let mut note = event::generic(&what, integration, repository, Moment::now(), more);
         // Several incidents of one integration may come to the same at once.
         note.id = format!("{}-{}", note.id, incident.id);
         note.fingerprint = Some(incident.fingerprint.clone());

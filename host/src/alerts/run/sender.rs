@@ -151,12 +151,13 @@ impl Shared {
         let (name, event) = (&delivery.target, delivery.event);
         match outcome {
             Ok(()) => {
-                self.book().outbox.delivered(delivery, Moment::now());
-                self.save().await;
                 course.failures = 0;
                 course.failed.remove(&delivery.id);
                 self.metrics.alert_sent(name, event.as_str());
                 self.is_well(name, course);
+                // Whoever sees that nothing is owed any more sees all else of it.
+                self.book().outbox.delivered(delivery, Moment::now());
+                self.save().await;
                 self.journal_sent(target, delivery).await;
             }
             Err(refusal) => {

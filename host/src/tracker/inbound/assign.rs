@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use forgewatch_plugin_api::{AssigneeChange, Person, WebhookEvent};
-use serde_json::json;
 
-use super::{LONGEST_TOLD, lock};
+use super::lock;
 use crate::journal::Incident;
-use crate::text::printable;
 use crate::tracker::handle::Shared;
+use crate::tracker::news::{News, Word};
 use crate::tracker::record::Mark;
 use crate::tracker::take::Taken;
 
@@ -64,8 +63,7 @@ impl Shared {
                 Taken::Unknown => self.tell_of_stranger(&incident, key, to).await,
                 Taken::Same => affected.push(incident.id),
                 Taken::Changed => {
-                    let more = json!({ "incident": incident.id, "assignee": assignee, "by": "tracker" });
-                    self.conclude("incident_assigned", &incident, more).await;
+                    self.conclude(&incident, News::assigned_there(assignee.as_deref())).await;
                     affected.push(incident.id);
                 }
             }
@@ -85,8 +83,6 @@ impl Shared {
             Some(email) if self.settings().people.knows(email) => "they are not of the incident's team",
             Some(_) => "nobody among the people has the address",
         };
-        let (key, who) = (printable(key, LONGEST_TOLD), printable(word, LONGEST_TOLD));
-        let more = json!({ "incident": incident.id, "issue": key, "who": who, "why": why });
-        self.conclude("assignee_not_found", incident, more).await;
+        self.conclude(incident, News::Stranger { issue: Word(key), who: Word(word), why }).await;
     }
 }

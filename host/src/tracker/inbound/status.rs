@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use forgewatch_plugin_api::WebhookEvent;
-use serde_json::json;
 use tokio::time::timeout;
 
 use super::{LONGEST_TOLD, lock};
 use crate::text::printable;
 use crate::tracker::handle::Shared;
+use crate::tracker::news::News;
 use crate::tracker::record::{Link, Mark};
 use crate::tracker::take::Taken;
 use crate::verdict::Moment;
@@ -96,13 +96,10 @@ impl Shared {
             }
         }
         self.save().await;
-        let what = if moved.is_done.1 { "incident_handled" } else { "incident_reopened" };
         let mut affected = Vec::new();
         for (incident, came) in taken {
             if came == Taken::Changed {
-                let state = printable(moved.state, LONGEST_TOLD);
-                let more = json!({ "incident": incident.id, "issue": key, "state": state, "by": "tracker" });
-                self.conclude(what, &incident, more).await;
+                self.conclude(&incident, News::moved(key, moved.state, moved.is_done.1)).await;
                 affected.push(incident.id);
             }
         }

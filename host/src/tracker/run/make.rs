@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forgewatch_plugin_api::{FoundIssue, FoundIssues, Issue, IssueQuery, IssueRef};
-use serde_json::json;
 
 use super::super::desk::{Refusal, RefusalKind};
 use super::super::handle::Shared;
+use super::super::news::{self, News, Word};
 use super::super::record::{Link, Record};
 use super::super::settings::Rule;
 use super::next::INDEX_LAG;
@@ -191,15 +191,10 @@ impl Shared {
             return;
         };
         let by = match origin {
-            Origin::Made | Origin::Recovered => "made",
-            Origin::Found => "found",
+            Origin::Made | Origin::Recovered => news::Origin::Made,
+            Origin::Found => news::Origin::Found,
         };
-        self.conclude(
-            "incident_linked",
-            &incident,
-            json!({ "incident": incident.id, "issue": key, "by": by }),
-        )
-        .await;
+        self.conclude(&incident, News::Linked { issue: Word(&key), by }).await;
     }
 }
 

@@ -4,18 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use forgewatch_plugin_api::Issue;
-use serde_json::json;
 
 use super::super::desk::{Desk, Refusal, RefusalKind};
 use super::super::handle::Shared;
+use super::super::news::{News, Word};
 use super::super::record::{Link, Mark};
 use super::super::take::{Move, Taken, is_moved};
 use super::worker::{Trouble, Work};
-use crate::text::printable;
 use crate::verdict::Moment;
-
-/// Characters of a state that are told.
-const LONGEST_STATE: usize = 100;
 
 impl Shared {
     /// Reads the incident's issue.
@@ -85,16 +81,12 @@ impl Shared {
         };
         self.save().await;
         for ((assignee, state), record) in taken {
-            let id = &record.incident.id;
+            let incident = &record.incident;
             if assignee == Taken::Changed {
-                let more = json!({ "incident": id, "assignee": record.assignee, "by": "tracker" });
-                self.conclude("incident_assigned", &record.incident, more).await;
+                self.conclude(incident, News::assigned_there(record.assignee.as_deref())).await;
             }
             if state == Taken::Changed {
-                let what = if record.handled_at.is_some() { "incident_handled" } else { "incident_reopened" };
-                let state = printable(issue.state(), LONGEST_STATE);
-                let more = json!({ "incident": id, "issue": key, "state": state, "by": "tracker" });
-                self.conclude(what, &record.incident, more).await;
+                self.conclude(incident, News::moved(key, issue.state(), record.handled_at.is_some())).await;
             }
         }
         failed.map_or(Ok(()), Err)
@@ -138,6 +130,6 @@ impl Shared {
              to another one, or unlink it",
             incident.id
         );
-        self.conclude("issue_gone", &incident, json!({ "incident": incident.id, "issue": key })).await;
+        self.conclude(&incident, News::Gone { issue: Word(&key) }).await;
     }
 }

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use forgewatch_plugin_api::{AssigneeTarget, Issue, IssueChange, Person, StateTarget};
-use serde_json::json;
 
 use super::super::desk::{Refusal, RefusalKind};
 use super::super::handle::Shared;
+use super::super::news::{News, Word};
 use super::super::record::{Link, Mark, Record, Writing, holder};
 use super::make::is_uncertain;
 use super::next::Step;
@@ -142,8 +142,7 @@ impl Shared {
         let settle = |record: &mut Record| record.owed.end = false;
         self.written(work, link, written, settle, "the issue is not told that the incident is over").await?;
         if is_closed {
-            let more = json!({ "incident": record.incident.id, "issue": link.key });
-            self.conclude("issue_closed", &record.incident, more).await;
+            self.conclude(&record.incident, News::Closed { issue: Word(&link.key) }).await;
         }
         Ok(())
     }
