@@ -192,8 +192,12 @@ impl Shared {
         let (mut settings, mut health) = (self.settings.subscribe(), self.health.clone());
         let (mut senders, mut served) = (JoinSet::new(), BTreeMap::new());
         let (mut reopened, mut is_other) = (health.borrow().reopened, true);
+        let mut current = Arc::clone(&settings.borrow_and_update());
         loop {
-            let current = Arc::clone(&settings.borrow_and_update());
+            let newest = Arc::clone(&settings.borrow_and_update());
+            if !Arc::ptr_eq(&newest, &current) {
+                (is_other, current) = (true, newest);
+            }
             for name in current.targets.keys() {
                 served.entry(name.clone()).or_insert_with(|| {
                     senders.spawn(Arc::clone(&self).serve(name.clone(), stop.clone())).id()
@@ -218,7 +222,7 @@ impl Shared {
             }
             tokio::select! {
                 () = stop.cancelled() => break,
-                _ = settings.changed() => is_other = true,
+                _ = settings.changed() => {}
                 changed = health.changed() => if changed.is_err() { break },
                 () = sleep(STATE_AGAIN), if is_other || !is_saved => {}
                 Some(Err(panic)) = senders.join_next() => {

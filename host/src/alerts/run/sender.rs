@@ -56,16 +56,20 @@ impl Shared {
         let (mut settings, mut news) = (self.settings.subscribe(), self.news.subscribe());
         let mut handled = self.handled.changes();
         let mut course = Course::default();
+        let mut current = Arc::clone(&settings.borrow_and_update());
         while !stop.is_cancelled() {
-            let current = Arc::clone(&settings.borrow_and_update());
+            let newest = Arc::clone(&settings.borrow_and_update());
+            // Whatever has woken it: what stood in its way may be put right.
+            if !Arc::ptr_eq(&newest, &current) {
+                (course, current) = (Course::default(), newest);
+            }
             let wake_at = match current.targets.get(&name) {
                 Some(target) => self.step(&name, target, &current, &mut course).await,
                 None => Instant::now() + LOOK_AGAIN,
             };
             tokio::select! {
                 () = stop.cancelled() => return,
-                // What stood in its way may be put right.
-                _ = settings.changed() => course = Course::default(),
+                _ = settings.changed() => {}
                 _ = news.changed() => {}
                 Ok(()) = handled.changed() => {}
                 () = sleep_until(wake_at) => {}

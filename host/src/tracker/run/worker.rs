@@ -71,14 +71,18 @@ impl Shared {
     pub(super) async fn serve(self: Arc<Self>, integration: String, stop: CancellationToken) {
         let (mut settings, mut news) = (self.settings.subscribe(), self.news.subscribe());
         let mut course = Course::default();
+        let mut current = Arc::clone(&settings.borrow_and_update());
         while !stop.is_cancelled() {
-            let current = Arc::clone(&settings.borrow_and_update());
+            let newest = Arc::clone(&settings.borrow_and_update());
+            // Whatever has woken it: what stood in its way may be put right.
+            if !Arc::ptr_eq(&newest, &current) {
+                (course, current) = (Course::default(), newest);
+            }
             news.mark_unchanged();
             let wake_at = self.step(&integration, &current, &mut course).await;
             tokio::select! {
                 () = stop.cancelled() => return,
-                // What stood in its way may be put right.
-                _ = settings.changed() => course = Course::default(),
+                _ = settings.changed() => {}
                 _ = news.changed() => {}
                 () = sleep_until(wake_at) => {}
             }
