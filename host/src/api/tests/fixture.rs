@@ -282,6 +282,21 @@ impl Journal {
         seq
     }
 
+    /// Appends what became of an incident of this cause.
+    pub(crate) fn note(&self, fingerprint: &str, payload: Value) {
+        let seq = self.state.last_seq().unwrap() + 1;
+        let event = Event {
+            id: format!("note-{seq}"),
+            kind: EventKind::Generic,
+            at: at(seq.unsigned_abs()).into(),
+            integration: Some("acme".to_owned()),
+            repository: None,
+            fingerprint: Some(fingerprint.to_owned()),
+            payload,
+        };
+        self.state.append(&event).unwrap();
+    }
+
     /// Appends a transition.
     pub(crate) fn change(&self, repository: &str, second: u64, from: Option<&str>, to: &str) {
         let event = Event {

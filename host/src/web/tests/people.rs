@@ -164,3 +164,29 @@ async fn who_may_only_look_has_no_forms_and_gives_no_orders() {
     let form = [("form_token", of_operator.as_str()), ("order", "unlink")];
     assert_eq!(send(&web, foreign, Some(&operator), &form).await.status, 403);
 }
+
+#[tokio::test]
+async fn what_became_of_an_incident_is_told_whatever_an_event_lacks() {
+    let web = open(&["alpha"]);
+    let (print, path) = opened(&web);
+    for (payload, told) in [
+        (json!({ "generic": "incident_linked", "issue": "31", "by": "made" }), "Made issue 31"),
+        (json!({ "generic": "incident_linked", "issue": "<31>" }), "Linked to issue &lt;31&gt;"),
+        (json!({ "generic": "incident_unlinked", "issue": "31" }), "Parted from issue 31"),
+        (
+            json!({ "generic": "incident_assigned", "assignee": "<b>eve</b>", "by": "tracker" }),
+            "Given to <bdi>&lt;b&gt;eve&lt;/b&gt;</bdi> in the tracker",
+        ),
+        (json!({ "generic": "incident_assigned", "assignee": null, "by": "hand" }), "Given back<"),
+        (json!({ "generic": "assignee_not_found" }), "Given to somebody unknown in the tracker"),
+        (json!({ "generic": "incident_handled", "issue": "31" }), "Handled: issue 31 is done"),
+        (json!({ "generic": "incident_reopened", "issue": "31" }), "issue 31 is open again"),
+        (json!({ "generic": "issue_closed", "issue": "31" }), "Closed issue 31"),
+        (json!({ "generic": "issue_gone", "issue": "31" }), "Issue 31 is gone"),
+        (json!({ "generic": "of a later version" }), ">Noted<"),
+    ] {
+        web.journal.note(&print, payload);
+        let page = page(&web, &path).await;
+        assert!(page.contains(told), "{told} is not on {page}");
+    }
+}
