@@ -81,11 +81,18 @@ fn failed_lookups_say_why_and_save_nothing() {
     let mut config = Config::with_reader()
         .toml("[providers.vsts]\nallow_hosts = [\"app.vssps.visualstudio.com\", \"dev.azure.com\", \"evil.example\"]")
         .toml("options = { account_lookup_url = \"https://app.vssps.visualstudio.com/of/{account_id}/x\" }");
-    for (at, (_, answer, _)) in rows.iter().enumerate() {
+    for (at, (_, answer, (_, _, retry))) in rows.iter().enumerate() {
         let name = format!("row{at:02}");
         fake.fault(lookup().path_contains(&format!("/of/{name}/")), answer.clone());
+        // Whoever is told of a limit asks no more for a while, which is nobody else's business.
+        let mut identity = "reader";
+        if retry.is_some() {
+            identity = &name;
+            config =
+                config.toml(&format!("[identities.{name}]\nkind = \"pat\"\ntoken = {{ env = \"PAT\" }}"));
+        }
         config = config
-            .toml(&format!("[integrations.{name}]\nprovider = \"vsts\"\nidentity = \"reader\""))
+            .toml(&format!("[integrations.{name}]\nprovider = \"vsts\"\nidentity = \"{identity}\""))
             .toml(&format!("external_id = \"{name}\"\ndomain_name = \"{MALFORMED}\""))
             .repository(&name, &name, "storefront");
     }
