@@ -7,6 +7,7 @@
 
 pub mod alerts;
 pub mod api;
+mod backoff;
 pub mod cli;
 pub mod config;
 pub mod conformance;

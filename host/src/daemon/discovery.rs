@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::handle::{Brought, Shared};
 use super::timing::{CatchUp, Phase};
+use crate::backoff::doubled;
 use crate::discovery::{Catalogue, Discovery, Ended, Listing, go_on};
 use crate::prepare::World;
 use crate::services::call;
@@ -280,7 +281,7 @@ impl Round {
             self.failures = 0;
             return phase(&self.discovery).next(now, every, every / 2);
         };
-        let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(16)).min(every);
+        let wait = doubled(FIRST_WAIT, self.failures, every);
         self.failures += 1;
         wait.max(asked.unwrap_or_default().min(IDLE))
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ledger::HeldFor;
+use crate::backoff::doubled;
 use crate::verdict::{Outcome, Reason, Verdict};
 
 /// Unclear answers in a row that are the forge's trouble, and not a repository's.
@@ -112,7 +113,7 @@ impl Gate {
     }
 
     fn rest(&mut self, limited: bool, asked: Option<u64>, now: Instant) {
-        let own = SHORTEST.saturating_mul(1 << self.rests.min(10)).min(LONGEST);
+        let own = doubled(SHORTEST, self.rests, LONGEST);
         let rest = asked.filter(|_| limited).map_or(own, asked_rest);
         self.rests = self.rests.saturating_add(1);
         self.state = State::Held { until: now + rest, limited };

@@ -13,6 +13,7 @@ use super::super::outbox::{Delivery, Failed, Next};
 use super::super::settings::Settings;
 use super::super::target::{Refusal, Target};
 use super::Shared;
+use crate::backoff::doubled;
 use crate::journal::event;
 use crate::text::{printable, rough};
 use crate::verdict::Moment;
@@ -291,7 +292,7 @@ impl Course {
         // Half of it may well be taken: of a thousand, nine halvings must not keep 999 waiting for minutes.
         let failures = if halved { 0 } else { self.failures };
         self.failures = self.failures.saturating_add(u32::from(!halved));
-        let rest = growing(FIRST_REST, LONGEST_REST, failures);
+        let rest = doubled(FIRST_REST, failures, LONGEST_REST);
         let wanted = match refusal {
             Refusal::Unavailable { retry_after, .. } => *retry_after,
             Refusal::Refused { .. } => None,
@@ -302,7 +303,7 @@ impl Course {
             self.failed.entry(delivery.to_owned()).or_insert(Trouble { times: 0, since: now, rests_until });
         let is_refused = matches!(refusal, Refusal::Refused { .. }) && !halved;
         trouble.rests_until = match is_refused {
-            true => now + growing(FIRST_REFUSED_REST, LONGEST_REFUSED_REST, trouble.times),
+            true => now + doubled(FIRST_REFUSED_REST, trouble.times, LONGEST_REFUSED_REST),
             false => rests_until,
         };
         trouble.times = trouble.times.saturating_add(1);
@@ -314,8 +315,4 @@ impl Trouble {
     fn failed(&self, now: Instant) -> Failed {
         Failed { times: self.times, rest: self.rests_until.saturating_duration_since(now) }
     }
-}
-
-fn growing(first: Duration, longest: Duration, failures: u32) -> Duration {
-    first.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(longest)
 }

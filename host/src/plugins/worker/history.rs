@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use super::process::{EndedBy, Ending};
+use crate::backoff::doubled;
 
 /// How many endings of the plugin's own making within [`WINDOW`] are too many.
 const MOST_CRASHES: usize = 6;
@@ -70,7 +71,7 @@ impl History {
     /// Grows with the endings that followed no answer, with up to half as much again by chance.
     fn wait(&self) -> Duration {
         let Some(doublings) = self.fruitless.checked_sub(1) else { return Duration::ZERO };
-        let wait = FIRST_WAIT.saturating_mul(1 << doublings.min(16)).min(LONGEST_WAIT);
+        let wait = doubled(FIRST_WAIT, doublings, LONGEST_WAIT);
         let chance = f64::from(RandomState::new().hash_one(0) as u32) / f64::from(u32::MAX);
         wait.mul_f64(1.0 + chance / 2.0)
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::record::Record;
 use super::super::settings::Settings;
+use crate::backoff::doubled;
 use crate::verdict::Moment;
 
 /// After how long a linked issue is read again: what a tracker delivers gets lost.
@@ -79,7 +80,7 @@ impl Record {
     /// Whether an issue that may have been made has surely not been, as a complete search has not shown it now. A tracker
     /// that makes issues, says nothing of it and never shows them is to have few.
     pub(super) fn is_surely_unmade(&self, now: Moment) -> bool {
-        let lag = INDEX_LAG.saturating_mul(2_u32.saturating_pow(self.unmade)).min(LONGEST_LAG);
+        let lag = doubled(INDEX_LAG, self.unmade, LONGEST_LAG);
         self.making_since.is_some_and(|since| now.since(since) >= lag)
     }
 }

@@ -12,6 +12,7 @@ use super::super::handle::Shared;
 use super::super::record::Record;
 use super::super::settings::Settings;
 use super::next::Step;
+use crate::backoff::doubled;
 use crate::services::call;
 use crate::text::{printable, rough};
 use crate::verdict::{Moment, Outcome, Reason};
@@ -218,9 +219,9 @@ impl Shared {
 
 /// How long a tracker is left alone. What its plugin wants counts up to a bound, as what forges want does.
 fn rest(failures: u32, refusal: &Refusal) -> Duration {
-    let growing = FIRST_REST.saturating_mul(2_u32.saturating_pow(failures.min(16)));
+    let own = doubled(FIRST_REST, failures, LONGEST_REST);
     let wanted = refusal.outcome.retry_after_s.map_or(Duration::ZERO, Duration::from_secs);
-    growing.min(LONGEST_REST).max(wanted.min(LONGEST_WANTED))
+    own.max(wanted.min(LONGEST_WANTED))
 }
 
 fn stranger(integration: &str) -> Refusal {
