@@ -17,11 +17,11 @@ mod run;
 mod settings;
 mod target;
 
-pub use message::{Happening, Message, Told};
+pub use message::{Handling, Happening, Message, Told, ToldIssue};
 pub use plan::Labels;
 pub(crate) use plan::{Matches, Plan};
 pub use report::TargetReport;
-pub use run::{Alerts, Handle, Handled, Source};
+pub use run::{Alerts, Handle, People, Source};
 pub use settings::Settings;
 pub(crate) use target::test_message;
 pub use target::{Refusal, Target};

@@ -62,6 +62,26 @@ pub struct Message {
     pub incidents: Vec<Told>,
 }
 
+/// What people do about an incident.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Handling {
+    /// Who has it, by the name in the configuration.
+    pub assignee: Option<String>,
+    /// The issue that is about it.
+    pub issue: Option<ToldIssue>,
+}
+
+/// An issue in a tracker, as it is told.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ToldIssue {
+    /// The integration whose tracker has it.
+    pub integration: String,
+    /// What the tracker calls it by. Text of a forge.
+    pub key: String,
+    /// Its address, where the tracker names one. Text of a forge.
+    pub url: Option<String>,
+}
+
 /// An incident as it is told.
 #[derive(Clone, Debug, Serialize)]
 pub struct Told {
@@ -98,6 +118,9 @@ pub struct Told {
     pub most_affected: u32,
     /// Its page, where that has an address.
     pub url: Option<Url>,
+    /// What people do about it.
+    #[serde(flatten)]
+    pub handling: Handling,
 }
 
 impl Message {
@@ -112,6 +135,7 @@ impl Told {
         severity: Severity,
         labels: BTreeMap<String, String>,
         page: Option<&Url>,
+        handling: Handling,
     ) -> Self {
         Self {
             id: incident.id.clone(),
@@ -130,6 +154,7 @@ impl Told {
             affected: incident.affected,
             most_affected: incident.most_affected,
             url: page.and_then(|page| incident.page(page)),
+            handling,
         }
     }
 }

@@ -16,6 +16,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::message::Handling;
 use super::outbox::{Entry, Outbox};
 use super::plan::Labels;
 use super::report::{Condition, TargetReport};
@@ -47,12 +48,15 @@ pub trait Source: Send + Sync {
     fn note(&self, event: Event) -> BoxFuture<'_, ()>;
 }
 
-/// What people are done with, so that nobody has to be reminded of it.
-pub trait Handled: Send + Sync {
-    /// Whether people are done with an incident, by its id.
+/// What people do about incidents, by their ids.
+pub trait People: Send + Sync {
+    /// Whether people are done with it, so that nobody has to be reminded of it.
     fn is_handled(&self, incident: &str) -> bool;
 
-    /// Changes whenever that may be different.
+    /// Who has it, and where.
+    fn handling(&self, incident: &str) -> Handling;
+
+    /// Changes whenever people may be done with another one.
     fn changes(&self) -> watch::Receiver<()>;
 }
 
@@ -71,7 +75,7 @@ pub struct Handle {
 
 struct Shared {
     source: Arc<dyn Source>,
-    handled: Arc<dyn Handled>,
+    people: Arc<dyn People>,
     state: Arc<State>,
     health: watch::Receiver<Health>,
     metrics: Metrics,
@@ -114,7 +118,7 @@ impl Alerts {
     pub fn start(
         settings: watch::Sender<Arc<Settings>>,
         source: Arc<dyn Source>,
-        handled: Arc<dyn Handled>,
+        people: Arc<dyn People>,
         state: Arc<State>,
         health: watch::Receiver<Health>,
         metrics: Metrics,
@@ -131,7 +135,7 @@ impl Alerts {
         let book = Book { outbox: Outbox::restored(entries), ..Book::default() };
         let shared = Arc::new(Shared {
             source,
-            handled,
+            people,
             state,
             health,
             metrics,

@@ -254,9 +254,13 @@ impl Handle {
     }
 }
 
-impl alerts::Handled for Handle {
+impl alerts::People for Handle {
     fn is_handled(&self, incident: &str) -> bool {
         self.shared.book().get(incident).is_some_and(|record| record.handled_at.is_some())
+    }
+
+    fn handling(&self, incident: &str) -> alerts::Handling {
+        self.shared.book().get(incident).map(Record::handling).unwrap_or_default()
     }
 
     fn changes(&self) -> watch::Receiver<()> {

@@ -4,7 +4,7 @@ use forgewatch_plugin_api::{Issue, IssueRef, Person, WebhookEvent};
 use serde::{Deserialize, Serialize};
 
 use super::run::Step;
-use crate::alerts::Labels;
+use crate::alerts::{self, Labels};
 use crate::journal::Incident;
 use crate::text::printable;
 use crate::verdict::Moment;
@@ -158,6 +158,17 @@ impl Mark {
 }
 
 impl Record {
+    /// What alerts say of it.
+    pub(super) fn handling(&self) -> alerts::Handling {
+        let issue =
+            self.issue.as_ref().filter(|link| link.gone_since.is_none()).map(|link| alerts::ToldIssue {
+                integration: link.integration.clone(),
+                key: link.key.clone(),
+                url: link.url.clone(),
+            });
+        alerts::Handling { assignee: self.assignee.clone(), issue }
+    }
+
     pub(super) fn new(incident: Incident, labels: Labels) -> Self {
         Self {
             incident,

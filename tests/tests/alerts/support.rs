@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use forgewatch::alerts::{Happening, Message, Refusal, Target, Told};
+use forgewatch::alerts::{Handling, Happening, Message, Refusal, Target, Told};
 use forgewatch::config::{Environment, Request, Severity, load};
 use forgewatch::journal::Cause;
 use forgewatch::verdict::{Moment, Reason};
@@ -109,6 +109,7 @@ pub(crate) fn told(number: usize, event: Happening) -> Told {
         affected: u32::from(event != Happening::Resolved),
         most_affected: 1,
         url: Url::parse(&format!("https://watch.example.org/incidents/{number}")).ok(),
+        handling: Handling::default(),
     }
 }
 

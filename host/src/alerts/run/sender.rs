@@ -55,7 +55,7 @@ impl Shared {
     /// Tells a target what it is owed, until it is told to stop and has told what it is at.
     pub(super) async fn serve(self: Arc<Self>, name: String, stop: CancellationToken) {
         let (mut settings, mut news) = (self.settings.subscribe(), self.news.subscribe());
-        let mut handled = self.handled.changes();
+        let mut handled = self.people.changes();
         let mut course = Course::default();
         let mut current = Arc::clone(&settings.borrow_and_update());
         while !stop.is_cancelled() {
@@ -92,7 +92,7 @@ impl Shared {
         }
         let next = {
             let mut book = self.book();
-            book.outbox.quiet_handled(name, |incident| self.handled.is_handled(incident));
+            book.outbox.quiet_handled(name, |incident| self.people.is_handled(incident));
             course.failed.retain(|id, _| id == REFRESH || book.outbox.has(name, id));
             let failed = course.failed.iter().map(|(id, trouble)| (id.clone(), trouble.failed(started)));
             book.outbox.next(name, target.most_incidents(), &failed.collect(), &settings.plan, now)
@@ -131,7 +131,8 @@ impl Shared {
                 false => self.source.current(&entry.incident.fingerprint),
             };
             let incident = current.filter(|it| it.id == entry.incident.id).unwrap_or(entry.incident);
-            Told::new(&incident, entry.severity, entry.labels, settings.page.as_ref())
+            let handling = self.people.handling(&incident.id);
+            Told::new(&incident, entry.severity, entry.labels, settings.page.as_ref(), handling)
         });
         Message {
             schema: Message::SCHEMA,

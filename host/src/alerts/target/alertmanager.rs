@@ -17,9 +17,9 @@ use super::answer::judged;
 use super::quote::bare;
 use super::reader::Reader;
 use super::secrets::Secrets;
-use super::words::{LONGEST_DETAIL, event, summary};
+use super::words::{LONGEST_DETAIL, LONGEST_NAME, event, summary};
 use super::{Message, Refusal};
-use crate::alerts::{Happening, Told};
+use crate::alerts::{Handling, Happening, Told};
 use crate::config::AlertmanagerTarget;
 use crate::services::http::{Messenger, Post};
 use crate::verdict::Stamp;
@@ -103,6 +103,9 @@ impl Alert {
             ("most_affected", told.most_affected.to_string()),
             ("incident", told.id.clone()),
         ]);
+        let Handling { assignee, issue } = &told.handling;
+        annotations.extend(assignee.iter().map(|name| ("assignee", bare(name, LONGEST_NAME))));
+        annotations.extend(issue.iter().map(|issue| ("issue", bare(&issue.key, LONGEST_NAME))));
         if message.test {
             annotations.insert("summary", format!("{}: {}", event(message), summary(told, bare)));
         }

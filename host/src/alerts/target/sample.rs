@@ -6,7 +6,7 @@ use std::time::Duration;
 use ring::rand::{SecureRandom, SystemRandom};
 use url::Url;
 
-use super::super::message::{Happening, Message, Told};
+use super::super::message::{Handling, Happening, Message, Told, ToldIssue};
 use crate::config::Severity;
 use crate::journal::Cause;
 use crate::text::hex;
@@ -64,11 +64,16 @@ pub(super) fn samples(group_by: &[String]) -> Vec<Sample> {
                 if number % 2 == 1 {
                     told.repository = Some("example/app".to_owned());
                     told.labels.insert("repository".to_owned(), "example/app".to_owned());
+                    told.handling.issue = Some(issue("31", None));
                 }
                 if hostile {
                     HOSTILE.clone_into(&mut told.detail);
                     told.repository = told.repository.map(|_| HOSTILE.to_owned());
                     told.labels.insert("team".to_owned(), HOSTILE.to_owned());
+                    told.handling = Handling {
+                        assignee: Some(HOSTILE.to_owned()),
+                        issue: Some(issue(HOSTILE, Some(HOSTILE))),
+                    };
                 }
                 told
             });
@@ -124,7 +129,12 @@ fn told(event: Happening, at: Moment) -> Told {
         affected: if event == Happening::Resolved { 0 } else { 2 },
         most_affected: 2,
         url: None,
+        handling: Handling::default(),
     }
+}
+
+fn issue(key: &str, url: Option<&str>) -> ToldIssue {
+    ToldIssue { integration: "example".to_owned(), key: key.to_owned(), url: url.map(str::to_owned) }
 }
 
 /// As messages are grouped where nothing else is said.

@@ -11,7 +11,7 @@ use super::answer::judged;
 use super::quote::code;
 use super::reader::Reader;
 use super::secrets::Secrets;
-use super::words::{LONGEST_DETAIL, about, event, summary};
+use super::words::{LONGEST_DETAIL, about, event, handling, summary};
 use super::{Message, Refusal};
 use crate::alerts::{Happening, Told};
 use crate::config::SlackTarget;
@@ -67,12 +67,12 @@ fn text(message: &Message) -> String {
     lines.join("\n")
 }
 
-/// What was seen, what to do, and where there is more.
+/// What was seen, who has it, what to do, and where there is more.
 fn more(told: &Told, event: Happening) -> impl Iterator<Item = String> {
     let is_open = event != Happening::Resolved;
     let seen = format!("seen at last: {}", code(&told.detail, LONGEST_DETAIL));
     let to_do = is_open.then(|| format!("to do: {}", told.way_out));
-    [Some(seen), to_do, told.url.as_ref().map(link)].into_iter().flatten()
+    [Some(seen), handling(told, code), to_do, told.url.as_ref().map(link)].into_iter().flatten()
 }
 
 /// An address of ours, as a word that chats make a link of.

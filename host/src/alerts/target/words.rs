@@ -56,6 +56,49 @@ pub(super) fn summary(told: &Told, quote: Quote) -> String {
     format!("{severity}, {reason} at {integration}, {whom}")
 }
 
+/// Who has it, and which issue is about it; none where nobody does anything about it
+/// that is known here.
+///
+/// An issue's address is a forge's word, so it is not put before people where programs make links: the incident's page
+/// has it.
+pub(super) fn handling(told: &Told, quote: Quote) -> Option<String> {
+    let assignee = told.handling.assignee.as_deref().map(|name| quote(name, LONGEST_NAME));
+    let issue = told.handling.issue.as_ref().map(|issue| quote(&issue.key, LONGEST_NAME));
+    match (assignee, issue) {
+        (None, None) => None,
+        (Some(assignee), None) => Some(format!("assigned to {assignee}")),
+        (Some(assignee), Some(issue)) => Some(format!("assigned to {assignee}, issue {issue}")),
+        (None, Some(issue)) => Some(format!("issue {issue}")),
+    }
+}
+
 fn repositories(count: u32) -> String {
     format!("{count} {}", if count == 1 { "repository" } else { "repositories" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::message::{Handling, ToldIssue};
+    use super::super::quote::code;
+    use super::super::sample::{test_message, usual};
+    use super::*;
+
+    #[test]
+    fn who_has_it_and_its_issue_are_one_line_without_the_address() {
+        let mut told = test_message(Happening::Reminded, None, &usual()).incidents.remove(0);
+        let issue = || ToldIssue {
+            integration: "acme".to_owned(),
+            key: "31`".to_owned(),
+            url: Some("https://tracker.example/31".to_owned()),
+        };
+        for (assignee, issue, line) in [
+            (None, None, None),
+            (Some("ada"), None, Some("assigned to `ada`")),
+            (Some("ada"), Some(issue()), Some("assigned to `ada`, issue `31'`")),
+            (None, Some(issue()), Some("issue `31'`")),
+        ] {
+            told.handling = Handling { assignee: assignee.map(str::to_owned), issue };
+            assert_eq!(handling(&told, code).as_deref(), line);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, SinglePart};
 
 use super::super::quote::plain;
-use super::super::words::{LONGEST_DETAIL, about, event, summary};
+use super::super::words::{LONGEST_DETAIL, about, event, handling, summary};
 use crate::alerts::{Happening, Message, Told};
 
 /// How many incidents are described.
@@ -90,6 +90,9 @@ fn describe(text: &mut String, number: usize, told: &Told, event: Happening) -> 
         None => writeln!(text, "   since {}, seen at last {}", told.first_seen, told.last_seen)?,
     }
     writeln!(text, "   seen: {}", plain(&told.detail, LONGEST_DETAIL))?;
+    if let Some(handling) = handling(told, plain) {
+        writeln!(text, "   {handling}")?;
+    }
     if event != Happening::Resolved {
         writeln!(text, "   to do: {}", told.way_out)?;
     }

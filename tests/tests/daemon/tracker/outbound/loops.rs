@@ -125,11 +125,13 @@ fn nobody_is_reminded_of_what_people_are_done_with_until_it_is_opened_again() {
             "kind = \"webhook\"\nallow_insecure_http = true\nurl = { file = \"hook.url\" }",
         );
     let scene = subscribed(&list, 2, Some(&hook));
-    let reminders = |repository: &str| {
+    let told = |event: &str, repository: &str| -> Vec<Value> {
         let told = hook.requests().into_iter().map(|request| request.json());
-        told.filter(|told| told["event"] == "reminded" && told["incidents"][0]["repository"] == *repository)
-            .count()
+        told.filter(|told| told["event"] == *event && told["incidents"][0]["repository"] == *repository)
+            .map(|mut told| told["incidents"][0].take())
+            .collect()
     };
+    let reminders = |repository: &str| told("reminded", repository).len();
     let at_least = |repository: &str, count: usize| {
         wait_for("reminders", || (reminders(repository) >= count).then_some(()));
     };
@@ -146,7 +148,13 @@ fn nobody_is_reminded_of_what_people_are_done_with_until_it_is_opened_again() {
     at_least("p0-r1", before + 3);
     assert_eq!(reminders("p0-r0"), quiet);
     scene.fake.change_work_item("large", number, &[("System.State", Some("Active"))]);
+    scene.fake.change_work_item("large", number, &[("System.AssignedTo", Some(ADA))]);
+    scene.until_followed(&one, |record| record["assignee"] == "ada");
     at_least("p0-r0", quiet + 1);
+    restore(&scene.fake, 0, 0);
+    let over = wait_for("its end", || told("resolved", "p0-r0").pop());
+    assert_eq!((&over["assignee"], &over["issue"]["key"]), (&json!("ada"), &json!(number.to_string())));
+    assert_eq!(told("opened", "p0-r0")[0]["assignee"], Value::Null);
 }
 
 /// Has the issue of an incident read again.
