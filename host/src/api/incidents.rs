@@ -89,6 +89,8 @@ pub(crate) struct Incident {
     pub(crate) assignee: Option<String>,
     /// The issue that a tracker has for it.
     pub(crate) issue: Option<LinkedIssue>,
+    /// The name of the tracker that is to have an issue for it, while there is none yet.
+    awaits_issue_in: Option<String>,
     /// Since when its issue says that people are done with it, though access is still missing.
     handled_at: Option<Time>,
 }
@@ -224,6 +226,7 @@ impl Incident {
 
     /// With what it has to do with people and a tracker.
     fn with(incident: journal::Incident, followed: Option<Record>) -> Self {
+        let awaits_issue_in = followed.as_ref().and_then(Record::awaits_issue_in).map(str::to_owned);
         let (assignee, issue, handled_at) =
             followed.map(|it| (it.assignee, it.issue, it.handled_at)).unwrap_or_default();
         let state = match incident.resolved_at {
@@ -247,6 +250,7 @@ impl Incident {
             most_affected: incident.most_affected,
             assignee,
             issue: issue.map(LinkedIssue::from),
+            awaits_issue_in,
             handled_at: handled_at.map(Time::from),
         }
     }

@@ -24,7 +24,7 @@ pub struct Record {
     pub(crate) labels: Labels,
     /// The name of the tracker that is to have an issue for it.
     #[serde(default)]
-    pub(super) rule: Option<String>,
+    pub(crate) rule: Option<String>,
     /// Whether a person has said what its issue is, or that it has none.
     #[serde(default)]
     pub(super) by_hand: bool,

@@ -28,16 +28,18 @@ fn error(body: &Value) -> (&str, &str) {
 async fn an_incident_says_who_has_it_and_which_issue() {
     let (api, print, path) = staffed();
     let bare = api.get(&path).await.body;
-    for key in ["assignee", "issue", "handled_at"] {
+    for key in ["assignee", "issue", "awaits_issue_in", "handled_at"] {
         assert_eq!(bare[key], Value::Null, "{key}");
     }
+    api.follow(&print, |record| record.rule = Some("ops".to_owned()));
+    assert_eq!(api.get(&path).await.body["awaits_issue_in"], "ops");
     api.follow(&print, |record| {
         record.assignee = Some("ada".to_owned());
         record.handled_at = Some(at(70));
         record.issue = Some(link(json!({ "gone_since": at(60), "key": "3\u{202e}1", "title": "<b>" })));
     });
     let one = api.get(&path).await.body;
-    assert_eq!(one["assignee"], "ada");
+    assert_eq!((&one["assignee"], &one["awaits_issue_in"]), (&json!("ada"), &Value::Null));
     assert_eq!(one["handled_at"], "1970-01-01T00:01:10.000Z");
     let expected = json!({
         "integration": "acme", "key": "3\\u{202e}1", "project": "Shop", "kind": "Bug", "title": "<b>", "state": "New",
@@ -48,7 +50,7 @@ async fn an_incident_says_who_has_it_and_which_issue() {
     assert_eq!(api.get("/api/v1/incidents").await.body["items"][0], one);
     let expected = json!({
         "assignee": "ada", "issue": "3\\u{202e}1", "issue_url": "https://dev.azure.com/acme/_workitems/edit/31",
-        "issue_gone_since": "1970-01-01T00:01:00.000Z", "handled_at": "1970-01-01T00:01:10.000Z",
+        "issue_gone_since": "1970-01-01T00:01:00.000Z", "awaits_issue_in": null, "handled_at": "1970-01-01T00:01:10.000Z",
     });
     assert_eq!(api.get("/api/v1/status").await.body["incidents"][0]["people"], expected);
 }

@@ -19,6 +19,9 @@ pub struct PeopleReport {
     pub issue_url: Option<String>,
     /// Since when the tracker does not know that any more.
     pub issue_gone_since: Option<Stamp>,
+    /// The name of the tracker that is to have an issue for it, while there is none yet.
+    #[serde(default)]
+    pub awaits_issue_in: Option<String>,
     /// When people were done with it, as its issue has it.
     pub handled_at: Option<Stamp>,
 }
@@ -27,7 +30,7 @@ impl PeopleReport {
     /// All of it in a line; none while nobody does anything about it. A report may come from another process, so its text
     /// is made harmless again.
     pub fn in_short(&self) -> Option<String> {
-        let Self { assignee, issue, issue_url, issue_gone_since, handled_at } = self;
+        let Self { assignee, issue, issue_url, issue_gone_since, awaits_issue_in, handled_at } = self;
         let handled = handled_at.map(|at| format!("handled by people {} ago", rough(at.age())));
         let holder = assignee.as_deref().map(|name| format!("`{}` has it", shown(name)));
         let issue = issue.as_deref().map(shown).map(|issue| match (issue_gone_since, issue_url) {
@@ -35,7 +38,9 @@ impl PeopleReport {
             (None, Some(url)) => format!("its issue is {issue}: {}", shown(url)),
             (None, None) => format!("its issue is {issue}"),
         });
-        let all: Vec<_> = handled.into_iter().chain(holder).chain(issue).collect();
+        let awaited =
+            awaits_issue_in.as_deref().map(|name| format!("`{}` has no issue for it yet", shown(name)));
+        let all: Vec<_> = handled.into_iter().chain(holder).chain(issue).chain(awaited).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 }
@@ -48,6 +53,7 @@ impl From<&Record> for PeopleReport {
             issue: issue.map(|issue| shown(&issue.key)),
             issue_url: issue.and_then(|issue| issue.url.as_deref()).map(shown),
             issue_gone_since: issue.and_then(|issue| issue.gone_since).map(Stamp),
+            awaits_issue_in: record.awaits_issue_in().map(shown),
             handled_at: record.handled_at.map(Stamp),
         }
     }
@@ -79,6 +85,8 @@ mod tests {
         assert!(said.starts_with("handled by people "), "{said}");
         assert!(said.contains("; its issue 31 has been gone for ") && !said.contains("https"), "{said}");
         assert_eq!(PeopleReport::default().in_short(), None);
+        let awaited = PeopleReport { awaits_issue_in: Some("ops".to_owned()), ..PeopleReport::default() };
+        assert_eq!(awaited.in_short().unwrap(), "`ops` has no issue for it yet");
         let later = PeopleReport {
             handled_at: Some(Stamp(now.after(Duration::from_secs(60)))),
             ..PeopleReport::default()

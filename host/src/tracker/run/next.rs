@@ -50,6 +50,12 @@ impl Record {
         }
     }
 
+    /// The name of the tracker that is to have an issue for it, while there is none that is known.
+    pub(crate) fn awaits_issue_in(&self) -> Option<&str> {
+        let step = self.next(Moment::now()).map(|(step, _)| step);
+        self.rule.as_deref().filter(|_| matches!(step, Some(Step::Recover | Step::Find)))
+    }
+
     /// What is to be done next, and how long that can wait.
     pub(in super::super) fn next(&self, now: Moment) -> Option<(Step, Duration)> {
         let at_once = |step| Some((step, Duration::ZERO));

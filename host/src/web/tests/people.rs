@@ -58,6 +58,17 @@ async fn an_issue_is_shown_with_what_its_tracker_says_as_text() {
 }
 
 #[tokio::test]
+async fn an_issue_that_is_still_to_come_is_not_shown_as_none() {
+    let web = open(&["alpha"]);
+    let (print, path) = opened(&web);
+    web.follow(&print, |record| record.rule = Some("<ops>".to_owned()));
+    let page = page(&web, &path).await;
+    assert!(page.contains("none yet: <bdi class=\"name\">&lt;ops&gt;</bdi> is to have one"), "{page}");
+    let list = self::page(&web, "/incidents").await;
+    assert!(list.contains("<span class=\"quiet\">no issue yet</span></td>"), "{list}");
+}
+
+#[tokio::test]
 async fn it_is_given_to_somebody_of_its_team() {
     let web = open(&["alpha"]);
     let (_, path) = opened(&web);
