@@ -304,7 +304,8 @@ pub trait Provider: Default + Send + Sync + 'static {
         async { Err(Failure::unsupported(Extension::ISSUE_EVENTS.name())) }
     }
 
-    /// Where deliveries have what proves them, without asking anybody.
+    /// Where deliveries have what proves them, and which of their headers [`Provider::parse_webhook`] needs, without asking
+    /// anybody.
     ///
     /// # Errors
     ///

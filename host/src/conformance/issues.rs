@@ -5,7 +5,7 @@
 
 use forgewatch_plugin_api::{
     Extension, Failure, FoundIssues, Issue, IssueChange, IssueQuery, IssueRef, IssueState, ListRequest,
-    NewIssue, ProjectPage, Reason, Subscription, WebhookDelivery,
+    NewIssue, ProjectPage, Reason, Subscription, WebhookDelivery, WebhookProof,
 };
 use reqwest::header::HeaderName;
 
@@ -238,8 +238,9 @@ async fn recorded(
 /// What strangers may send, and what was recorded.
 async fn deliveries(run: &mut Run, subject: &Subject, host: &ScriptedHost) {
     let provider = &subject.provider;
+    let proof = provider.webhook_proof(host.object()).await;
     run.case(GROUP, "webhook_proof: a header", async {
-        let proof = provider.webhook_proof(host.object()).await.map_err(|failure| failed(&failure))?;
+        let proof = proof.as_ref().map_err(failed)?;
         match HeaderName::from_bytes(proof.header().as_bytes()) {
             Ok(_) => Ok(()),
             Err(_) => {
@@ -264,9 +265,10 @@ async fn deliveries(run: &mut Run, subject: &Subject, host: &ScriptedHost) {
         })
         .await;
     }
+    let Ok(proof) = proof else { return };
     for (number, delivery) in (1..).zip(subject.replay.iter().flat_map(|replay| &replay.deliveries)) {
         run.case(GROUP, format!("parse_webhook: delivery {number}, as recorded"), async {
-            let event = provider.parse_webhook(host.object(), &delivery.whole()).await;
+            let event = provider.parse_webhook(host.object(), &delivery.whole(&proof)).await;
             let event = event.map_err(|failure| Fault::new("an event", shown(&failure), COMPARE))?;
             let came = (event.account(), event.issue());
             match came == (delivery.account.as_str(), delivery.issue.as_deref()) {
@@ -280,15 +282,20 @@ async fn deliveries(run: &mut Run, subject: &Subject, host: &ScriptedHost) {
         })
         .await;
         run.case(GROUP, format!("parse_webhook: delivery {number}, cut off at every eighth"), async {
-            cut_off(provider, host, delivery).await
+            cut_off(provider, host, &proof, delivery).await
         })
         .await;
     }
 }
 
-async fn cut_off(provider: &Provider, host: &ScriptedHost, delivery: &Delivery) -> Result<(), Stop> {
+async fn cut_off(
+    provider: &Provider,
+    host: &ScriptedHost,
+    proof: &WebhookProof,
+    delivery: &Delivery,
+) -> Result<(), Stop> {
     for eighth in 0..8 {
-        no_delivery(provider, host, delivery.cut_off(eighth)).await?;
+        no_delivery(provider, host, delivery.cut_off(proof, eighth)).await?;
     }
     Ok(())
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use forgewatch_plugin_api::{self as api, Method, Request, Response, WebhookDelivery};
+use forgewatch_plugin_api::{self as api, Method, Request, Response, WebhookDelivery, WebhookProof};
 use serde::Deserialize;
 use url::Url;
 
 use super::script::{Reply, Script};
+use crate::plugins::delivery;
 use crate::text::printable;
 
 /// Larger than the answers of a check.
@@ -91,18 +92,19 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    pub(super) fn whole(&self) -> WebhookDelivery {
-        self.with_body(self.body.as_bytes())
+    pub(super) fn whole(&self, proof: &WebhookProof) -> WebhookDelivery {
+        self.with_body(proof, self.body.as_bytes())
     }
 
     /// With so many eighths of its body.
-    pub(super) fn cut_off(&self, eighths: usize) -> WebhookDelivery {
-        self.with_body(&self.body.as_bytes()[..self.body.len() * eighths / 8])
+    pub(super) fn cut_off(&self, proof: &WebhookProof, eighths: usize) -> WebhookDelivery {
+        self.with_body(proof, &self.body.as_bytes()[..self.body.len() * eighths / 8])
     }
 
-    fn with_body(&self, body: &[u8]) -> WebhookDelivery {
-        let delivery = WebhookDelivery::new(body);
-        self.headers.iter().fold(delivery, |delivery, (name, value)| delivery.with_header(name, value))
+    /// As the plugin gets it from a daemon, where this proves deliveries.
+    fn with_body(&self, proof: &WebhookProof, body: &[u8]) -> WebhookDelivery {
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        delivery(proof, headers, body)
     }
 }
 

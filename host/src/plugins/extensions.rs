@@ -5,6 +5,8 @@
 
 mod issues;
 
+pub use issues::delivery;
+
 use forgewatch_plugin_api::abi::HostObject;
 use forgewatch_plugin_api::extensions::{
     check_repositories, limits, list_repositories, probe_identity, requirements,

@@ -19,11 +19,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use forgewatch_plugin_api::{Failure, Reason, WebhookDelivery, WebhookEvent, WebhookEventKind};
+use forgewatch_plugin_api::{Failure, Reason, WebhookDelivery, WebhookEvent, WebhookEventKind, WebhookProof};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::handle::{Handle, Shared};
+use crate::plugins::delivery;
 use crate::services::log_limit::Allowance;
 use crate::sweep::Integration;
 use crate::text::printable;
@@ -36,19 +37,6 @@ const PARSE_LIMIT: Duration = Duration::from_secs(5);
 const MOST_PARSED: usize = 16;
 /// How long whoever delivers waits until everything is taken in; after that it goes on without them.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// Headers that are no part of what is delivered.
-const NOT_FOR_PLUGINS: [&str; 7] =
-    ["authorization", "proxy-authorization", "cookie", "forwarded", "via", "x-real-ip", "host"];
-/// How those begin that proxies add, also to say who has signed in there.
-const ADDED_BY_PROXIES: [&str; 7] = [
-    "x-forwarded-",
-    "x-auth-request-",
-    "x-amzn-oidc-",
-    "x-goog-iap-",
-    "x-goog-authenticated-",
-    "x-ms-",
-    "cf-",
-];
 /// Trackers that are asked at once what a state means.
 const MOST_QUESTIONS: usize = 8;
 /// Deliveries that are taken in at once. The issues of further ones are read instead, so that neither a tracker that is slow
@@ -88,8 +76,7 @@ impl Default for Inbound {
 pub struct Sender {
     provider: String,
     peer: Option<IpAddr>,
-    /// The header with the secret.
-    proof: String,
+    proof: WebhookProof,
     /// The integrations whose subscriptions have this secret; at least one.
     proven: Vec<Arc<Integration>>,
 }
@@ -110,13 +97,6 @@ pub enum Unheard {
     Malformed(String),
     /// It cannot be judged at this time.
     Unavailable,
-}
-
-/// Whether a header, in small letters, is for the plugin to see.
-fn is_of_delivery(name: &str, proof: &str) -> bool {
-    let is_of_the_way = NOT_FOR_PLUGINS.contains(&name)
-        || ADDED_BY_PROXIES.iter().any(|beginning| name.starts_with(beginning));
-    !is_of_the_way && !name.eq_ignore_ascii_case(proof)
 }
 
 impl Handle {
@@ -145,12 +125,12 @@ impl Handle {
         let Some(any) = integrations.iter().find(subscribed) else {
             return Err(refused("no integration of such a provider has a subscription"));
         };
-        let header = shared.inbound.proofs.header(any).await.map_err(|why| {
+        let proof = shared.inbound.proofs.of(any).await.map_err(|why| {
             shared.refuse(provider, peer, &why);
             Unheard::Unavailable
         })?;
-        let Some(header) = header else { return Err(refused("the provider delivers nothing")) };
-        let Some(value) = sent(&header) else {
+        let Some(proof) = proof else { return Err(refused("the provider delivers nothing")) };
+        let Some(value) = sent(proof.header()) else {
             return Err(refused("it does not have exactly one secret"));
         };
         // Every secret is compared, so that the time does not tell which.
@@ -159,12 +139,11 @@ impl Handle {
         let proven: Vec<_> = integrations.into_iter().filter(is_proven).collect();
         match proven.is_empty() {
             true => Err(refused("its secret is not that of a subscription")),
-            false => Ok(Sender { provider: provider.to_owned(), peer, proof: header, proven }),
+            false => Ok(Sender { provider: provider.to_owned(), peer, proof, proven }),
         }
     }
 
-    /// Finds out what somebody delivers; none if it is of no interest. The plugin sees neither the proof nor what somebody
-    /// on the way is told or has added.
+    /// Finds out what somebody delivers; none if it is of no interest.
     ///
     /// # Errors
     ///
@@ -177,9 +156,7 @@ impl Handle {
     ) -> Result<Option<Change>, Unheard> {
         let shared = &self.shared;
         let refuse = |why: &str| shared.refuse(&sender.provider, sender.peer, why);
-        let delivery = headers
-            .filter(|(name, _)| is_of_delivery(name, &sender.proof))
-            .fold(WebhookDelivery::new(body), |delivery, (name, value)| delivery.with_header(name, value));
+        let delivery = delivery(&sender.proof, headers, body);
         let turn = shared.inbound.parsing.acquire().await;
         let event = parse(&sender.proven[0], &delivery).await.map_err(|(unheard, why)| {
             refuse(&why);

@@ -68,7 +68,12 @@ fn answers_come_out_as_they_went_in() {
     let made = Subscription::new("1", SubscriptionStatus::OnProbation).with_detail("why");
     assert_eq!(issue_events::decode_subscription(&json(&made)), Ok(made));
     let proof = WebhookProof::secret_in_header("x-secret");
-    assert_eq!(issue_events::decode_proof(&json(&proof)), Ok(proof));
+    assert_eq!(issue_events::decode_proof(&json(&proof)), Ok(proof.clone()));
+    let proof = proof.with_headers(["x-event"]);
+    assert_eq!(
+        issue_events::decode_proof(&json(&proof)).as_ref().map(WebhookProof::headers),
+        Ok(proof.headers())
+    );
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_500);
     let event = WebhookEvent::new("a", WebhookEventKind::IssueUpdated)
         .with_delivery("d")

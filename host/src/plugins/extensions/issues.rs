@@ -16,6 +16,27 @@ use forgewatch_plugin_api::{
 use crate::plugins::{Client, Provider};
 use crate::services::{HookSecret, call};
 
+/// Headers that are for no plugin, though it may name them.
+const NOT_FOR_PLUGINS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
+
+/// What a plugin gets to see of a delivery: the body, and the headers that it names, but for what proves the delivery and
+/// what somebody on the way may be told by.
+pub fn delivery<'n, 'v>(
+    proof: &WebhookProof,
+    headers: impl Iterator<Item = (&'n str, &'v str)>,
+    body: &[u8],
+) -> WebhookDelivery {
+    let is_for_plugin = |name: &str| {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        proof.headers().iter().any(|named| is(named))
+            && !is(proof.header())
+            && !NOT_FOR_PLUGINS.into_iter().any(is)
+    };
+    headers
+        .filter(|(name, _)| is_for_plugin(name))
+        .fold(WebhookDelivery::new(body), |delivery, (name, value)| delivery.with_header(name, value))
+}
+
 impl Client {
     /// Looks for issues. Cancel-safe.
     ///
@@ -167,5 +188,30 @@ impl Provider {
 
     async fn follow(&self, host: HostObject, call: &EventCall) -> Result<Vec<u8>, Failure> {
         self.call_extension(host, issue_events::NAME, &issue_events::encode_call(call)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_gets_the_headers_that_it_names_and_neither_the_proof_nor_credentials() {
+        let sent = [
+            ("x-event", "push"),
+            ("X-Shared-Secret", "proof"),
+            ("authorization", "Bearer of-a-proxy"),
+            ("cookie", "a=b"),
+            ("x-forwarded-for", "10.0.0.1"),
+        ];
+        let proof = WebhookProof::secret_in_header("x-shared-secret");
+        let shown = |proof: &WebhookProof| {
+            let delivery = delivery(proof, sent.into_iter(), b"body");
+            assert_eq!(delivery.body(), b"body");
+            sent.map(|(name, _)| delivery.header(name).is_some())
+        };
+        assert_eq!(shown(&proof), [false; 5]);
+        let named = proof.with_headers(["X-Event", "x-shared-secret", "Authorization", "cookie"]);
+        assert_eq!(shown(&named), [true, false, false, false, false]);
     }
 }

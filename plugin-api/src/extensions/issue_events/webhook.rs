@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::extensions::issue_tracking::Person;
 use crate::extensions::json;
 
-/// Where the proof is that a delivery comes from a subscription: the host compares it, in constant time.
+/// Where the proof is that a delivery comes from a subscription, which the host compares in constant time; and what of a
+/// delivery is for the plugin.
 ///
 /// **Evolution:** there is one kind of proof so far. A host that does not know a later kind believes no delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub struct WebhookProof {
     #[serde(default)]
     kind: ProofKind,
     header: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,12 +33,25 @@ enum ProofKind {
 impl WebhookProof {
     /// The subscription's secret, as it is, in a header of this name.
     pub fn secret_in_header(name: impl Into<String>) -> Self {
-        Self { kind: ProofKind::SecretInHeader, header: name.into() }
+        Self { kind: ProofKind::SecretInHeader, header: name.into(), headers: Vec::new() }
     }
 
     /// The header that has the secret.
     pub fn header(&self) -> &str {
         &self.header
+    }
+
+    /// Names headers that say what a delivery means, as some forges have them. A plugin gets these beside the body, and no
+    /// others; the secret, credentials and cookies not even by their names.
+    #[must_use]
+    pub fn with_headers<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.headers.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// The headers that are for the plugin.
+    pub fn headers(&self) -> &[String] {
+        &self.headers
     }
 
     pub(super) fn is_known(&self) -> bool {
@@ -57,7 +73,7 @@ impl WebhookDelivery {
         Self { headers: Vec::new(), body: body.into() }
     }
 
-    /// Adds a header. Hosts leave out the one that proves it, credentials, cookies, and what proxies add.
+    /// Adds a header. Hosts have those that [`WebhookProof::with_headers`] names.
     #[must_use]
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
