@@ -18,8 +18,11 @@ const WINDOW_S: u64 = 2;
 /// Longer than any test: each is checked once, unless somebody wants more.
 const ONCE: &str = r#""1000h""#;
 
+/// No more at once than the limit allows: of what is sent before any answer nobody knows how much may be.
 fn list(repositories: usize) -> Watchlist {
-    Watchlist::large(repositories, 1).set("defaults.interval", ONCE)
+    Watchlist::large(repositories, 1)
+        .set("defaults.interval", ONCE)
+        .set("schedule.integration_concurrency", &(LIMIT - 1).to_string())
 }
 
 /// Watches many more repositories than the forge allows requests in a window, until all of them were checked.
@@ -112,9 +115,9 @@ fn while_the_budget_is_used_up_there_is_a_share_for_those_who_wait_and_nobody_ca
     assert!(records.generic("checks_held").is_empty());
 }
 
-/// Results of `forgewatch check`, by reason.
-fn checked(fake: &Fake) -> Vec<Value> {
-    let sandbox = list(20).sandbox(fake);
+/// Results of `forgewatch check`, which asks for so many at once.
+fn checked(fake: &Fake, at_once: u32) -> Vec<Value> {
+    let sandbox = list(20).set("http.concurrency", &at_once.to_string()).sandbox(fake);
     let run = sandbox.run(&["check", "--format", "json"]).exits(3);
     let document = run.json();
     // The time-out of a request would show here, and so would any wait for the end of the limit.
@@ -128,7 +131,7 @@ fn checked(fake: &Fake) -> Vec<Value> {
 fn a_check_that_may_not_ask_says_until_when_and_does_not_wait() {
     let fake = large(20, 1);
     fake.limit(Some(RateLimit::new(Spelling::RateLimit, LIMIT, 100_000)));
-    let results = checked(&fake);
+    let results = checked(&fake, LIMIT);
     let of = |results: &[Value], reason: &str| {
         results.iter().filter(|result| result["reason"] == reason).cloned().collect::<Vec<_>>()
     };
@@ -145,7 +148,7 @@ fn a_check_that_may_not_ask_says_until_when_and_does_not_wait() {
         assert!(result["retry_after_s"].as_u64().is_some_and(|seconds| seconds > 0), "{result:#}");
     }
     // Another process knows nothing of it until the forge refuses its first request.
-    let results = checked(&fake);
+    let results = checked(&fake, 1);
     let limited = of(&results, "rate_limited");
     assert_eq!((limited.len(), fake.counters().limited()), (20, 1));
     let told = limited.iter().filter(|result| {
