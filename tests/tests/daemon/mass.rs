@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use forgewatch_tests::daemon::Daemon;
-use forgewatch_tests::fake::{Answer, Fake, Match, Standing};
+use forgewatch_tests::fake::{Answer, Fake, Match, Standing, World};
 use forgewatch_tests::watchlist::Watchlist;
 use serde_json::Value;
 
@@ -11,6 +11,8 @@ use crate::support::{checks, hide_project, large, until_granted, wait_for_checks
 
 /// Denials that trip the breaker, canaries, what was under way, and room.
 const FEW: usize = 30;
+/// What may be under way where that is counted.
+const MOST: &str = "10";
 
 /// Confirming takes long for these intervals, so that nothing but one cause for all explains a quick incident.
 fn list(projects: usize, repositories_per_project: usize, interval_ms: usize) -> Watchlist {
@@ -19,28 +21,29 @@ fn list(projects: usize, repositories_per_project: usize, interval_ms: usize) ->
         .set("schedule.confirm_after", &format!("\"{}ms\"", interval_ms * 3 / 4))
 }
 
-fn set_token(fake: &Fake, standing: Standing) {
-    fake.world(|world| world.credentials[0].standing = standing);
-}
-
 /// Requests from a moment on until the incident was opened.
 fn requests_before(fake: &Fake, incident: &Value, since: Instant) -> usize {
     let opened = incident["first_seen"].as_i64().expect("a moment");
+    // Read first, so that whatever lies between the two clocks adds no request.
+    let instant = Instant::now();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later").as_millis() as i64;
     let ago = std::time::Duration::from_millis(u64::try_from(now - opened).expect("it was earlier"));
-    let opened = Instant::now().checked_sub(ago).expect("the machine is older");
+    let opened = instant.checked_sub(ago).expect("the machine is older");
     checks(fake).iter().filter(|request| request.at > since && request.at < opened).count()
 }
 
 /// Takes access to all of `count` repositories away and gives it back: one incident comes of it.
-fn all_lost_and_back(fake: &Fake, count: usize, turn: impl Fn(bool), reason: &str, cause: &str) {
-    let sandbox = list(1, count, count * 10).sandbox(fake);
+fn all_lost_and_back(fake: &Fake, count: usize, turn: impl Fn(&mut World, bool), reason: &str, cause: &str) {
+    let list = list(1, count, count * 10).set("schedule.integration_concurrency", MOST);
+    let sandbox = list.sandbox(fake);
     let daemon = Daemon::start(&sandbox);
     until_granted(&daemon, count);
     // The good checks of before count for nothing.
     wait_for_checks(fake, count);
-    let since = Instant::now();
-    turn(true);
+    let since = fake.world(|world| {
+        turn(world, true);
+        Instant::now()
+    });
     let incident = daemon.until("an incident", |records| records.incidents().pop());
     let requests = requests_before(fake, &incident, since);
     assert!(requests <= FEW, "{requests} requests until one cause was seen");
@@ -50,7 +53,7 @@ fn all_lost_and_back(fake: &Fake, count: usize, turn: impl Fn(bool), reason: &st
     assert!(standings.values().all(|standing| standing["incident"] == print), "{standings:#?}");
     let open = daemon.records().open_incidents();
     assert_eq!((open.len(), open[0]["affected"].as_u64()), (1, Some(count as u64)));
-    turn(false);
+    fake.world(|world| turn(world, false));
     until_granted(&daemon, count);
     daemon.until("an end of it", |records| records.open_incidents().is_empty().then_some(()));
     let records = daemon.records().clone();
@@ -70,14 +73,19 @@ fn all_lost_and_back(fake: &Fake, count: usize, turn: impl Fn(bool), reason: &st
 #[test]
 fn a_revoked_identity_is_one_incident_for_200_repositories() {
     let fake = large(1, 200);
-    let turn = |lost| set_token(&fake, if lost { Standing::Expired } else { Standing::Valid });
+    let turn = |world: &mut World, lost| {
+        world.credentials[0].standing = if lost { Standing::Expired } else { Standing::Valid };
+    };
     all_lost_and_back(&fake, 200, turn, "unauthorized", "identity");
 }
 
 #[test]
 fn a_forge_that_hides_everything_is_one_incident_of_the_integration() {
     let fake = large(1, 60);
-    all_lost_and_back(&fake, 60, |lost| hide_project(&fake, 0, lost), "not_found", "integration");
+    let turn = |world: &mut World, lost: bool| {
+        world.project_mut("project-0").readers = lost.then(Vec::new);
+    };
+    all_lost_and_back(&fake, 60, turn, "not_found", "integration");
 }
 
 #[test]
