@@ -4,7 +4,7 @@ use forgewatch_tests::daemon::Daemon;
 use forgewatch_tests::fake::{Answer, Match};
 use forgewatch_tests::watchlist::Watchlist;
 
-use crate::support::{asked_for, delete, hold_after, large, path, restore, until_granted};
+use crate::support::{asked_for, delete, hold_after, hold_next, large, path, restore, until_granted};
 
 /// Longer than any test.
 const NEVER: &str = r#""1000h""#;
@@ -15,8 +15,11 @@ fn a_loss_is_believed_after_as_many_denials_as_configured_and_told_once_like_its
     let sandbox = Watchlist::large(1, 2).sandbox(&fake);
     let daemon = Daemon::start(&sandbox);
     until_granted(&daemon, 2);
+    // No check comes between what is done to the repository and to the second request after that.
+    let before = hold_next(&fake, 0, 0);
     let confirming = hold_after(&fake, 1, 0, 0);
     delete(&fake, 0, 0);
+    before.cancel();
     let pending = daemon.until("a denial that waits", |records| {
         let standing = records.standing("p0-r0");
         standing["pending"]["count"].is_u64().then_some(standing)

@@ -71,6 +71,16 @@ pub(crate) fn hold_after(fake: &Fake, passing: u32, project: usize, repository: 
     released
 }
 
+/// Holds the next request for a repository of the world `large` until the token is cancelled, and waits until it has come:
+/// until then there is no other one.
+#[track_caller]
+pub(crate) fn hold_next(fake: &Fake, project: usize, repository: usize) -> CancellationToken {
+    let before = fake.counters().faulted();
+    let released = hold_after(fake, 0, project, repository);
+    wait_for("a request that is held", || (fake.counters().faulted() > before).then_some(()));
+    released
+}
+
 /// Waits until every repository of the list has been granted.
 #[track_caller]
 pub(crate) fn until_granted(daemon: &Daemon, count: usize) {
