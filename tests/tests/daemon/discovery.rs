@@ -290,9 +290,12 @@ fn what_is_configured_too_is_watched_once_and_so_is_what_two_find() {
         .table("repositories.by-url", "url = \"https://dev.azure.com/large/project-1/_git/repository-1\"")
         .sandbox(&fake);
     let daemon = Daemon::start(&sandbox);
-    until_granted(&daemon, 6);
     let other = |repository| format!("other:project-1/repository-{repository}");
     let expected = [name(0, 1), "by-id".into(), "by-name".into(), "by-url".into(), other(0), other(2)];
+    // Until both have listed, one of them has what the other is to have.
+    wait_for("what both find", || (shown(&daemon) == expected).then_some(()));
+    until_granted(&daemon, 6);
+    wait_for_listings(&fake, 4);
     assert_eq!(shown(&daemon), expected);
     daemon.stop();
 }

@@ -94,8 +94,11 @@ fn somebody_signs_in_looks_has_a_repository_checked_and_signs_out() {
         line.starts_with("event: changed").then_some(())
     });
     wait_for("the loss on the page", || visitor.page("/").contains("Access is missing").then_some(()));
-    let lost = visitor.page("/repositories/p0-r1");
-    assert!(lost.contains("Denied: not found") && lost.contains("<rect class=\"denied\""), "{lost}");
+    // The history is drawn of what is on disk.
+    let lost = wait_for("the loss in the history", || {
+        Some(visitor.page("/repositories/p0-r1")).filter(|page| page.contains("<rect class=\"denied\""))
+    });
+    assert!(lost.contains("Denied: not found"), "{lost}");
     let incidents = visitor.page("/incidents");
     assert!(incidents.contains("href=\"/repositories/p0-r1\""), "{incidents}");
     for path in ["/integrations", "/plugins", "/incidents?state=resolved"] {
