@@ -59,10 +59,14 @@ fn a_forge_is_asked_who_an_identity_is_and_checks_go_on_meanwhile() {
     assert_eq!(credential(&daemon), known);
     wait_for_checks(&fake, 2);
     assert_eq!(questions(&fake), 1, "it was asked again within the hour");
+    let unanswered = CancellationToken::new();
+    fake.clear_faults();
+    fake.fault(Match::any().path_contains(QUESTION), Answer::from_world().held_until(unanswered.clone()));
     list().table("identities.reader", "kind = \"bearer\"\ntoken = { env = \"PAT\" }").write(&sandbox);
     daemon.reload();
     let other = credential(&daemon);
     assert_eq!((&other["kind"], &other["subject"]), (&json!("bearer"), &Value::Null));
+    unanswered.cancel();
     daemon.stop();
 }
 
