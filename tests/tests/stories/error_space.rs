@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use forgewatch_tests::fake::{Answer, Fake, Match, Presented, Project, Repository, World, contoso};
+use forgewatch_tests::nobody::Nobody;
 
 mod rows;
 
@@ -201,14 +202,12 @@ fn repetitions_are_few(fake: &Fake) {
 #[test]
 fn without_a_proxy_there_are_further_ways_to_get_no_answer() {
     let fake = Fake::start_blocking(World::contoso());
-    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("a port that is free again");
+    let nobody = Nobody::start();
     let local = format!("{}tfs/Contoso/", fake.https_base());
     let mut config = Config::with_reader().toml("[http]\nca_file = \"ca.pem\"\ntimeout = \"5s\"");
     for (name, domain_name) in [
         ("fine", local.as_str()),
-        ("refused", &format!("https://{closed}/tfs/C/")),
+        ("refused", &format!("https://{}/tfs/C/", nobody.address())),
         ("unresolved", "https://something.invalid/tfs/C/"),
         ("not-tls", &format!("https://{}/tfs/C/", plain_listener())),
     ] {
