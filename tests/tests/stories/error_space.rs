@@ -109,7 +109,7 @@ fn every_answer_has_its_verdict() {
     let fake = Fake::start_blocking(World::contoso().host("elsewhere.example"));
     // The version that an old server forces on a client is nobody else's business.
     let mut config = Config::with_reader()
-        .toml("[http]\nmax_response_bytes = 200000\ntimeout = \"5s\"")
+        .toml("[http]\nmax_response_bytes = 200000\ntimeout = \"50s\"")
         .integration("contoso", BASE_URL, "reader")
         .integration("old", BASE_URL, "reader");
     let mut expected: BTreeMap<String, Expected> = BTreeMap::new();
