@@ -145,9 +145,15 @@ fn goes_on(stretches: &mut Vec<Stretch>, now: &Now) {
         stretches.push(Stretch::new(reason, None, None, ""));
         return;
     }
-    if !stretches.iter().any(|it| it.until.is_none()) {
-        stretches.push(Stretch::new(reason, now.since, None, ""));
+    let open = stretches.iter_mut().rfind(|it| it.until.is_none());
+    if let Some(open) = open {
+        // A change is believed a moment before the journal has it.
+        let is_later = |since: &Moment| open.from.is_none_or(|from| from.0 < *since);
+        let since = now.since.filter(|_| open.reason != Some(reason)).filter(is_later);
+        let Some(since) = since else { return };
+        open.until = Some(since.into());
     }
+    stretches.push(Stretch::new(reason, now.since, None, ""));
 }
 
 impl Stretch {
@@ -251,6 +257,17 @@ mod tests {
         let stretches = drawn(Vec::new(), Some((Reason::Granted, 10_000)), false, 20_000);
         assert_eq!(stretches.iter().map(brief).collect::<Vec<_>>(), [("granted", 0.0, 1000.0)]);
         assert_eq!(drawn(Vec::new(), None, false, 20_000), Vec::<Value>::new());
+    }
+
+    #[test]
+    fn what_the_journal_does_not_have_yet_is_there_and_what_is_older_than_it_is_not() {
+        let events = || vec![turned(10_000, None, "granted")];
+        let stretches = drawn(events(), Some((Reason::NotFound, 15_000)), false, 20_000);
+        let briefly: Vec<_> = stretches.iter().map(brief).collect();
+        assert_eq!(briefly, [("denied", 500.0, 500.0), ("granted", 0.0, 500.0)]);
+        let read_before = Some((Reason::NotFound, 5_000));
+        let stretches = drawn(events(), read_before, false, 20_000);
+        assert_eq!(stretches.iter().map(brief).collect::<Vec<_>>(), [("granted", 0.0, 1000.0)]);
     }
 
     #[test]

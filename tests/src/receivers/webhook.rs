@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
@@ -67,6 +67,7 @@ pub struct Receiver {
     address: SocketAddr,
     scheme: &'static str,
     shared: Arc<Shared>,
+    listening: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -103,7 +104,7 @@ impl Receiver {
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared::default());
         let (config, known) = (certified.map(Certified::config), Arc::clone(&shared));
-        thread::spawn(move || {
+        let listening = thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if known.book().is_over {
                     return;
@@ -123,7 +124,7 @@ impl Receiver {
             }
         });
         let scheme = if certified.is_some() { "https" } else { "http" };
-        Self { address, scheme, shared }
+        Self { address, scheme, shared, listening: Some(listening) }
     }
 
     /// The URL of a path, which begins with a slash.
@@ -141,9 +142,11 @@ impl Receiver {
         self.shared.book().bodies.push((text.to_owned(), answer));
     }
 
-    /// Decides what becomes of all others; 200 again with `None`.
-    pub fn answer_usually(&self, answer: Option<Answer>) {
-        self.shared.book().usual = answer;
+    /// Decides what becomes of all others; 200 again with `None`. How many requests came before that.
+    pub fn answer_usually(&self, answer: Option<Answer>) -> usize {
+        let mut book = self.shared.book();
+        book.usual = answer;
+        book.requests.len()
     }
 
     /// What came so far, in order.
@@ -162,8 +165,9 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         self.shared.book().is_over = true;
         self.shared.ended.notify_all();
-        // Whoever waits for connections sees one more and ends.
+        // Whoever waits for connections sees one more and ends; after that there is nobody to connect to.
         let _ = TcpStream::connect(self.address);
+        let _ = self.listening.take().map(JoinHandle::join);
     }
 }
 
@@ -237,6 +241,9 @@ fn read(stream: &mut impl BufRead) -> io::Result<Received> {
     });
     let mut received = Received { line, headers: headers.collect(), body: String::new() };
     let length = received.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    stream.take(length).read_to_string(&mut received.body)?;
+    // What was cut off on its way is no request.
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    received.body = String::from_utf8(body).map_err(io::Error::other)?;
     Ok(received)
 }

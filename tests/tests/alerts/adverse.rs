@@ -178,7 +178,7 @@ async fn what_came_without_tls_is_no_answer_with_it() {
         connection.complete_io(&mut stream).is_ok() && !connection.is_handshaking()
     });
     let dir = TempDir::new().unwrap();
-    let top = format!("http.ca_file = {:?}\nhttp.timeout = \"3s\"\n", certified.ca_file());
+    let top = format!("http.ca_file = {:?}\nhttp.timeout = \"10s\"\n", certified.ca_file());
     let target = target(dir.path(), &top, &mail(port, "starttls")).await;
     unavailable(target.send(&sent()).await);
     assert!(!handshake.recv_timeout(LIMIT).unwrap(), "there was a handshake");
@@ -194,9 +194,9 @@ async fn a_receiver_that_is_always_about_to_answer_is_left() {
     });
     let dir = TempDir::new().unwrap();
     let settings = addressed(dir.path(), &format!("http://127.0.0.1:{port}/")) + "kind = \"slack\"\n";
-    let target = target(dir.path(), "http.timeout = \"1s\"\n", &settings).await;
+    let target = target(dir.path(), "http.timeout = \"3s\"\n", &settings).await;
     let outcome = tokio::time::timeout(LIMIT, target.send(&sent())).await;
     let (detail, _) = unavailable(outcome.expect("it ends in time"));
-    assert!(detail.ends_with("timed out after 1 s"), "{detail}");
+    assert!(detail.ends_with("timed out after 3 s"), "{detail}");
     assert!(ended.recv_timeout(LIMIT).unwrap().is_some(), "it is still listened to");
 }

@@ -97,7 +97,7 @@ async fn what_the_server_says_of_the_mail_is_final_and_all_else_a_matter_of_time
     let planned = steps.map(|(at, answer, _)| Some(Step { at, answer }));
     let server = MailServer::start(&MailSettings { steps: &planned, ..Default::default() });
     let dir = TempDir::new().unwrap();
-    let top = "http.timeout = \"1s\"\n";
+    let top = "http.timeout = \"2s\"\n";
     let target = target(dir.path(), top, &settings(&server, "tls = \"none\"\n")).await;
     let sent = message(Happening::Opened, vec![told(1, Happening::Opened)]);
     for (at, answer, is_final) in steps {

@@ -7,7 +7,7 @@ use crate::support::Site;
 
 #[test]
 fn everything_can_be_done_without_scripts() {
-    let site = Site::strange();
+    let site = Site::alone(120);
     let browser = &site.browser;
     browser.allow_scripts(false);
     site.visit("/");

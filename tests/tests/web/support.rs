@@ -14,7 +14,7 @@ pub(crate) struct Site {
 
 impl Site {
     /// One that nobody has logged in to. Stories share their gallery with those that run meanwhile, so none of them
-    /// takes access away.
+    /// takes access away or does anything about an incident.
     pub(crate) fn strange() -> Self {
         Self { browser: Browser::start(), gallery: shared() }
     }
@@ -26,7 +26,12 @@ impl Site {
 
     /// The same with a gallery of its own, for stories in which something changes.
     pub(crate) fn own() -> Self {
-        Self { browser: Browser::start(), gallery: Arc::new(Gallery::open(20)) }.logged_in()
+        Self::alone(20).logged_in()
+    }
+
+    /// One with a gallery of its own of so many repositories that nobody has logged in to.
+    pub(crate) fn alone(repositories: usize) -> Self {
+        Self { browser: Browser::start(), gallery: Arc::new(Gallery::open(repositories)) }
     }
 
     fn logged_in(self) -> Self {

@@ -33,7 +33,7 @@ fn a_kill_between_the_answer_and_the_save_leaves_one_issue() {
 
 #[test]
 fn what_may_have_been_made_is_looked_for_and_not_made_again() {
-    let list = tracked(1).set("http.timeout", r#""1s""#).set("check_timeout", r#""2s""#);
+    let list = tracked(1).set("http.timeout", r#""3s""#).set("check_timeout", r#""4s""#);
     // Also where nothing is looked for otherwise.
     let list = list.table("trackers.ops", &format!("{OPS}\nfind = false"));
     let scene = Scene::start(&list, 1);
@@ -46,13 +46,13 @@ fn what_may_have_been_made_is_looked_for_and_not_made_again() {
 
 #[test]
 fn a_comment_that_may_have_been_made_is_not_made_again() {
-    let scene = Scene::start(&list(1).set("http.timeout", r#""1s""#).set("check_timeout", r#""2s""#), 1);
+    let scene = Scene::start(&list(1).set("http.timeout", r#""3s""#).set("check_timeout", r#""4s""#), 1);
     let incident = scene.lose(0);
     let number = scene.add(&text(&incident["fingerprint"]));
     let never = CancellationToken::new();
     let patches = || Match::any().method("PATCH".parse().expect("a method"));
     scene.fake.fault(patches().once(), Answer::from_world().held_until(never.clone()));
-    tracked(1).set("http.timeout", r#""1s""#).set("check_timeout", r#""2s""#).write(&scene.sandbox);
+    tracked(1).set("http.timeout", r#""3s""#).set("check_timeout", r#""4s""#).write(&scene.sandbox);
     scene.daemon.reload();
     scene.until_told(&incident);
     assert_eq!((scene.item(number).comments.len(), writes(&scene.fake).len()), (1, 1));
