@@ -20,6 +20,7 @@ mod figures;
 #[cfg(target_os = "linux")]
 pub mod gallery;
 pub mod haystack;
+pub mod nobody;
 pub mod patch;
 #[cfg(target_os = "linux")]
 pub mod process;

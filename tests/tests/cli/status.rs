@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+use forgewatch_tests::nobody::Nobody;
 use forgewatch_tests::sandbox::Sandbox;
 use serde_json::{Value, json};
 
@@ -217,9 +218,10 @@ fn an_incident_of_one_repository_names_it_and_a_plugin_that_is_not_as_on_disk_sa
 
 #[test]
 fn who_does_not_answer_as_a_daemon_does_is_told_of() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let run = listening_on(&free).run(&["status"]).exits(2);
-    assert_has(&run.stderr, &[&free, "connection refused", "`forgewatch run`", "--url"]);
+    let nobody = Nobody::start();
+    let address = nobody.address().to_string();
+    let run = listening_on(&address).run(&["status"]).exits(2);
+    assert_has(&run.stderr, &[&address, "connection refused", "`forgewatch run`", "--url"]);
     for (status, body, words) in [
         (401, "", "--token-file"),
         (404, "", "is no forgewatch"),

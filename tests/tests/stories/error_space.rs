@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use forgewatch_tests::fake::{Answer, Fake, Match, Presented, Project, Repository, World, contoso};
+use forgewatch_tests::nobody::Nobody;
 
 mod rows;
 
@@ -108,7 +109,7 @@ fn every_answer_has_its_verdict() {
     let fake = Fake::start_blocking(World::contoso().host("elsewhere.example"));
     // The version that an old server forces on a client is nobody else's business.
     let mut config = Config::with_reader()
-        .toml("[http]\nmax_response_bytes = 200000\ntimeout = \"5s\"")
+        .toml("[http]\nmax_response_bytes = 200000\ntimeout = \"50s\"")
         .integration("contoso", BASE_URL, "reader")
         .integration("old", BASE_URL, "reader");
     let mut expected: BTreeMap<String, Expected> = BTreeMap::new();
@@ -201,14 +202,12 @@ fn repetitions_are_few(fake: &Fake) {
 #[test]
 fn without_a_proxy_there_are_further_ways_to_get_no_answer() {
     let fake = Fake::start_blocking(World::contoso());
-    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("a port that is free again");
+    let nobody = Nobody::start();
     let local = format!("{}tfs/Contoso/", fake.https_base());
     let mut config = Config::with_reader().toml("[http]\nca_file = \"ca.pem\"\ntimeout = \"5s\"");
     for (name, domain_name) in [
         ("fine", local.as_str()),
-        ("refused", &format!("https://{closed}/tfs/C/")),
+        ("refused", &format!("https://{}/tfs/C/", nobody.address())),
         ("unresolved", "https://something.invalid/tfs/C/"),
         ("not-tls", &format!("https://{}/tfs/C/", plain_listener())),
     ] {

@@ -85,7 +85,7 @@ fn slug(name: &str) -> String {
 #[test]
 fn every_answer_has_its_verdict() {
     let fake = Fake::start_blocking(World::default().github(Github::contoso()).host("elsewhere.example"));
-    let mut config = config().toml("[http]\nmax_response_bytes = 200000\ntimeout = \"5s\"");
+    let mut config = config().toml("[http]\nmax_response_bytes = 200000\ntimeout = \"50s\"");
     config = integration(config, "contoso", API, "classic");
     let mut expected: BTreeMap<String, Expected> = BTreeMap::new();
     for (name, answer, row) in rows::answers() {

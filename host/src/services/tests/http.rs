@@ -1,8 +1,10 @@
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, SystemTime};
 
 use forgewatch_plugin_api::{BodyState, Method, Reason, Request};
+use tokio::task::spawn_blocking;
 
-use super::server::{Reply, Server, answer};
+use super::server::{Nobody, Reply, Server, answer};
 use super::*;
 use crate::services::call::{CallRecord, Seen};
 use crate::services::http::BuildError;
@@ -55,12 +57,10 @@ async fn only_what_may_help_and_cannot_harm_is_repeated() {
 #[tokio::test]
 async fn what_is_named_is_asked_without_the_proxy() {
     let server = Server::start(|_, _| answer(200, &[], "ok")).await;
-    let nobody = Server::start(|_, _| answer(200, &[], "")).await;
-    let closed = nobody.url("");
-    drop(nobody);
+    let nobody = Nobody::start();
     for (without, is_asked) in [("10.0.0.0/8", false), ("127.0.0.0/8", true), ("127.0.0.1", true)] {
         let mut fixture = Fixture::new();
-        fixture.http.proxy = Some(closed.clone());
+        fixture.http.proxy = Some(nobody.url(""));
         fixture.http.no_proxy = vec!["corp.example".to_owned(), without.to_owned()];
         let integration = fixture.integration(&server.url(""), None);
         let answer = integration.http(&Request::new(Method::GET, server.url("x")), None).await;
@@ -74,13 +74,10 @@ async fn what_is_named_is_asked_without_the_proxy() {
 #[tokio::test]
 async fn a_failure_names_its_cause_and_no_secret() {
     let mut fixture = Fixture::new();
-    let server = Server::start(|_, _| answer(200, &[], "")).await;
-    let closed = server.url("closed?token=hidden");
-    drop(server);
-    while tokio::net::TcpStream::connect(closed[7..].split('/').next().unwrap()).await.is_ok() {}
+    let nobody = Nobody::start();
     let failure = fixture
-        .integration(&closed.replace("closed?token=hidden", ""), None)
-        .http(&Request::get(closed.as_str()), None)
+        .integration(&nobody.url(""), None)
+        .http(&Request::get(nobody.url("closed?token=hidden")), None)
         .await
         .unwrap_err();
     assert!(failure.detail().ends_with("/closed: connection refused"), "{failure}");
@@ -96,7 +93,7 @@ async fn a_failure_names_its_cause_and_no_secret() {
     let failure = integration.http(&Request::get(garbage.url("")), None).await.unwrap_err();
     assert!(failure.detail().ends_with("what came back is not HTTP"), "{failure}");
 
-    fixture.http.proxy = Some(closed.replace("http://", "http://me:pass-word@"));
+    fixture.http.proxy = Some(nobody.url("").replace("http://", "http://me:pass-word@"));
     assert!(!format!("{:?}", fixture.http).contains("pass-word"));
     let integration = fixture.integration("https://forge.example/", None);
     let failure = integration.http(&Request::get("https://forge.example/"), None).await.unwrap_err();
@@ -108,13 +105,21 @@ async fn a_failure_names_its_cause_and_no_secret() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn time_outs_cover_the_body_and_are_not_repeated() {
     let mut fixture = Fixture::new();
     fixture.http.timeout = Duration::from_millis(50);
-    let silent = Server::start(|_, _| Reply::Hang(Vec::new())).await;
-    let slow =
-        Server::start(|_, _| Reply::Hang(b"HTTP/1.1 200 X\r\ncontent-length: 9\r\n\r\nabc".to_vec())).await;
+    let (comes, came) = mpsc::channel();
+    let came = Arc::new(Mutex::new(came));
+    let hanging = |begun: &'static str| {
+        let comes = comes.clone();
+        Server::start(move |_, _| {
+            comes.send(()).unwrap();
+            Reply::Hang(begun.into())
+        })
+    };
+    let silent = hanging("").await;
+    let slow = hanging("HTTP/1.1 200 X\r\ncontent-length: 9\r\n\r\nabc").await;
     for (server, asked, expected) in [
         (&silent, None, "timed out after 0.05 s"),
         (&silent, Some(Duration::from_secs(99)), "timed out after 0.3 s"),
@@ -126,7 +131,11 @@ async fn time_outs_cover_the_body_and_are_not_repeated() {
             request = request.with_timeout(timeout);
         }
         let integration = fixture.integration(&server.url(""), None);
+        // The clock is not the wall's: while a thread waits, it stands still, so until the server has the request.
+        let came = Arc::clone(&came);
+        let coming = spawn_blocking(move || came.lock().unwrap().recv_timeout(Duration::from_secs(60)));
         let failure = integration.http(&request, None).await.unwrap_err();
+        coming.await.unwrap().unwrap();
         assert_eq!(failure.reason(), Reason::UNREACHABLE);
         assert!(failure.detail().ends_with(expected), "{failure}");
         assert_eq!(server.requests().len(), before + 1);

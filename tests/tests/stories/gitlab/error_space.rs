@@ -96,7 +96,7 @@ fn unusable() -> Vec<Row> {
 #[test]
 fn every_answer_has_its_verdict() {
     let fake = Fake::start_blocking(World::contoso_gitlab().host("elsewhere.example"));
-    let bounded = || config().toml("[http]\nmax_response_bytes = 200000\ntimeout = \"5s\"");
+    let bounded = || config().toml("[http]\nmax_response_bytes = 200000\ntimeout = \"50s\"");
     let rows: BTreeMap<String, (Answer, Expected)> = answers()
         .into_iter()
         .chain(unusable())
