@@ -19,7 +19,7 @@ mod watch;
 mod worker;
 
 pub use discover::{Discovery, Refused};
-pub use extensions::delivery;
+pub use extensions::delivery_for_plugin;
 pub use file::{PluginFile, Refusal, RefusalState, read_plugin_file};
 pub use load::{LoadError, LoadedLibrary, SealedLibrary};
 pub use lock::{Lock, LockError, Locked, wished_hosts};

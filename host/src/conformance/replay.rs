@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::script::{Reply, Script};
-use crate::plugins::delivery;
+use crate::plugins::delivery_for_plugin;
 use crate::text::printable;
 
 /// Larger than the answers of a check.
@@ -104,7 +104,7 @@ impl Delivery {
     /// As the plugin gets it from a daemon, where this proves deliveries.
     fn with_body(&self, proof: &WebhookProof, body: &[u8]) -> WebhookDelivery {
         let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        delivery(proof, headers, body)
+        delivery_for_plugin(proof, headers, body)
     }
 }
 

@@ -5,7 +5,7 @@
 
 mod issues;
 
-pub use issues::delivery;
+pub use issues::delivery_for_plugin;
 
 use forgewatch_plugin_api::abi::HostObject;
 use forgewatch_plugin_api::extensions::{

@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::handle::{Handle, Shared};
-use crate::plugins::delivery;
+use crate::plugins::delivery_for_plugin;
 use crate::services::log_limit::Allowance;
 use crate::sweep::Integration;
 use crate::text::printable;
@@ -156,7 +156,7 @@ impl Handle {
     ) -> Result<Option<Change>, Unheard> {
         let shared = &self.shared;
         let refuse = |why: &str| shared.refuse(&sender.provider, sender.peer, why);
-        let delivery = delivery(&sender.proof, headers, body);
+        let delivery = delivery_for_plugin(&sender.proof, headers, body);
         let turn = shared.inbound.parsing.acquire().await;
         let event = parse(&sender.proven[0], &delivery).await.map_err(|(unheard, why)| {
             refuse(&why);

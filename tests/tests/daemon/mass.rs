@@ -7,7 +7,7 @@ use forgewatch_tests::fake::{Answer, Fake, Match, Standing, World};
 use forgewatch_tests::watchlist::Watchlist;
 use serde_json::Value;
 
-use crate::support::{checks, hide_project, large, until_granted, wait_for_checks};
+use crate::support::{checks, hide_project, hide_project_in, large, until_granted, wait_for_checks};
 
 /// Denials that trip the breaker, canaries, what was under way, and room.
 const FEW: usize = 30;
@@ -82,9 +82,7 @@ fn a_revoked_identity_is_one_incident_for_200_repositories() {
 #[test]
 fn a_forge_that_hides_everything_is_one_incident_of_the_integration() {
     let fake = large(1, 60);
-    let turn = |world: &mut World, lost: bool| {
-        world.project_mut("project-0").readers = lost.then(Vec::new);
-    };
+    let turn = |world: &mut World, lost| hide_project_in(world, 0, lost);
     all_lost_and_back(&fake, 60, turn, "not_found", "integration");
 }
 

@@ -31,8 +31,12 @@ fn readers(world: &mut World, project: usize, repository: usize, readers: Option
 
 /// Hides or shows a whole project of the world `large`.
 pub(crate) fn hide_project(fake: &Fake, project: usize, hidden: bool) {
-    let readers = hidden.then(Vec::new);
-    fake.world(|world| world.project_mut(&format!("project-{project}")).readers = readers);
+    fake.world(|world| hide_project_in(world, project, hidden));
+}
+
+/// The same for who is at the world already.
+pub(crate) fn hide_project_in(world: &mut World, project: usize, hidden: bool) {
+    world.project_mut(&format!("project-{project}")).readers = hidden.then(Vec::new);
 }
 
 /// The path of a repository of the world `large`, as `dev.azure.com` has it.

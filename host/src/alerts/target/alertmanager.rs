@@ -140,8 +140,19 @@ fn label_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{samples, test_message, usual};
+    use super::super::sample::{assigned, samples, test_message, usual};
     use super::*;
+
+    #[test]
+    fn who_has_it_is_said_and_changes_nothing_of_what_the_alert_is() {
+        let mut message = assigned();
+        let alert = Alert::of(&message.incidents[0], &message);
+        assert_eq!((&*alert.annotations["assignee"], &*alert.annotations["issue"]), ("ada", "31"));
+        message.incidents[0].handling = Handling::default();
+        let before = Alert::of(&message.incidents[0], &message);
+        assert!(!before.annotations.contains_key("assignee") && !before.annotations.contains_key("issue"));
+        assert_eq!(before.labels, alert.labels);
+    }
 
     #[test]
     fn names_of_labels_are_made_fit() {

@@ -137,6 +137,15 @@ fn issue(key: &str, url: Option<&str>) -> ToldIssue {
     ToldIssue { integration: "example".to_owned(), key: key.to_owned(), url: url.map(str::to_owned) }
 }
 
+/// A reminder of an incident that somebody has, with an issue.
+#[cfg(test)]
+pub(super) fn assigned() -> Message {
+    let mut message = test_message(Happening::Reminded, None, &usual());
+    let issue = issue("31", Some("https://tracker.example/31"));
+    message.incidents[0].handling = Handling { assignee: Some("ada".to_owned()), issue: Some(issue) };
+    message
+}
+
 /// As messages are grouped where nothing else is said.
 #[cfg(test)]
 pub(super) fn usual() -> Vec<String> {

@@ -82,8 +82,14 @@ fn link(url: &Url) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{samples, test_message, usual};
+    use super::super::sample::{assigned, samples, test_message, usual};
     use super::*;
+
+    #[test]
+    fn who_has_it_is_a_line() {
+        let text = text(&assigned());
+        assert!(text.contains("\nassigned to `ada`, issue `31`\n") && !text.contains("tracker"), "{text}");
+    }
 
     #[test]
     fn nothing_foreign_is_outside_of_code_and_nothing_in_it_acts() {

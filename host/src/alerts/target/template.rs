@@ -136,7 +136,7 @@ fn help(error: &Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{test_message, usual};
+    use super::super::sample::{assigned, test_message, usual};
     use super::*;
     use crate::alerts::Happening;
 
@@ -158,6 +158,23 @@ mod tests {
         assert_eq!(made["all"], serde_json::to_value(&message.incidents).unwrap());
         assert_eq!(made["list"], serde_json::json!(["all of example"]));
         assert!(made["url"].is_null() && made.get("injected").is_none());
+    }
+
+    #[test]
+    fn who_has_it_may_be_put_in_and_may_be_nobody() {
+        let source = r#"{% set it = incidents[0] %}{"who": {{ it.assignee }},
+            "issue": {{ it.issue.key if it.issue else "none" }}}"#;
+        let template = Template::compile(source, &usual()).ok().unwrap();
+        for (message, expected) in [
+            (assigned(), serde_json::json!({ "who": "ada", "issue": "31" })),
+            (
+                test_message(Happening::Opened, None, &usual()),
+                serde_json::json!({ "who": null, "issue": "none" }),
+            ),
+        ] {
+            let made: serde_json::Value = serde_json::from_str(&template.render(&message).unwrap()).unwrap();
+            assert_eq!(made, expected);
+        }
     }
 
     #[test]

@@ -38,8 +38,9 @@ impl PeopleReport {
             (None, Some(url)) => format!("its issue is {issue}: {}", shown(url)),
             (None, None) => format!("its issue is {issue}"),
         });
-        let awaited =
-            awaits_issue_in.as_deref().map(|name| format!("`{}` has no issue for it yet", shown(name)));
+        let awaited = awaits_issue_in
+            .as_deref()
+            .map(|name| format!("the tracker `{}` has no issue for it yet", shown(name)));
         let all: Vec<_> = handled.into_iter().chain(holder).chain(issue).chain(awaited).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
@@ -86,7 +87,7 @@ mod tests {
         assert!(said.contains("; its issue 31 has been gone for ") && !said.contains("https"), "{said}");
         assert_eq!(PeopleReport::default().in_short(), None);
         let awaited = PeopleReport { awaits_issue_in: Some("ops".to_owned()), ..PeopleReport::default() };
-        assert_eq!(awaited.in_short().unwrap(), "`ops` has no issue for it yet");
+        assert_eq!(awaited.in_short().unwrap(), "the tracker `ops` has no issue for it yet");
         let later = PeopleReport {
             handled_at: Some(Stamp(now.after(Duration::from_secs(60)))),
             ..PeopleReport::default()

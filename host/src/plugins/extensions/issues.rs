@@ -21,7 +21,7 @@ const NOT_FOR_PLUGINS: [&str; 3] = ["authorization", "proxy-authorization", "coo
 
 /// What a plugin gets to see of a delivery: the body, and the headers that it names, but for what proves the delivery and
 /// what somebody on the way may be told by.
-pub fn delivery<'n, 'v>(
+pub fn delivery_for_plugin<'n, 'v>(
     proof: &WebhookProof,
     headers: impl Iterator<Item = (&'n str, &'v str)>,
     body: &[u8],
@@ -206,7 +206,7 @@ mod tests {
         ];
         let proof = WebhookProof::secret_in_header("x-shared-secret");
         let shown = |proof: &WebhookProof| {
-            let delivery = delivery(proof, sent.into_iter(), b"body");
+            let delivery = delivery_for_plugin(proof, sent.into_iter(), b"body");
             assert_eq!(delivery.body(), b"body");
             sent.map(|(name, _)| delivery.header(name).is_some())
         };

@@ -101,8 +101,14 @@ fn describe(text: &mut String, number: usize, told: &Told, event: Happening) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::sample::{samples, test_message, usual};
+    use super::super::super::sample::{assigned, samples, test_message, usual};
     use super::*;
+
+    #[test]
+    fn who_has_it_is_a_line() {
+        let body = body(&assigned());
+        assert!(body.contains("\n   assigned to ada, issue 31\n") && !body.contains("tracker"), "{body}");
+    }
 
     fn written(message: &Message) -> String {
         let from: Mailbox = "Forgewatch <watch@example.org>".parse().unwrap();
